@@ -1,0 +1,47 @@
+# Two commands do everything on a fresh machine with Python 3.11: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+TASK   ?= Isaac-Velocity-Flat-Anymal-C-v0
+
+.PHONY: help setup demo test check bench format clean
+.DEFAULT_GOAL := help
+
+help:      ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: $(VENV)/.local
+
+$(VENV)/.local: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV): torch, then the simulator and learners (about 2 minutes, once)"
+	@$(PIP) torch==2.13.0
+	@$(PIP) -e '.[local]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.local
+	@$(PIP) -e '.[local,dev]'
+	@touch $@
+
+demo: $(VENV)/.local    ## train, export, check and film a policy on this machine (TASK=...)
+	@$(BIN)/gaitway demo --task $(TASK)
+
+test: $(VENV)/.dev      ## run the tests
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev     ## format, lint, types, import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest tests/test_import_rules.py
+
+bench: $(VENV)/.dev     ## print the performance table that the README quotes
+	@$(BIN)/python benchmarks/bench.py
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean:     ## remove what make and gaitway made here
+	rm -rf $(VENV) .gaitway .tmp .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info

@@ -1,0 +1,1 @@
+"""Evaluation: rollouts, metrics, the gate, videos, plots and the report."""

@@ -1,0 +1,179 @@
+"""How a setting is declared, parsed and checked: the machinery under :mod:`gaitway_runtime.job`.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import UsageError, nearest
+
+
+@dataclass(frozen=True)
+class SettingInfo:
+    """How one setting is named, limited and explained."""
+
+    help: str
+    flags: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    terraform: str | None = None
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    secret: bool = False
+    metavar: str | None = None
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    flags: str | tuple[str, ...] = (),
+    env: str | tuple[str, ...] = (),
+    terraform: str | None = None,
+    choices: tuple[str, ...] = (),
+    minimum: float | None = None,
+    maximum: float | None = None,
+    secret: bool = False,
+    metavar: str | None = None,
+) -> Any:
+    """Declare a dataclass field that a user can set.
+
+    Args:
+        default: Value when no source names one.
+        help: One sentence for ``--help`` and ``gaitway config``.
+        flags: Command-line names, longest first; empty for a field that has no flag.
+        env: Environment variables in order of preference.
+        terraform: Dotted path into ``terraform output -json``, for example ``resource_group.value.name``.
+        choices: The only accepted values.
+        minimum: Smallest accepted number.
+        maximum: Largest accepted number.
+        secret: Whether the value must never be printed.
+        metavar: Placeholder in help texts.
+    """
+    info = SettingInfo(
+        help=help,
+        flags=(flags,) if isinstance(flags, str) else flags,
+        env=(env,) if isinstance(env, str) else env,
+        terraform=terraform,
+        choices=choices,
+        minimum=minimum,
+        maximum=maximum,
+        secret=secret,
+        metavar=metavar,
+    )
+    return dataclasses.field(default=default, metadata={"setting": info})
+
+
+def is_setting(field: dataclasses.Field[Any]) -> bool:
+    """Whether a dataclass field was declared with :func:`setting`."""
+    return "setting" in field.metadata
+
+
+def settings_of(cls: type[Any]) -> Iterator[tuple[dataclasses.Field[Any], SettingInfo]]:
+    """Yield each user-settable field of a dataclass with its description."""
+    for field in dataclasses.fields(cls):
+        if is_setting(field):
+            yield field, field.metadata["setting"]
+
+
+def field_type(cls: type[Any], name: str) -> tuple[type, bool, bool]:
+    """Return ``(base type, optional, repeatable)`` of a field, for example ``(int, True, False)``."""
+    hint = typing.get_type_hints(cls)[name]
+    if typing.get_origin(hint) is tuple:
+        return typing.get_args(hint)[0], False, True
+    arms = [arm for arm in typing.get_args(hint) if arm is not type(None)]
+    return (arms[0], True, False) if arms else (hint, False, False)
+
+
+def parse_value(cls: type[Any], name: str, text: str, source: str) -> Any:
+    """Turn the text of a flag, a variable or a template into the field's type, checked against its limits.
+
+    Args:
+        cls: Dataclass that declares the field.
+        name: Field name.
+        text: What the user wrote. An empty text or ``none`` stands for "not set" where the field is optional.
+        source: Where the text came from, for the error.
+
+    Raises:
+        UsageError: The text is not of the field's type or outside its limits.
+    """
+    base, optional, repeatable = field_type(cls, name)
+    if repeatable:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if optional and text.strip().lower() in ("", "none"):
+        return None
+    if base is bool:
+        value: Any = _parse_bool(name, text, source)
+    elif base in (int, float):
+        value = _parse_number(base, name, text, source)
+    else:
+        value = text
+    return check_value(cls, name, value, source)
+
+
+def check_value(cls: type[Any], name: str, value: Any, source: str) -> Any:
+    """Return ``value`` if it is within the field's declared limits.
+
+    Raises:
+        UsageError: It is not; the error says what is allowed.
+    """
+    info = {field.name: info for field, info in settings_of(cls)}[name]
+    label = name.replace("_", " ")
+    if value is None:
+        return None
+    if info.choices and value not in info.choices:
+        close = nearest(str(value), info.choices, 1)
+        raise UsageError(
+            f"unknown {label} '{value}'",
+            source=source,
+            allowed=", ".join(info.choices),
+            hint=f"did you mean {close}?" if close else None,
+        )
+    if (info.minimum is not None and value < info.minimum) or (info.maximum is not None and value > info.maximum):
+        raise UsageError(f"{label} is out of range: {value}", source=source, allowed=_range_text(info))
+    if isinstance(value, str) and "\x00" in value:
+        raise UsageError(f"{label} contains a NUL character", source=source)
+    return value
+
+
+def values_from_environment(cls: type[Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of ``cls`` that the environment sets, parsed and checked."""
+    values: dict[str, Any] = {}
+    for field, info in settings_of(cls):
+        for variable in info.env:
+            text = environ.get(variable, "")
+            if text.strip():
+                values[field.name] = parse_value(cls, field.name, text, f"env {variable}")
+                break
+    return values
+
+
+def _parse_bool(name: str, text: str, source: str) -> bool:
+    word = text.strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("0", "false", "no", "off", ""):
+        return False
+    raise UsageError(
+        f"{name.replace('_', ' ')} is not a yes or a no: '{text}'", source=source, allowed="1, 0, true, false"
+    )
+
+
+def _parse_number(base: type, name: str, text: str, source: str) -> Any:
+    try:
+        return base(text.strip())
+    except ValueError:
+        what = "a whole number" if base is int else "a number"
+        raise UsageError(f"{name.replace('_', ' ')} is not {what}: '{text}'", source=source) from None
+
+
+def _range_text(info: SettingInfo) -> str:
+    if info.minimum is not None and info.maximum is not None:
+        return f"{info.minimum:g} to {info.maximum:g}" if info.maximum < 1e6 else f"{info.minimum:g} or more"
+    return f"{info.minimum:g} or more" if info.minimum is not None else f"at most {info.maximum:g}"

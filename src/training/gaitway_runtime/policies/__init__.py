@@ -1,0 +1,1 @@
+"""Policies: reading checkpoints of any known library, the policy contract, export and parity."""

@@ -1,0 +1,148 @@
+"""What a simulator offers to learners and to the evaluation.
+
+An environment is a batch of identical worlds stepped together, as arrays. It is deliberately neutral of any
+learning library: a learner wraps it (``learners/rsl_rl.py``, ``learners/skrl.py``), the evaluation steps it as it is.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..job import Job
+    from ..policies.contract import PolicyContract
+
+SIMULATORS: dict[str, str] = {
+    "mujoco": "gaitway_runtime.simulators.mujoco",
+    "isaaclab": "gaitway_runtime.simulators.isaaclab",
+}
+"""Simulator modules by name, imported when asked for. Each offers ``availability`` and ``open_env``."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What one control step of ``num_envs`` worlds produced. N is the number of worlds.
+
+    Worlds that ended (``terminated | truncated``) are already reset: their observation is the first one of the
+    next episode, as in Isaac Lab; rewards, terms and diagnostics are those of the step that ended it.
+    """
+
+    observations: Mapping[str, NDArray[np.float32]]
+    """Observation groups, each (N, size). ``policy`` always; ``critic`` when the task trains with one."""
+    rewards: NDArray[np.float32]
+    """What the learner maximises, shape (N,): Isaac Lab's reward, in training plus the named shaping."""
+    task_rewards: NDArray[np.float32]
+    """Isaac Lab's own reward alone, shape (N,): what is reported and gated."""
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+    reward_terms: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Each term's share of ``rewards`` (weight and step length included), (N,); shaping terms carry ``shaping/``."""
+    diagnostics: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Per-world measurements of this step by metric name, (N,), for example ``error_vel_xy`` [m/s]."""
+    diverged: NDArray[np.bool_] | None = None
+    """Worlds that were reset because their state was no longer finite; they count in neither direction."""
+    log: Mapping[str, float] = field(default_factory=dict)
+    """Means over the episodes that ended in this step, by TensorBoard tag (``Episode_Reward/...``)."""
+
+
+class Env(Protocol):
+    """A batch of worlds of one task."""
+
+    task: str
+    num_envs: int
+    num_actions: int
+    observation_sizes: Mapping[str, int]
+    max_episode_length: int
+    """Control steps after which an episode times out."""
+    step_dt: float
+    """Time between two actions [s]."""
+
+    @property
+    def contract(self) -> PolicyContract:
+        """The policy contract: what the policy sees and what its outputs mean here."""
+        ...
+
+    def reset(self, seed: int | None = None) -> Mapping[str, NDArray[np.float32]]:
+        """Start a new episode in every world and return the first observations."""
+        ...
+
+    def step(self, actions: NDArray[np.float32]) -> Transition:
+        """Apply raw policy outputs, shape (N, num_actions), for one control step."""
+        ...
+
+    def snapshot(self) -> NDArray[np.float64]:
+        """Return what a replay needs of the present state, shape (N, nq), as a copy."""
+        ...
+
+    def close(self) -> None:
+        """Release threads and memory; further calls are errors."""
+        ...
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a simulator can run here, which release it is, or why it cannot."""
+
+    present: bool
+    version: str = ""
+    reason: str = ""
+
+
+class SimulatorModule(Protocol):
+    """What a module in :data:`SIMULATORS` offers."""
+
+    def availability(self) -> Availability:
+        """Tell whether the simulator is here, without importing or starting it."""
+        ...
+
+    def open_env(self, job: Job, *, num_envs: int, training: bool, seed: int, **options: Any) -> Env:
+        """Make an environment of the job's task.
+
+        Args:
+            job: The job; its ``task``, ``overrides`` and ``imports`` are read.
+            num_envs: Worlds to step together.
+            training: True for noise, randomisation, pushes and shaping; False for the evaluation form
+                (Isaac Lab's ``-Play`` settings where the task has them).
+            seed: Seed of resets, commands and noise.
+            options: Options of this simulator alone.
+        """
+        ...
+
+
+def load(name: str) -> SimulatorModule:
+    """Return the simulator module of that name.
+
+    Raises:
+        UsageError: The name is unknown.
+    """
+    if name not in SIMULATORS:
+        raise UsageError(f"unknown simulator '{name}'", source="--simulator", allowed=", ".join(SIMULATORS))
+    module: SimulatorModule = importlib.import_module(SIMULATORS[name])  # type: ignore[assignment]
+    return module
+
+
+def choose(name: str) -> str:
+    """Resolve ``auto``: Isaac Lab where it is installed, else the embedded simulator.
+
+    Raises:
+        ConfigError: The simulator that was asked for is not installed.
+    """
+    if name == "auto":
+        return "isaaclab" if load("isaaclab").availability().present else "mujoco"
+    found = load(name).availability()
+    if not found.present:
+        raise ConfigError(
+            f"simulator {name} is not installed",
+            source="--simulator",
+            allowed="auto, mujoco, isaaclab",
+            hint=found.reason,
+        )
+    return name

@@ -1,0 +1,55 @@
+"""What a job needs of tracking, whatever store is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A registered model version."""
+
+    name: str
+    version: str
+
+
+class Tracker(Protocol):
+    """One tracked run. No call raises for a store that is away: what could not be sent is kept and sent later."""
+
+    run_id: str
+    experiment: str
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Queue metrics; returns at once."""
+        ...
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set run tags."""
+        ...
+
+    def log_params(self, params: Mapping[str, str]) -> None:
+        """Set run parameters."""
+        ...
+
+    def publish(self, path: Path, artifact_path: str) -> str:
+        """Upload a file or folder below ``artifact_path`` and return its ``runs:/`` URI."""
+        ...
+
+    def publish_checkpoint(self, path: Path, iteration: int, *, final: bool = False) -> str:
+        """Upload a complete checkpoint, with its sha256, below ``checkpoints/`` (``checkpoints/final/``); return its URI."""
+        ...
+
+    def register_model(self, name: str, artifact_path: str, tags: Mapping[str, str]) -> ModelVersion:
+        """Register the folder artifact ``artifact_path`` as a new version of ``name``.
+
+        Raises:
+            PlatformError: The registry refused or is away.
+        """
+        ...
+
+    def close(self, status: str) -> None:
+        """Flush and end the run as ``FINISHED``, ``FAILED`` or ``KILLED``."""
+        ...

@@ -1,8 +1,8 @@
 """The one vocabulary: what can be asked of gaitway, with its defaults, limits and help texts.
 
-A job is a frozen dataclass. Each field is declared with :func:`~gaitway_runtime.fields.setting`, whose metadata is the single
-source of the flag, the environment variable, the help text, the limits and the Terraform output that can
-fill it. The command line, ``gaitway config``, ``job.json``, the container's environment and the workflow
+A job is a frozen dataclass. Each field is declared with :func:`~gaitway_runtime.fields.setting`, whose metadata is
+the single source of the flag, the environment variable, the help text, the limits and the Terraform output that
+can fill it. The command line, ``gaitway config``, ``job.json``, the container's environment and the workflow
 templates are all derived from these declarations or tested against them.
 
 Only the standard library is imported here: the module is read by the command line before anything else

@@ -90,5 +90,5 @@ def load(name: str) -> LearnerModule:
     """
     if name not in LEARNERS:
         raise UsageError(f"unknown backend '{name}'", source="--backend", allowed=", ".join(LEARNERS))
-    module: LearnerModule = importlib.import_module(LEARNERS[name])  # type: ignore[assignment]
+    module: LearnerModule = importlib.import_module(LEARNERS[name])
     return module

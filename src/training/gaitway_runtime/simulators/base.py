@@ -125,7 +125,7 @@ def load(name: str) -> SimulatorModule:
     """
     if name not in SIMULATORS:
         raise UsageError(f"unknown simulator '{name}'", source="--simulator", allowed=", ".join(SIMULATORS))
-    module: SimulatorModule = importlib.import_module(SIMULATORS[name])  # type: ignore[assignment]
+    module: SimulatorModule = importlib.import_module(SIMULATORS[name])
     return module
 
 

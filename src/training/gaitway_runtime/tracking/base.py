@@ -39,7 +39,7 @@ class Tracker(Protocol):
         ...
 
     def publish_checkpoint(self, path: Path, iteration: int, *, final: bool = False) -> str:
-        """Upload a complete checkpoint, with its sha256, below ``checkpoints/`` (``checkpoints/final/``); return its URI."""
+        """Upload a complete checkpoint below ``checkpoints/`` (or ``checkpoints/final/``); return its URI."""
         ...
 
     def register_model(self, name: str, artifact_path: str, tags: Mapping[str, str]) -> ModelVersion:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from gaitway_runtime.job import Job, RunContext
 
 from ..errors import UsageError, nearest
+from ..findings import Finding as Finding
 from ..payload.manifest import Payload
 from ..settings.values import Setting
 
@@ -65,18 +66,6 @@ class Limits:
     """Largest payload that travels inside the request [bytes]; None: no limit."""
     follow_logs: bool = True
     multi_node: bool = False
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of ``gaitway doctor``."""
-
-    check: str
-    ok: bool
-    message: str
-    fix: str = ""
-    required: bool = True
-    """Whether the platform cannot work without it."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
+
+from ..errors import ConfigError
 
 LAYERS = ("cli", "env", "terraform", "default")
 """Sources in order of precedence. ``gaitway`` itself may fill a default better (``local``: a laptop's scale)."""
@@ -30,20 +35,37 @@ class Setting:
     origin: Origin
     shadowed: tuple[tuple[Any, Origin], ...] = ()
     secret: bool = False
+    ways: tuple[str, ...] = ()
+    """How a user can set it: its flag, its variables, its Terraform output."""
 
     @property
     def shown(self) -> str:
         """The value as it may be printed: a secret only says whether it is set."""
-        if self.secret:
-            return "(set)" if self.value else "(not set)"
-        return "" if self.value is None else str(self.value)
+        return shown(self.value, self.secret)
+
+    def with_default(self, value: Any, reason: str, layer: str = "local") -> Setting:
+        """Return the setting with a better default for where it is used, unless the user named a value."""
+        if self.origin.layer != "default":
+            return self
+        shadowed = ((self.value, self.origin), *self.shadowed)
+        return dataclasses.replace(self, value=value, origin=Origin(layer, reason), shadowed=shadowed)
 
 
-class Secret(str):
-    """A text that does not print: its ``repr``, ``str`` and formatted forms are a placeholder.
+class Secret:
+    """A text that does not print: no ``str``, ``repr``, format, JSON or pickle of it shows what it is.
 
-    Use :meth:`reveal` at the one place where the text is needed.
+    It is no ``str`` on purpose: ``json.dumps`` and ``"".join`` write the characters of a ``str`` subclass
+    whatever its methods say. Use :meth:`reveal` at the one place where the text is needed.
     """
+
+    __slots__ = ("__text",)
+
+    def __init__(self, text: str) -> None:
+        self.__text = text
+
+    def reveal(self) -> str:
+        """Return the text itself."""
+        return self.__text
 
     def __repr__(self) -> str:
         """Return a placeholder."""
@@ -57,6 +79,74 @@ class Secret(str):
         """Return a placeholder, whatever the format."""
         return "***"
 
-    def reveal(self) -> str:
-        """Return the text itself."""
-        return str.__str__(self)
+    def __bool__(self) -> bool:
+        """Whether there is a text at all."""
+        return bool(self.__text)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether two secrets hold the same text; a plain text never equals a secret."""
+        return isinstance(other, Secret) and hmac.compare_digest(self.__text.encode(), other.__text.encode())
+
+    def __hash__(self) -> int:
+        """Return a hash that agrees with equality."""
+        return hash((Secret, self.__text))
+
+    def __copy__(self) -> Secret:
+        """Return the secret itself: it cannot change."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+        """Return the secret itself, so that ``dataclasses.asdict`` keeps it one."""
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse to be pickled."""
+        raise TypeError("a secret is not written anywhere")
+
+
+def shown(value: Any, secret: bool = False) -> str:
+    """Return a setting's value as it may be printed."""
+    if secret or isinstance(value, Secret):
+        return "(set)" if value else "(not set)"
+    if isinstance(value, tuple):
+        return ", ".join(shown(part) for part in value)
+    text = "" if value is None else str(value)
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+def require(settings: Mapping[str, Setting], *keys: str) -> tuple[Any, ...]:
+    """Return the values of settings that must be set.
+
+    Raises:
+        ConfigError: One of them is not; the error names every way to set it.
+    """
+    missing = [key for key in keys if settings[key].value is None]
+    if missing:
+        raise ConfigError(
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
+            allowed="; ".join(f"{key}: {', '.join(settings[key].ways)}" for key in missing),
+            hint=f"gaitway config explain {missing[0]}",
+        )
+    return tuple(settings[key].value for key in keys)
+
+
+def document(settings: Mapping[str, Setting]) -> dict[str, Any]:
+    """Return the settings as they stand in ``settings.json``; of a secret only whether it is set."""
+    return {
+        key: {
+            "value": _plain(setting.value, setting.secret),
+            "origin": str(setting.origin),
+            "shadowed": [
+                {"value": _plain(value, setting.secret), "origin": str(origin)} for value, origin in setting.shadowed
+            ],
+        }
+        for key, setting in settings.items()
+    }
+
+
+def _plain(value: Any, secret: bool) -> Any:
+    if secret or isinstance(value, Secret):
+        return shown(value, secret=True)
+    if isinstance(value, tuple):
+        return [_plain(part, secret) for part in value]
+    return value if isinstance(value, bool | int | float | None) else shown(value)

@@ -21,7 +21,7 @@ class SettingInfo:
     help: str
     flags: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
-    terraform: str | None = None
+    terraform: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
@@ -35,7 +35,7 @@ def setting(
     *,
     flags: str | tuple[str, ...] = (),
     env: str | tuple[str, ...] = (),
-    terraform: str | None = None,
+    terraform: str | tuple[str, ...] = (),
     choices: tuple[str, ...] = (),
     minimum: float | None = None,
     maximum: float | None = None,
@@ -49,7 +49,9 @@ def setting(
         help: One sentence for ``--help`` and ``gaitway config``.
         flags: Command-line names, longest first; empty for a field that has no flag.
         env: Environment variables in order of preference.
-        terraform: Dotted path into ``terraform output -json``, for example ``resource_group.value.name``.
+        terraform: Dotted paths into ``terraform output -json`` in order of preference, for example
+            ``resource_group.value.name``. A ``/part`` at the end takes that part of an Azure resource id:
+            ``aks_cluster.value.id/subscriptions``.
         choices: The only accepted values.
         minimum: Smallest accepted number.
         maximum: Largest accepted number.
@@ -60,7 +62,7 @@ def setting(
         help=help,
         flags=(flags,) if isinstance(flags, str) else flags,
         env=(env,) if isinstance(env, str) else env,
-        terraform=terraform,
+        terraform=(terraform,) if isinstance(terraform, str) else terraform,
         choices=choices,
         minimum=minimum,
         maximum=maximum,

@@ -252,12 +252,20 @@ JOB_KINDS: dict[str, type[Job]] = {cls.kind: cls for cls in (TrainJob, ValidateJ
 class AzureContext:
     """Which Azure ML workspace a job talks to. Identifiers only: credentials never travel in a job."""
 
+    settings_prefix: ClassVar[str] = "azure_"
+    """What these fields are called among all settings: ``azure_resource_group``."""
+
     subscription_id: str | None = setting(
         None,
         "Azure subscription.",
         flags=("--azure-subscription-id", "--subscription-id"),
         env="AZURE_SUBSCRIPTION_ID",
-        terraform="subscription_id.value",
+        terraform=(
+            "subscription_id.value",
+            "azureml_workspace.value.id/subscriptions",
+            "aks_cluster.value.id/subscriptions",
+            "resource_group.value.id/subscriptions",
+        ),
         metavar="ID",
     )
     resource_group: str | None = setting(

@@ -1,1 +1,1 @@
-"""Jobs: one file a kind, found by name in :data:`gaitway_runtime.__main__.JOBS`."""
+"""Jobs: one file a kind, found by name in :data:`gaitway_runtime.jobs.base.JOBS`."""

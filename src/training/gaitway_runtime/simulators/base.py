@@ -64,6 +64,11 @@ class Env(Protocol):
     """Control steps after which an episode times out."""
     step_dt: float
     """Time between two actions [s]."""
+    episode_steps: NDArray[np.int64]
+    """Control steps since each world's last reset, (N,). A learner may write it to spread the time-outs."""
+    total_steps: int
+    """Environment steps since training began, all worlds together; a reset does not clear it. It drives schedules that
+    belong to training (penalty ramps, curricula), so a learner sets it when it resumes."""
 
     @property
     def contract(self) -> PolicyContract:

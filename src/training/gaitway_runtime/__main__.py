@@ -1,0 +1,180 @@
+"""``python -m gaitway_runtime [--job job.json]``: run one job and write ``result.json``.
+
+Without ``--job`` the job is ``./job.json`` if there is one, else it is read from the environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import result as results
+from .errors import GaitwayError, Interrupted, JobFailed
+from .fields import values_from_environment
+from .job import AzureContext, Job, RunContext, from_environment, load
+from .jobs import base as jobs
+from .lifecycle import StopRequest, handle_signals
+from .progress import Progress
+from .result import Result
+from .simulators import base as simulators
+
+log = logging.getLogger("gaitway_runtime")
+
+THREAD_ENVIRONMENT = {
+    # Waiting OpenMP threads otherwise spin and take the physics threads' cores: measured 4x on two cores.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+"""Set before any numerical library is loaded; a value that is already there stays."""
+
+SMOKE_TEST = "gaitway_runtime.tracking.smoke"
+"""Module whose ``run(job, context)`` checks tracking, storage and registry access."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The job to run and where it lies."""
+
+    job: Job
+    context: RunContext
+    folder: Path
+
+    @property
+    def output_dir(self) -> Path:
+        """Folder for everything the job makes."""
+        return self.folder / self.context.output_dir
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the job and return the exit code; ``result.json`` has the same and more."""
+    options = _parse(arguments)
+    _set_up_process()
+    stop = handle_signals()
+    try:
+        assignment = read_assignment(options.job, os.environ)
+    except GaitwayError as error:
+        folder = options.job.parent if options.job else Path()
+        return _finish(_failure(None, error), folder / RunContext().output_dir)
+    return _finish(run(assignment, stop), assignment.output_dir)
+
+
+def read_assignment(path: Path | None, environ: Mapping[str, str]) -> Assignment:
+    """Return the job of a file, of ``./job.json``, or of the environment, in this order.
+
+    Raises:
+        UsageError: It is not a job.
+    """
+    if path is None and Path("job.json").exists():
+        path = Path("job.json")
+    if path is not None:
+        job, context = load(path)
+        return Assignment(job, context, path.resolve().parent)
+    azure = AzureContext(**values_from_environment(AzureContext, environ))
+    return Assignment(from_environment(environ), RunContext(azure=azure), Path.cwd())
+
+
+def run(assignment: Assignment, stop: StopRequest) -> Result:
+    """Run a job to its end, whatever that end is."""
+    job, output_dir = assignment.job, assignment.output_dir
+    output_dir.mkdir(parents=True, exist_ok=True)
+    # An older result in the same folder would speak for this job until it ends.
+    (output_dir / results.RESULT_FILE).unlink(missing_ok=True)
+    workspace = jobs.Workspace(output_dir, stop, Progress(output_dir))
+    began = time.monotonic()
+    try:
+        _prepare(assignment, workspace)
+        outcome = jobs.load(job.kind).run(job, assignment.context, workspace)
+    except GaitwayError as error:
+        outcome = _failure(job, error)
+    except KeyboardInterrupt:
+        outcome = _failure(job, Interrupted("the job was interrupted before it could save"))
+    except Exception as error:  # noqa: BLE001 - the outermost edge: whatever happened must reach result.json
+        traceback.print_exc(file=sys.stderr)
+        message = f"the job ended unexpectedly: {type(error).__name__}: {error}"
+        outcome = _failure(job, JobFailed(message, hint="the traceback is in the run's log"))
+    return dataclasses.replace(outcome, seconds=time.monotonic() - began)
+
+
+def _prepare(assignment: Assignment, workspace: jobs.Workspace) -> None:
+    """Do what every kind of job asks for before it starts."""
+    job = assignment.job
+    if job.sleep_after_unpack:
+        workspace.progress.phase("waiting")
+        log.info("waiting %d s for inspection, then going on: %s", job.sleep_after_unpack, Path.cwd())
+        workspace.stop.wait(job.sleep_after_unpack)
+        workspace.stop.check()
+    if job.run_smoke_test:
+        workspace.progress.phase("smoke test")
+        _smoke_test(assignment)
+    # Isaac Lab's modules can be imported only once its application runs: its adapter imports them itself.
+    if job.imports and simulators.choose(job.simulator) != "isaaclab":
+        jobs.import_task_modules(job.imports)
+
+
+def _smoke_test(assignment: Assignment) -> None:
+    if importlib.util.find_spec(SMOKE_TEST) is None:
+        log.warning("the smoke test is not part of this release; going on")
+        return
+    importlib.import_module(SMOKE_TEST).run(assignment.job, assignment.context)
+
+
+def _failure(job: Job | None, error: GaitwayError) -> Result:
+    return Result(
+        kind=job.kind if job else "unknown",
+        task=job.task if job else "",
+        status="cancelled" if isinstance(error, Interrupted) else "failed",
+        exit_code=error.exit_code,
+        error=error.as_dict(),
+    )
+
+
+def _finish(result: Result, output_dir: Path) -> int:
+    if result.error:
+        error = GaitwayError(
+            str(result.error["message"]),
+            source=result.error.get("from"),
+            allowed=result.error.get("allowed"),
+            hint=result.error.get("hint"),
+        )
+        print("\n".join(error.lines()), file=sys.stderr, flush=True)
+    try:
+        results.write(result, output_dir)
+    except OSError as full:
+        print(f"error: {output_dir / results.RESULT_FILE} cannot be written: {full.strerror}", file=sys.stderr)
+        return result.exit_code or JobFailed.exit_code
+    return result.exit_code
+
+
+def _set_up_process() -> None:
+    for name, value in THREAD_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    # The log is read while the job runs, also when it goes to a file.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)
+    handler = logging.StreamHandler(sys.stdout)
+    # The form that tools and documents grep for: "INFO | Found final model: ...".
+    handler.setFormatter(logging.Formatter("%(levelname)s | %(message)s"))
+    own = logging.getLogger("gaitway_runtime")
+    own.handlers[:] = [handler]
+    own.setLevel(logging.INFO)
+    own.propagate = False
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m gaitway_runtime", description=__doc__)
+    parser.add_argument("--job", type=Path, help="job.json; its folder gets the outputs")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

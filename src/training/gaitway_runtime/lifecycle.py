@@ -1,0 +1,73 @@
+"""How a job is asked to stop: by a platform that evicts it (SIGTERM) or by a user (SIGINT).
+
+The request is a flag that the work looks at between two steps, so that it can save first. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import FrameType
+
+from .errors import Interrupted
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopRequest:
+    """Whether, and why, the job should save its work and end."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+
+    @property
+    def requested(self) -> bool:
+        """Whether someone asked."""
+        return self._reason is not None
+
+    @property
+    def reason(self) -> str:
+        """Who asked, for example ``SIGTERM``; empty while nobody has."""
+        return self._reason or ""
+
+    def request(self, reason: str) -> None:
+        """Ask for a stop; the first reason stays."""
+        self._reason = self._reason or reason
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until a stop is asked for or the time is over, and return whether one was asked for."""
+        end = time.monotonic() + seconds
+        while not self.requested and (left := end - time.monotonic()) > 0:
+            # A handler that returns does not end a sleep (PEP 475); an Event is not safe to set from a handler.
+            time.sleep(min(left, 0.1))
+        return self.requested
+
+    def check(self) -> None:
+        """Raise :class:`~gaitway_runtime.errors.Interrupted` when a stop was asked for."""
+        if self.requested:
+            raise Interrupted(f"the job was asked to stop ({self.reason})")
+
+
+def handle_signals(stop: StopRequest | None = None) -> StopRequest:
+    """Turn SIGTERM and SIGINT into a stop request; a second SIGINT ends the process at once.
+
+    Call it again with the same request after starting something that installs handlers of its own (Isaac Sim's
+    ``AppLauncher`` does). A process started in the background by a shell inherits SIGINT ignored; that is undone here.
+
+    Args:
+        stop: The request to set; a new one when omitted.
+    """
+    request = stop or StopRequest()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if request.requested and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        request.request(name)
+        # Not print: a handler may run inside another write to the same stream.
+        os.write(2, f"{name}: saving, then ending\n".encode())
+
+    for number in _SIGNALS:
+        signal.signal(number, on_signal)
+    return request

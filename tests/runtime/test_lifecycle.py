@@ -1,0 +1,50 @@
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from gaitway_runtime.errors import Interrupted
+from gaitway_runtime.lifecycle import StopRequest, handle_signals
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_becomes_a_request(number: signal.Signals) -> None:
+    stop = handle_signals()
+    stop.check()
+    os.kill(os.getpid(), number)
+    assert (stop.requested, stop.reason) == (True, number.name)
+    with pytest.raises(Interrupted, match=number.name):
+        stop.check()
+
+
+def test_a_second_interrupt_is_immediate_but_a_second_sigterm_is_not() -> None:
+    stop = handle_signals()
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert stop.reason == "SIGTERM"
+
+
+def test_handlers_can_be_installed_again_for_the_same_request() -> None:
+    stop = handle_signals()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    assert handle_signals(stop) is stop
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert stop.requested
+
+
+def test_waiting_returns_at_once_when_a_stop_was_asked_for() -> None:
+    stop = StopRequest()
+    assert not stop.wait(0.0)
+    stop.request("test")
+    assert stop.wait(3600.0)

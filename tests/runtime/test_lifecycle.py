@@ -3,7 +3,6 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-
 from gaitway_runtime.errors import Interrupted
 from gaitway_runtime.lifecycle import StopRequest, handle_signals
 

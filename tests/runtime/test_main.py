@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
 from gaitway_runtime import __main__ as entry
 from gaitway_runtime import result as results
 from gaitway_runtime.errors import GateFailed, JobFailed

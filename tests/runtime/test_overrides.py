@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-
 from gaitway_runtime.errors import UsageError
 from gaitway_runtime.overrides import apply_overrides
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gaitway_runtime.job import Job, RunContext
+from gaitway_runtime.tracking.credentials import SECRET_URI
 
-from ..errors import UsageError, nearest
+from ..errors import ConfigError, UsageError, nearest
 from ..findings import Finding as Finding
 from ..payload.manifest import Payload
-from ..settings.values import Setting
+from ..settings.values import Secret, Setting
 
 PLATFORMS: dict[str, str] = {
     "local": "gaitway.platforms.local",
@@ -66,6 +67,8 @@ class Limits:
     """Largest payload that travels inside the request [bytes]; None: no limit."""
     follow_logs: bool = True
     multi_node: bool = False
+    secrets: bool = False
+    """Whether a secret can be handed to a job without being written into its request."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,11 @@ class Submission:
         """Return the value of a setting, or None where there is none of that key."""
         found = self.settings.get(key)
         return found.value if found else None
+
+    def secrets(self) -> dict[str, Secret]:
+        """Return what the job needs and no document may hold, by the runtime's environment variable."""
+        whole = self.settings["checkpoint_uri"].whole if "checkpoint_uri" in self.settings else None
+        return {SECRET_URI: whole} if whole else {}
 
 
 @dataclass(frozen=True)
@@ -176,3 +184,18 @@ def load(name: str) -> Platform:
     module = importlib.import_module(PLATFORMS[name])
     platform: Platform = module.create()
     return platform
+
+
+def check_secrets(platform: Platform, submission: Submission) -> None:
+    """Refuse a job whose secrets the platform could only write into the request.
+
+    Raises:
+        ConfigError: The checkpoint's address holds a credential, and the platform is not this machine.
+    """
+    if submission.secrets() and not platform.limits.secrets:
+        raise ConfigError(
+            f"the checkpoint URI holds a credential, which a job on {platform.name} would have to write down",
+            source=str(submission.settings["checkpoint_uri"].origin),
+            allowed="the https:// address without its query (read with the job's Entra ID identity), or runs:/...",
+            hint="give the job's identity the role Storage Blob Data Reader on the storage account",
+        )

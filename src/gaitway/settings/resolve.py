@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gaitway_runtime.tracking.credentials import public_form
+
 from ..findings import Finding
 from .fields import Declared, Sources, declared
 from .sources import Candidate, candidates
@@ -60,12 +62,14 @@ def choose(item: Declared, offers: Sequence[Candidate], outputs: Outputs | None 
     winner, *others = offers
     if winner.error:
         raise winner.error
+    value = _public(item, winner.value)
     return Setting(
         key=item.key,
-        value=winner.value,
+        value=value,
         origin=winner.origin,
-        shadowed=tuple((other.value, _noted(other)) for other in others),
-        secret=item.info.secret or isinstance(winner.value, Secret),
+        shadowed=tuple((_public(item, other.value), _noted(other)) for other in others),
+        secret=item.info.secret,
+        whole=None if value == winner.value else Secret(winner.value),
         ways=_ways(item, outputs),
     )
 
@@ -78,6 +82,10 @@ def terraform_folder(cli: Mapping[str, Any], environ: Mapping[str, str]) -> Path
 def _open(item: Declared, cli: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
     """Whether Terraform could fill a setting that nothing above it answers."""
     return bool(item.info.terraform) and len(candidates(item, cli, environ, None)) == 1
+
+
+def _public(item: Declared, value: Any) -> Any:
+    return public_form(value) if item.info.address and isinstance(value, str) else value
 
 
 def _noted(other: Candidate) -> Origin:

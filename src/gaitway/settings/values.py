@@ -26,31 +26,6 @@ class Origin:
         return f"{self.layer} {self.detail}".strip()
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One setting with its value, its origin and the values it shadowed, strongest first."""
-
-    key: str
-    value: Any
-    origin: Origin
-    shadowed: tuple[tuple[Any, Origin], ...] = ()
-    secret: bool = False
-    ways: tuple[str, ...] = ()
-    """How a user can set it: its flag, its variables, its Terraform output."""
-
-    @property
-    def shown(self) -> str:
-        """The value as it may be printed: a secret only says whether it is set."""
-        return shown(self.value, self.secret)
-
-    def with_default(self, value: Any, reason: str, layer: str = "local") -> Setting:
-        """Return the setting with a better default for where it is used, unless the user named a value."""
-        if self.origin.layer != "default":
-            return self
-        shadowed = ((self.value, self.origin), *self.shadowed)
-        return dataclasses.replace(self, value=value, origin=Origin(layer, reason), shadowed=shadowed)
-
-
 class Secret:
     """A text that does not print: no ``str``, ``repr``, format, JSON or pickle of it shows what it is.
 
@@ -102,6 +77,33 @@ class Secret:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be pickled."""
         raise TypeError("a secret is not written anywhere")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting with its value, its origin and the values it shadowed, strongest first."""
+
+    key: str
+    value: Any
+    origin: Origin
+    shadowed: tuple[tuple[Any, Origin], ...] = ()
+    secret: bool = False
+    whole: Secret | None = None
+    """The whole address, where ``value`` is its public form and something that may be a credential was cut off."""
+    ways: tuple[str, ...] = ()
+    """How a user can set it: its flag, its variables, its Terraform output."""
+
+    @property
+    def shown(self) -> str:
+        """The value as it may be printed: a secret only says whether it is set."""
+        return shown(self.value, self.secret)
+
+    def with_default(self, value: Any, reason: str, layer: str = "local") -> Setting:
+        """Return the setting with a better default for where it is used, unless the user named a value."""
+        if self.origin.layer != "default":
+            return self
+        shadowed = ((self.value, self.origin), *self.shadowed)
+        return dataclasses.replace(self, value=value, origin=Origin(layer, reason), shadowed=shadowed)
 
 
 def shown(value: Any, secret: bool = False) -> str:

@@ -26,6 +26,7 @@ class SettingInfo:
     minimum: float | None = None
     maximum: float | None = None
     secret: bool = False
+    address: bool = False
     metavar: str | None = None
 
 
@@ -40,6 +41,7 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     secret: bool = False,
+    address: bool = False,
     metavar: str | None = None,
 ) -> Any:
     """Declare a dataclass field that a user can set.
@@ -56,6 +58,7 @@ def setting(
         minimum: Smallest accepted number.
         maximum: Largest accepted number.
         secret: Whether the value must never be printed.
+        address: Whether the value is a URI, whose query or user may hold a credential.
         metavar: Placeholder in help texts.
     """
     info = SettingInfo(
@@ -67,6 +70,7 @@ def setting(
         minimum=minimum,
         maximum=maximum,
         secret=secret,
+        address=address,
         metavar=metavar,
     )
     return dataclasses.field(default=default, metadata={"setting": info})

@@ -65,6 +65,7 @@ class Job:
         "Checkpoint: runs:/, models:/, https://, a path, or RUN[@latest|@best|@ITERATION].",
         flags=("--checkpoint-uri", "-c"),
         env="CHECKPOINT_URI",
+        address=True,
         metavar="URI",
     )
     checkpoint_sha256: str | None = setting(

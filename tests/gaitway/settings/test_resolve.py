@@ -156,3 +156,16 @@ def test_a_better_default_never_beats_the_user() -> None:
     open_ = resolve([TrainJob], {}, environ={}, terraform_dir=None)["num_envs"].with_default(512, "2 cores")
     assert (open_.value, str(open_.origin)) == (512, "local 2 cores")
     assert open_.shadowed[0] == (2048, Origin("default"))
+
+
+def test_an_address_keeps_its_credential_apart() -> None:
+    url = "https://acct.blob.core.windows.net/c/model.pt"
+    signed = f"{url}?sv=2026-10-06&sig=abc%2Bdef"
+    found = resolve([TrainJob], {}, environ={"CHECKPOINT_URI": signed}, terraform_dir=None)["checkpoint_uri"]
+    assert found.value == url
+    assert found.whole is not None
+    assert found.whole.reveal() == signed
+    assert "sig" not in repr(found) + json.dumps(document({"checkpoint_uri": found}))
+    plain = resolve([TrainJob], {"checkpoint_uri": url}, environ={"CHECKPOINT_URI": signed}, terraform_dir=None)
+    assert plain["checkpoint_uri"].whole is None
+    assert "sig" not in repr(plain)

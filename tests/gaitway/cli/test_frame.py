@@ -1,0 +1,92 @@
+"""The frame of the command line: the table of verbs, the error form, exit codes, JSON."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import gaitway.cli.tasks
+from gaitway.cli.table import VERBS
+
+PACKAGE = Path(gaitway.cli.tasks.__file__).parent
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_a_file_and_help(gaitway: Callable, verb: str) -> None:
+    ran = gaitway(verb, "--help")
+    assert ran.code == 0
+    assert VERBS[verb].summary.split(":")[0] in " ".join(ran.out.split())
+    assert "--debug" in ran.out
+
+
+def test_a_bare_call_shows_the_verbs_and_the_exit_codes(gaitway: Callable) -> None:
+    ran = gaitway()
+    assert ran.code == 0
+    assert all(verb in ran.out for verb in VERBS)
+    assert "Exit codes: 0 done" in ran.out
+
+
+def test_help_imports_no_verb() -> None:
+    code = "import sys; from gaitway.cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert not {f"gaitway.cli.{verb}" for verb in VERBS} & loaded
+    assert not {"torch", "numpy", "rich", "httpx", "yaml", "mlflow"} & loaded
+
+
+def test_an_unknown_verb_names_the_nearest(gaitway: Callable) -> None:
+    ran = gaitway("taks")
+    assert ran.code == 2
+    assert ran.out == ""
+    assert ran.err.splitlines()[0] == "error: unknown command 'taks'"
+    assert "  hint: did you mean tasks?" in ran.err.splitlines()
+
+
+def test_an_unknown_flag_names_the_nearest(gaitway: Callable) -> None:
+    ran = gaitway("tasks", "--jsn")
+    assert ran.code == 2
+    assert ran.err.splitlines() == ["error: unknown option '--jsn'", "  hint: did you mean --json?"]
+
+
+def test_an_error_with_json_is_one_document_and_the_sentence(gaitway: Callable) -> None:
+    ran = gaitway("tasks", "--json", "extra")
+    assert ran.code == 2
+    assert ran.json["error"]["exit_code"] == 2
+    assert ran.err.startswith("error: ")
+
+
+def test_an_unforeseen_error_keeps_its_traceback_in_a_file(
+    gaitway: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("boom")
+
+    monkeypatch.setattr("gaitway.cli.render.table", broken)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ran = gaitway("version")
+    assert ran.code == 1
+    assert "Traceback" not in ran.err
+    assert "error: unexpected ZeroDivisionError: boom" in ran.err
+    source = next(line for line in ran.err.splitlines() if line.startswith("  from: "))
+    assert "ZeroDivisionError: boom" in Path(source.removeprefix("  from: ")).read_text()
+
+
+def test_debug_shows_the_traceback(gaitway: Callable) -> None:
+    ran = gaitway("tasks", "--debug", "extra")
+    assert "Traceback" in ran.err
+
+
+def test_an_interrupt_is_130(gaitway: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gaitway.cli.render.table", interrupted)
+    assert gaitway("version").code == 130
+
+
+def test_tasks_json_is_data(gaitway: Callable) -> None:
+    tasks = {task["name"]: task for task in gaitway("tasks", "--json").json}
+    assert tasks["Isaac-Cartpole-v0"]["observations"] == 4
+    assert "gate" in tasks["Isaac-Ant-v0"]

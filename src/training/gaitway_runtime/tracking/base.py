@@ -19,8 +19,20 @@ class ModelVersion:
 class Tracker(Protocol):
     """One tracked run. No call raises for a store that is away: what could not be sent is kept and sent later."""
 
-    run_id: str
-    experiment: str
+    @property
+    def run_id(self) -> str:
+        """The store's id of the run; empty as long as the store has been away."""
+        ...
+
+    @property
+    def experiment(self) -> str:
+        """Name of the experiment the run belongs to."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """Where a person can look at the run; empty as long as the store has been away."""
+        ...
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Queue metrics; returns at once."""

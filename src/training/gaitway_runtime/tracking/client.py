@@ -1,0 +1,63 @@
+"""The MLflow client as gaitway uses it: imported late, quiet, and with errors sorted into passing and lasting."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError, GaitwayError
+from .redaction import scrub, silence_http_loggers
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+_ENVIRONMENT = {
+    # back-off is gaitway's own (sender.py): it can be interrupted, MLflow's cannot
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+_LASTING_STATUS = frozenset((400, 404, 405, 409, 413, 422, 501))
+"""HTTP statuses that the same request will meet again; everything else may pass (401 and 403: a token expires)."""
+
+
+def open_client(tracking_uri: str) -> MlflowClient:
+    """Return an MLflow client of a store; nothing is contacted yet.
+
+    Raises:
+        ConfigError: MLflow is not installed or does not know such a store.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+    except ImportError:
+        raise ConfigError("MLflow is not installed", hint="pip install 'gaitway[local]'") from None
+    silence_http_loggers()
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    except MlflowException as error:
+        raise ConfigError(f"MLflow cannot use this store: {one_line(error)}", source=scrub(tracking_uri)) from None
+
+
+def lasting(error: Exception) -> bool:
+    """Whether sending the same request again is of no use."""
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, GaitwayError):
+        return False
+    if isinstance(error, MlflowException):
+        return error.get_http_status_code() in _LASTING_STATUS
+    return isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError, TypeError, ValueError))
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's text as one scrubbed line of bounded length."""
+    text = " ".join(scrub(str(error)).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."

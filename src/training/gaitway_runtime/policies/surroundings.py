@@ -1,0 +1,180 @@
+"""What lies around a checkpoint and tells what its weights do not: the training configuration, the run's tags.
+
+Nothing here executes what it reads: YAML goes through a safe loader that knows one tag more, ``!!python/tuple``,
+which Isaac Lab writes into honest files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from .marker import Marker, marker_from_tags
+
+if TYPE_CHECKING:
+    import yaml
+
+_CONFIG_NAMES = ("agent.yaml", "agent.yml", "agent.json")
+_CONFIG_LIMIT = 4 * 2**20
+"""Largest configuration file that is read [bytes]; honest ones have a few KiB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What is known of a checkpoint beside its weights, and every place that was looked at for it."""
+
+    activation: str | None = None
+    """What the user said (``--activation``)."""
+    marker: Marker | None = None
+    """What gaitway wrote into the file itself."""
+    agent: Mapping[str, Any] = field(default_factory=dict)
+    """The training configuration beside the file; empty where there is none."""
+    agent_file: Path | None = None
+    tagged: Marker | None = None
+    """What the run's tags say."""
+    looked: tuple[str, ...] = ()
+    """Places that were looked at, as an error names them."""
+
+    def config(self, *paths: str) -> Any:
+        """Return the first value of the training configuration that is set at one of some dotted paths.
+
+        Isaac Lab writes ``{}`` for a field that was never set; it counts as not set, as does null.
+        """
+        for path in paths:
+            value: Any = self.agent
+            for part in path.split("."):
+                value = value.get(part) if isinstance(value, Mapping) else None
+            if value is not None and value != {}:
+                return value
+        return None
+
+    def markers(self) -> tuple[Marker, ...]:
+        """Return what gaitway itself recorded: in the file first, then in the run's tags."""
+        return tuple(marker for marker in (self.marker, self.tagged) if marker is not None)
+
+    def activation_name(self, *config_paths: str) -> tuple[str, str]:
+        """Return the policy's activation and where it was found.
+
+        The user's word comes first, then the file's own marker, the configuration beside it, the run's tags.
+
+        Raises:
+            UsageError: No place tells it; the error lists them all.
+        """
+        configured = self.config(*config_paths)
+        answers = (
+            (self.activation, "--activation"),
+            (self.marker.activation if self.marker else None, "the checkpoint's own marker"),
+            (configured if isinstance(configured, str) else None, str(self.agent_file)),
+            (self.tagged.activation if self.tagged else None, "the run's tags"),
+        )
+        for name, source in answers:
+            if name:
+                return name, source
+        raise UsageError(
+            "the checkpoint does not tell its network's activation, and nothing around it does",
+            source="; ".join(("--activation (not given)", "the checkpoint's marker (none)", *self.looked)),
+            hint="name it with --activation (Isaac Lab's tasks use elu), or put the run's params/agent.yaml beside it",
+        )
+
+    def says_normalized(self, *config_paths: str) -> bool | None:
+        """Whether the policy's observations were normalised in training; None where nothing tells.
+
+        One place that says yes outweighs the others: a normaliser that is wrongly left out makes a policy useless.
+        """
+        answers = [marker.obs_normalization for marker in self.markers()]
+        answers += [self.config(path) for path in config_paths]
+        said = [bool(answer) for answer in answers if answer is not None]
+        return any(said) if said else None
+
+    def output_limit(self, *config_paths: str) -> float | None:
+        """Return the bound to which the policy's outputs were clamped in training, or None for no clamp."""
+        for marker in self.markers():
+            if marker.clip_actions is not None:
+                return marker.clip_actions
+        limit = self.config(*config_paths)
+        return float(limit) if isinstance(limit, int | float) and not isinstance(limit, bool) else None
+
+
+def look_around(
+    checkpoint: Path,
+    marker: Marker | None,
+    *,
+    activation: str | None = None,
+    params_dir: Path | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Surroundings:
+    """Collect what is known around a checkpoint file.
+
+    Args:
+        checkpoint: The file.
+        marker: What the file itself carries.
+        activation: What the user said.
+        params_dir: Folder of ``agent.yaml`` or ``agent.json``, looked at before the folders beside the file.
+        tags: Tags of the run that made the file.
+
+    Raises:
+        UsageError: A configuration was found that cannot be read.
+    """
+    beside = checkpoint.resolve().parent
+    folders = [params_dir] if params_dir else []
+    folders += [beside / "params", beside.parent / "params", beside]
+    looked: list[str] = []
+    agent: Mapping[str, Any] = {}
+    agent_file = next(
+        (folder / name for folder in folders for name in _CONFIG_NAMES if (folder / name).is_file()), None
+    )
+    if agent_file is None:
+        looked += [f"{folder}/agent.yaml or agent.json (not there)" for folder in folders]
+    else:
+        agent = read_config(agent_file)
+        looked.append(f"{agent_file} (does not say)")
+    looked.append("the run's tags (do not say)" if tags else "the run's tags (none)")
+    return Surroundings(
+        activation=activation,
+        marker=marker,
+        agent=agent,
+        agent_file=agent_file,
+        tagged=marker_from_tags(tags or {}),
+        looked=tuple(looked),
+    )
+
+
+def read_config(path: Path) -> Mapping[str, Any]:
+    """Read a training configuration, YAML or JSON.
+
+    Raises:
+        UsageError: It is too large, not of its format, not a mapping, or asks for Python objects.
+    """
+    import yaml
+
+    if path.stat().st_size > _CONFIG_LIMIT:
+        raise UsageError(
+            "the training configuration is too large to be one", source=str(path), allowed=f"{_CONFIG_LIMIT >> 20} MiB"
+        )
+    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        document = json.loads(text) if path.suffix == ".json" else yaml.load(text, Loader=_safe_loader())
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(f"the training configuration cannot be read: {reason}", source=str(path)) from None
+    if not isinstance(document, Mapping):
+        raise UsageError("the training configuration is not a mapping", source=str(path))
+    return document
+
+
+def _safe_loader() -> type[yaml.SafeLoader]:
+    """Return a safe YAML loader that reads a Python tuple as a list and knows no other Python tag."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    def construct_tuple(loader: yaml.SafeLoader, node: yaml.Node) -> list[Any]:
+        return list(loader.construct_sequence(node, deep=True))  # type: ignore[arg-type]
+
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", construct_tuple)
+    return Loader

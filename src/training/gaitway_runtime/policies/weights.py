@@ -1,0 +1,151 @@
+"""From a state dict to layers: shapes come from the weights, and nothing in the file is passed over in silence."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..errors import UsageError
+
+StateDict = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Linear:
+    """One linear layer as it stands in a file."""
+
+    weight: torch.Tensor
+    """(out, in)."""
+    bias: torch.Tensor | None
+    followed: bool
+    """Whether a module without weights (an activation) stands between it and the next layer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rnn:
+    """A recurrent layer stack as it stands in a file."""
+
+    kind: str
+    """``lstm`` or ``gru``."""
+    layers: int
+    hidden_size: int
+    input_size: int
+    state: StateDict
+    """By torch's own names, ``weight_ih_l0`` and so on."""
+
+
+def state_dict(checkpoint: Mapping[str, Any], key: str) -> StateDict:
+    """Return the state dict under ``key``, checked to hold finite tensors alone.
+
+    Raises:
+        UsageError: It is missing, or holds something else than tensors, or a value that is not finite.
+    """
+    found = checkpoint.get(key)
+    if not isinstance(found, Mapping) or not found:
+        raise UsageError(f"the checkpoint has no weights under '{key}'")
+    for name, tensor in found.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise UsageError(f"the checkpoint's '{key}.{name}' is a {type(tensor).__name__}, not a tensor")
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise UsageError(f"the checkpoint's '{key}.{name}' has values that are not finite: the training diverged")
+    return found
+
+
+def take(state: StateDict, prefix: str) -> dict[str, torch.Tensor]:
+    """Return the entries below a prefix, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
+
+
+def linear_chain(layers: StateDict, what: str) -> tuple[Linear, ...]:
+    """Read the linear layers of a ``torch.nn.Sequential`` in order.
+
+    Args:
+        layers: Entries by ``<index>.weight`` and ``<index>.bias``.
+        what: The part's name, for errors.
+
+    Raises:
+        UsageError: A layer is of another kind, or sizes do not follow from one layer to the next.
+    """
+    weights = {}
+    for name, tensor in layers.items():
+        index, _, leaf = name.partition(".")
+        if not index.isdigit() or leaf not in ("weight", "bias"):
+            raise UsageError(f"the checkpoint's {what} has a part that is not a plain layer: '{name}'")
+        if leaf == "weight" and tensor.dim() != 2:
+            kind = "convolution" if tensor.dim() > 2 else "normalisation layer"
+            raise UsageError(f"the checkpoint's {what} has a {kind} ('{name}'), which is not supported")
+        weights[(int(index), leaf)] = tensor
+    order = sorted(index for index, leaf in weights if leaf == "weight")
+    if not order:
+        raise UsageError(f"the checkpoint's {what} has no layers")
+    gaps = [after - before for before, after in itertools.pairwise(order)]
+    if any(gap > 2 for gap in gaps):
+        raise UsageError(f"the checkpoint's {what} has more than one module between two layers")
+    chain = tuple(
+        Linear(weights[index, "weight"].float(), _bias(weights.get((index, "bias"))), gap == 2)
+        for index, gap in zip(order, [*gaps, 1], strict=True)
+    )
+    check_chain(chain, what)
+    return chain
+
+
+def check_chain(chain: Iterable[Linear], what: str) -> None:
+    """Check that each layer takes what the one before it gives.
+
+    Raises:
+        UsageError: One does not.
+    """
+    width: int | None = None
+    for layer in chain:
+        rows, columns = layer.weight.shape
+        if (width is not None and columns != width) or (layer.bias is not None and layer.bias.shape != (rows,)):
+            raise UsageError(f"the layers of the checkpoint's {what} do not fit together")
+        width = rows
+
+
+def recurrent_stack(entries: StateDict, what: str) -> Rnn:
+    """Read an LSTM or GRU; rows of ``weight_ih`` are 4 or 3 times the hidden size.
+
+    Raises:
+        UsageError: It is neither, or has projections or two directions.
+    """
+    known = re.compile(r"(weight|bias)_(ih|hh)_l\d+")
+    odd = [name for name in entries if not known.fullmatch(name)]
+    if odd or "weight_ih_l0" not in entries or "weight_hh_l0" not in entries:
+        raise UsageError(f"the checkpoint's {what} is not a plain LSTM or GRU ('{(odd or ['no weights'])[0]}')")
+    rows, input_size = entries["weight_ih_l0"].shape
+    hidden_size = entries["weight_hh_l0"].shape[1]
+    kind = {4: "lstm", 3: "gru"}.get(rows // hidden_size if rows % hidden_size == 0 else 0)
+    if kind is None:
+        raise UsageError(f"the checkpoint's {what} is neither an LSTM nor a GRU ({rows} rows for {hidden_size} units)")
+    layers = 1 + max(int(name.rsplit("l", 1)[1]) for name in entries)
+    return Rnn(kind, layers, hidden_size, input_size, {name: tensor.float() for name, tensor in entries.items()})
+
+
+def refuse_unread(state: StateDict, read: tuple[str, ...], what: str) -> None:
+    """Refuse a state dict with entries that no rule has read.
+
+    Args:
+        state: The state dict.
+        read: Prefixes and names that were read, or that inference does not need.
+        what: The part's name, for the error.
+
+    Raises:
+        UsageError: Something is left; convolutional encoders are named as such.
+    """
+    left = sorted(name for name in state if not name.startswith(read))
+    if any(name.startswith("cnn") for name in left):
+        raise UsageError(
+            f"the checkpoint's {what} has an image encoder ('{left[0]}'); convolutional policies are not supported"
+        )
+    if left:
+        raise UsageError(f"the checkpoint's {what} has parts that are not known here: {', '.join(left[:4])}")
+
+
+def _bias(bias: torch.Tensor | None) -> torch.Tensor | None:
+    return None if bias is None else bias.float()

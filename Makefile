@@ -21,7 +21,7 @@ $(VENV)/.local: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.local
-	@$(PIP) -e '.[local,dev]'
+	@$(PIP) -e '.[local,azureml,dev]'
 	@touch $@
 
 demo: $(VENV)/.local    ## train, export, check and film a policy on this machine (TASK=...)

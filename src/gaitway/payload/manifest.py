@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,14 @@ class PayloadFile:
     size: int
     """[bytes]."""
     sha256: str
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that a user might expect in the payload and that is not in it, with the reason."""
+
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,9 @@ class Payload:
     """Files of the payload that are not committed as they are."""
     roots: tuple[str, ...] = ()
     """The folders it was selected from, as the user named them."""
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Decisions of the selection that a user should see."""
 
     @property
     def size(self) -> int:
@@ -42,3 +56,22 @@ class Payload:
     def largest(self, count: int = 5) -> tuple[PayloadFile, ...]:
         """Return the largest files, largest first."""
         return tuple(sorted(self.files, key=lambda file: -file.size)[:count])
+
+
+def to_document(payload: Payload) -> dict[str, Any]:
+    """Return the payload as it stands in ``payload.json``."""
+    return {
+        "sha256": payload.sha256,
+        "size": payload.size,
+        "commit": payload.commit,
+        "dirty": list(payload.dirty),
+        "roots": list(payload.roots),
+        "notes": list(payload.notes),
+        "left_out": [dataclasses.asdict(left) for left in payload.left_out],
+        "files": [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in payload.files],
+    }
+
+
+def files_of(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the content hash of each file of a ``payload.json`` document, by path."""
+    return {file["path"]: file["sha256"] for file in document["files"]}

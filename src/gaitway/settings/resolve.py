@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gaitway_runtime.tracking.credentials import public_form
-
 from ..findings import Finding
 from .fields import Declared, Sources, declared
 from .sources import Candidate, candidates
 from .terraform import Outputs, read_outputs
-from .values import Origin, Secret, Setting
+from .values import Origin, Setting
 
 
 class Settings(dict[str, Setting]):
@@ -44,7 +42,7 @@ def resolve(
     """
     known = declared(classes)
     outputs = None
-    if terraform_dir is not None and any(_open(item, cli, environ) for item in known.values()):
+    if terraform_dir is not None and any(is_open(item, cli, environ) for item in known.values()):
         outputs = read_outputs(terraform_dir)
     settings = Settings(
         {key: choose(item, candidates(item, cli, environ, outputs), outputs) for key, item in known.items()}
@@ -62,14 +60,13 @@ def choose(item: Declared, offers: Sequence[Candidate], outputs: Outputs | None 
     winner, *others = offers
     if winner.error:
         raise winner.error
-    value = _public(item, winner.value)
     return Setting(
         key=item.key,
-        value=value,
+        value=winner.value,
         origin=winner.origin,
-        shadowed=tuple((_public(item, other.value), _noted(other)) for other in others),
+        shadowed=tuple((other.value, _noted(other)) for other in others),
         secret=item.info.secret,
-        whole=None if value == winner.value else Secret(winner.value),
+        whole=winner.whole,
         ways=_ways(item, outputs),
     )
 
@@ -79,13 +76,9 @@ def terraform_folder(cli: Mapping[str, Any], environ: Mapping[str, str]) -> Path
     return Path(resolve([Sources], cli, environ=environ, terraform_dir=None)["terraform_dir"].value)
 
 
-def _open(item: Declared, cli: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+def is_open(item: Declared, cli: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
     """Whether Terraform could fill a setting that nothing above it answers."""
     return bool(item.info.terraform) and len(candidates(item, cli, environ, None)) == 1
-
-
-def _public(item: Declared, value: Any) -> Any:
-    return public_form(value) if item.info.address and isinstance(value, str) else value
 
 
 def _noted(other: Candidate) -> Origin:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from gaitway_runtime.tracking.credentials import public_form
 
 from ..errors import ConfigError, GaitwayError, UsageError
 from .fields import Declared
@@ -14,11 +17,15 @@ from .values import Origin, Secret
 
 @dataclass(frozen=True)
 class Candidate:
-    """What one source offers for a setting; ``error`` says why it could not be used."""
+    """What one source offers for a setting; ``error`` says why it could not be used.
+
+    Of an address, ``value`` is the public form, and ``whole`` the address itself where they differ.
+    """
 
     value: Any
     origin: Origin
     error: GaitwayError | None = None
+    whole: Secret | None = None
 
 
 def candidates(
@@ -70,11 +77,13 @@ def _from_output(item: Declared, found: Any, origin: Origin) -> Candidate:
     if error is None:
         return candidate
     refused = ConfigError(error.message, source=error.source, allowed=error.allowed, hint=error.hint)
-    return Candidate(candidate.value, origin, refused)
+    return dataclasses.replace(candidate, error=refused)
 
 
 def _candidate(item: Declared, raw: Any, origin: Origin, source: str) -> Candidate:
     try:
-        return Candidate(item.parse(raw, source), origin)
+        value = item.parse(raw, source)
     except UsageError as error:
         return Candidate(raw, origin, error)
+    public = public_form(value) if item.info.address and isinstance(value, str) else value
+    return Candidate(public, origin, whole=None if public == value else Secret(value))

@@ -136,19 +136,20 @@ def document(settings: Mapping[str, Setting]) -> dict[str, Any]:
     """Return the settings as they stand in ``settings.json``; of a secret only whether it is set."""
     return {
         key: {
-            "value": _plain(setting.value, setting.secret),
+            "value": plain(setting.value, setting.secret),
             "origin": str(setting.origin),
             "shadowed": [
-                {"value": _plain(value, setting.secret), "origin": str(origin)} for value, origin in setting.shadowed
+                {"value": plain(value, setting.secret), "origin": str(origin)} for value, origin in setting.shadowed
             ],
         }
         for key, setting in settings.items()
     }
 
 
-def _plain(value: Any, secret: bool) -> Any:
+def plain(value: Any, secret: bool = False) -> Any:
+    """Return a setting's value as it may stand in a JSON document."""
     if secret or isinstance(value, Secret):
         return shown(value, secret=True)
     if isinstance(value, tuple):
-        return [_plain(part, secret) for part in value]
+        return [plain(part) for part in value]
     return value if isinstance(value, bool | int | float | None) else shown(value)

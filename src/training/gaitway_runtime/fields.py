@@ -6,6 +6,7 @@ Standard library only.
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -141,6 +142,8 @@ def check_value(cls: type[Any], name: str, value: Any, source: str) -> Any:
             allowed=", ".join(info.choices),
             hint=f"did you mean {close}?" if close else None,
         )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"{label} is not a finite number: {value}", source=source)
     if (info.minimum is not None and value < info.minimum) or (info.maximum is not None and value > info.maximum):
         raise UsageError(f"{label} is out of range: {value}", source=source, allowed=_range_text(info))
     if isinstance(value, str) and "\x00" in value:

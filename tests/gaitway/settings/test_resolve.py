@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from gaitway_runtime.fields import setting
-from gaitway_runtime.job import AzureContext, InferJob, TrainJob
+from gaitway_runtime.job import AzureContext, InferJob, TrainJob, ValidateJob
 
 from gaitway.errors import ConfigError, UsageError
 from gaitway.settings import terraform
@@ -169,3 +169,9 @@ def test_an_address_keeps_its_credential_apart() -> None:
     plain = resolve([TrainJob], {"checkpoint_uri": url}, environ={"CHECKPOINT_URI": signed}, terraform_dir=None)
     assert plain["checkpoint_uri"].whole is None
     assert "sig" not in repr(plain)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-Infinity"])
+def test_a_number_is_finite(text: str) -> None:
+    with pytest.raises(UsageError, match="finite"):
+        resolve([ValidateJob], {"success_threshold": text}, environ={}, terraform_dir=None)

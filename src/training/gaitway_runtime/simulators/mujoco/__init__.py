@@ -1,1 +1,46 @@
 """The embedded simulator: Isaac Lab's tasks on MuJoCo's batch engine, on the CPU."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from typing import TYPE_CHECKING
+
+from ..base import Availability
+
+if TYPE_CHECKING:
+    from ...job import Job
+    from .env import MujocoEnv
+
+
+def availability() -> Availability:
+    """Tell whether MuJoCo's batch engine (MuJoCo 4) is installed here, without importing it."""
+    if importlib.util.find_spec("mujoco") is None:
+        return Availability(False, reason="pip install 'gaitway[local]'")
+    version = importlib.metadata.version("mujoco")
+    if int(version.split(".")[0]) < 4:
+        return Availability(False, version, reason=f"mujoco {version} is too old: pip install 'mujoco>=4.0'")
+    return Availability(True, version)
+
+
+def open_env(job: Job, *, num_envs: int, training: bool, seed: int, nthread: int = 0) -> MujocoEnv:
+    """Make an environment of the job's task.
+
+    Args:
+        job: The job; ``task`` and, of a training job, ``shaping`` are read.
+        num_envs: Worlds to step together.
+        training: True for noise, randomisation, pushes and shaping; False for Isaac Lab's ``-Play`` settings.
+        seed: Seed of everything random.
+        nthread: Threads to step on; 0 for one per available CPU. Results do not depend on it.
+
+    Raises:
+        UsageError: The embedded simulator does not have the task.
+    """
+    from ...job import TrainJob
+    from .env import MujocoEnv
+    from .tasks import find_task
+
+    shaping = job.shaping if isinstance(job, TrainJob) else True
+    return MujocoEnv(
+        find_task(job.task), num_envs=num_envs, training=training, seed=seed, shaping=shaping, nthread=nthread
+    )

@@ -1,0 +1,307 @@
+"""The one stepping core: all worlds of a task on MuJoCo's batch engine, and the reading of their state.
+
+Every array covers all worlds; nothing here loops over them. Derived quantities that MuJoCo gives only as of
+the start of a physics step (contact forces, foot positions) are recorded per physics step; joint and root
+quantities are computed from the state after the last one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from mujoco.batch import Batch
+from numpy.typing import NDArray
+
+from .models import RobotSpec, contact_sensor
+from .state import Array, Contact, State
+
+CONTACT_THRESHOLD = 1.0
+"""Net contact force from which a body counts as touching [N]; Isaac Lab's contact sensor."""
+CONTACT_HISTORY = 3
+"""Physics steps that :attr:`Contact.touched` looks back on, within one control step."""
+MAX_SPEED = 1000.0
+"""Joint or root speed from which a world counts as diverged [m/s] or [rad/s]; MuJoCo itself waits for 1e10."""
+
+_STATE_WARNINGS = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjNWARNING))
+"""The warnings that say that a state or an input was not finite."""
+
+_log = logging.getLogger(__name__)
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the robot's quantities lie in MuJoCo's vectors, in the policy's joint order."""
+
+    joint_qpos: NDArray[np.int64]
+    joint_dof: NDArray[np.int64]
+    contact: dict[str, slice]
+    """Columns of the contact array, by group."""
+    num_contacts: int
+    foot: slice
+    """Sensor data of the feet: position and velocity of each in turn."""
+    wrench: slice
+
+    @staticmethod
+    def of(model: mujoco.MjModel, spec: RobotSpec) -> _Layout:
+        joints = [model.joint(name) for name in spec.joint_names]
+        groups, count = {}, 0
+        for group, bodies in spec.contact_bodies.items():
+            for number, body in enumerate(bodies):
+                if model.sensor(contact_sensor(body)).adr[0] != 3 * (count + number):
+                    raise ValueError(f"contact sensors of {spec.name} are not first, in order")
+            groups[group] = slice(count, count + len(bodies))
+            count += len(bodies)
+        feet = [f"position_{body}" for body in spec.contact_bodies.get("feet", ())]
+        wrenches = [f"force_{body}" for body in spec.wrench_bodies]
+        return _Layout(
+            joint_qpos=np.array([joint.qposadr[0] for joint in joints]),
+            joint_dof=np.array([joint.dofadr[0] for joint in joints]),
+            contact=groups,
+            num_contacts=count,
+            foot=_span(model, feet, 6),
+            wrench=_span(model, wrenches, 6),
+        )
+
+
+@dataclass(frozen=True)
+class Start:
+    """States of n worlds at the start of an episode."""
+
+    joint_pos: Array
+    """In the policy's order, (n, J)."""
+    joint_vel: Array
+    root_pose: Array | None = None
+    """Position [m] and quaternion w, x, y, z of a floating base, (n, 7)."""
+    root_vel: Array | None = None
+    """MuJoCo's: velocity of the origin, world frame, and angular velocity, base frame, (n, 6)."""
+
+
+class Engine:
+    """All worlds of one robot.
+
+    Args:
+        model: The compiled model.
+        spec: What is known of the robot beside it.
+        num_envs: Worlds, N.
+        decimation: Physics steps per control step.
+        nthread: Threads to step on; 0 for one per available CPU.
+    """
+
+    def __init__(
+        self, model: mujoco.MjModel, spec: RobotSpec, num_envs: int, decimation: int, nthread: int = 0
+    ) -> None:
+        mujoco.set_mju_user_warning(_log.debug)  # else a line on stderr and in ./MUJOCO_LOG.TXT per diverged world
+        self.model, self.spec, self.decimation = model, spec, decimation
+        self.batch = Batch(model, num_envs, nthread or len(os.sched_getaffinity(0)))
+        self.qpos: Array = self.batch.bind("qpos")
+        self.qvel: Array = self.batch.bind("qvel")
+        self.ctrl: Array = self.batch.bind("ctrl")
+        self.layout = _Layout.of(model, spec)
+        self.base_com = np.zeros((num_envs, 3))
+        """Centre of mass of each world's base, in the base frame [m]."""
+        if spec.base:
+            self.base_com[:] = model.body(spec.base).ipos
+        self._actuator_force: Array = self.batch.bind("actuator_force")
+        self._sensordata: Array = self.batch.bind("sensordata")
+        self._records = self._make_records(num_envs) if spec.contact_bodies else {}
+        self._start = self.batch.state[0].copy()
+        self._warnings = self.batch.warning[:, _STATE_WARNINGS, 1]
+        self._warned = np.zeros(num_envs, self._warnings.dtype)
+
+    def attach(self, state: State) -> None:
+        """Give the state its arrays for this robot and fill in its constants."""
+        spec, count = self.spec, len(self.qpos)
+        limits = np.array([self.model.joint(name).range for name in spec.joint_names])
+        limited = np.array([bool(self.model.joint(name).limited[0]) for name in spec.joint_names])
+        limits[~limited] = (-np.inf, np.inf)
+        state.default_joint_pos = np.array(spec.default_joint_pos)
+        state.soft_joint_pos_limits = soft_limits(limits, spec.soft_limit_factor)
+        state.contacts = {
+            group: _no_contact(count, len(bodies), timed=group == "feet")
+            for group, bodies in spec.contact_bodies.items()
+        }
+        state.incoming_wrench_b = np.zeros((count, 6 * len(spec.wrench_bodies)))
+        self.read_motion(state)
+
+    def advance(self, state: State) -> NDArray[np.bool_]:
+        """Step all worlds for one control step and read their state; return which of them diverged, (N,)."""
+        if self._records:
+            at_start = self.qvel.copy() if self.decimation == 1 else None
+            self.batch.rollout(self.decimation, record=tuple(self._records), out=self._records)
+            before_last = self._records["qvel"][:, -2] if at_start is None else at_start
+            state.joint_acc = (self.qvel - before_last)[:, self.layout.joint_dof] / self.model.opt.timestep
+            self._read_contacts(state)
+        else:
+            self.batch.step(nstep=self.decimation)
+        self.read_motion(state)
+        state.applied_torque = self._actuator_force
+        if self.spec.wrench_bodies:
+            np.negative(self._sensordata[:, self.layout.wrench], out=state.incoming_wrench_b)
+        return self._diverged()
+
+    def read_motion(self, state: State) -> None:
+        """Read joint and root quantities of all worlds from the present state."""
+        state.joint_pos = self.qpos[:, self.layout.joint_qpos]
+        state.joint_vel = self.qvel[:, self.layout.joint_dof]
+        if self.spec.base:
+            root = root_motion(self.qpos, self.qvel, self.base_com)
+            for name, value in root.items():
+                setattr(state, name, value)
+
+    def read_motion_of(self, state: State, ids: Ids) -> None:
+        """Read joint and root quantities of some worlds, after their state was written."""
+        qpos, qvel = self.qpos[ids], self.qvel[ids]
+        state.joint_pos[ids] = qpos[:, self.layout.joint_qpos]
+        state.joint_vel[ids] = qvel[:, self.layout.joint_dof]
+        if self.spec.base:
+            for name, value in root_motion(qpos, qvel, self.base_com[ids]).items():
+                getattr(state, name)[ids] = value
+
+    def restart(self, state: State, ids: Ids, start: Start) -> None:
+        """Put worlds into a new state, with nothing of their past (warm start, contacts) left."""
+        self.batch.state[ids] = self._start
+        rows = ids[:, None]
+        self.qpos[rows, self.layout.joint_qpos] = start.joint_pos
+        self.qvel[rows, self.layout.joint_dof] = start.joint_vel
+        if start.root_pose is not None:
+            self.qpos[ids, :7] = start.root_pose
+            self.qvel[ids, :6] = start.root_vel
+        for contact in state.contacts.values():
+            for name in contact.__slots__:
+                getattr(contact, name)[ids] = 0
+        if self.spec.wrench_bodies:
+            state.incoming_wrench_b[ids] = 0.0
+        self.read_motion_of(state, ids)
+
+    def close(self) -> None:
+        """Release the threads and the worlds."""
+        del self.batch
+
+    def _make_records(self, num_envs: int) -> dict[str | int | mujoco.mjtState, NDArray[np.float64]]:
+        return {
+            "qvel": np.zeros((num_envs, self.decimation, self.model.nv)),
+            "sensordata": np.zeros((num_envs, self.decimation, self.model.nsensordata)),
+        }
+
+    def _read_contacts(self, state: State) -> None:
+        recorded = self._records["sensordata"]
+        count, steps, _ = recorded.shape
+        forces = recorded[:, :, : 3 * self.layout.num_contacts].reshape(count, steps, -1, 3)
+        touching = np.einsum("nsbk,nsbk->nsb", forces, forces) > CONTACT_THRESHOLD**2
+        touched = touching[:, -CONTACT_HISTORY:].any(axis=1)
+        for group, columns in self.layout.contact.items():
+            contact = state.contacts[group]
+            contact.touched = touched[:, columns]
+            contact.touching = touching[:, -1, columns]
+        if "feet" in state.contacts:
+            time_contacts(state.contacts["feet"], touching[:, :, self.layout.contact["feet"]], self.model.opt.timestep)
+            feet = recorded[:, -1, self.layout.foot].reshape(count, -1, 2, 3)
+            state.foot_pos_w, state.foot_vel_w = feet[:, :, 0], feet[:, :, 1]
+
+    def _diverged(self) -> NDArray[np.bool_]:
+        warned = self._warnings.sum(axis=1)
+        # Written so that a speed that is not a number counts too.
+        found: NDArray[np.bool_] = (warned != self._warned) | ~(np.abs(self.qvel).max(axis=1) <= MAX_SPEED)
+        self._warned = warned
+        return found
+
+
+def root_motion(qpos: Array, qvel: Array, base_com: Array) -> dict[str, Array]:
+    """Return the root quantities of :class:`State` for free joints that come first in ``qpos`` and ``qvel``.
+
+    MuJoCo gives the velocity of the body's origin in the world frame and the angular velocity in the body's own; Isaac
+    Lab's base velocity is that of the centre of mass, in the base frame: ``R^T v + w x c``.
+
+    Args:
+        qpos: (n, nq).
+        qvel: (n, nv).
+        base_com: Centre of mass in the base frame [m], (n, 3).
+    """
+    rot = rotation(qpos[:, 3:7])
+    vx, vy, vz = qvel[:, 0], qvel[:, 1], qvel[:, 2]
+    ang_vel = qvel[:, 3:6].copy()
+    wx, wy, wz = ang_vel.T
+    cx, cy, cz = base_com.T
+    lin_vel = np.empty_like(ang_vel)
+    lin_vel[:, 0] = rot[0, 0] * vx + rot[1, 0] * vy + rot[2, 0] * vz + wy * cz - wz * cy
+    lin_vel[:, 1] = rot[0, 1] * vx + rot[1, 1] * vy + rot[2, 1] * vz + wz * cx - wx * cz
+    lin_vel[:, 2] = rot[0, 2] * vx + rot[1, 2] * vy + rot[2, 2] * vz + wx * cy - wy * cx
+    return {
+        "root_pos_w": qpos[:, 0:3].copy(),
+        "root_quat_w": qpos[:, 3:7].copy(),
+        "root_rot_w": np.ascontiguousarray(rot.transpose(2, 0, 1)),
+        "root_lin_vel_b": lin_vel,
+        "root_ang_vel_b": ang_vel,
+        "projected_gravity_b": -rot[2].T,
+        "heading_w": np.arctan2(rot[1, 0], rot[0, 0]),
+    }
+
+
+def rotation(quat: Array) -> Array:
+    """Return the rotation matrices of unit quaternions (w, x, y, z), (n, 4), entries first: (3, 3, n)."""
+    w, x, y, z = quat.T.copy()
+    xx, yy, zz = 2 * x * x, 2 * y * y, 2 * z * z
+    xy, xz, yz = 2 * x * y, 2 * x * z, 2 * y * z
+    wx, wy, wz = 2 * w * x, 2 * w * y, 2 * w * z
+    rot = np.empty((3, 3, len(w)))
+    rot[0, 0], rot[0, 1], rot[0, 2] = 1 - yy - zz, xy - wz, xz + wy
+    rot[1, 0], rot[1, 1], rot[1, 2] = xy + wz, 1 - xx - zz, yz - wx
+    rot[2, 0], rot[2, 1], rot[2, 2] = xz - wy, yz + wx, 1 - xx - yy
+    return rot
+
+
+def time_contacts(contact: Contact, touching: NDArray[np.bool_], dt: float) -> None:
+    """Integrate contact and air times over the physics steps of one control step, as Isaac Lab's sensor does.
+
+    Args:
+        contact: Updated in place.
+        touching: Whether each body touched in each physics step, (N, steps, B).
+        dt: Length of a physics step [s].
+    """
+    for step in range(touching.shape[1]):
+        now = touching[:, step]
+        landed = now & (contact.air_time > 0.0)
+        contact.air_time += dt
+        np.copyto(contact.last_air_time, contact.air_time, where=landed)
+        contact.air_time *= ~now
+        contact.contact_time += dt
+        contact.contact_time *= now
+    span = touching.shape[1] * dt
+    contact.first_contact = (contact.contact_time > 0.0) & (contact.contact_time < span + 1e-8)
+
+
+def soft_limits(limits: Array, factor: float) -> Array:
+    """Shrink joint ranges about their centres by a factor; unlimited joints stay so. Both are (J, 2)."""
+    finite = np.isfinite(limits).all(axis=1)
+    soft = limits.copy()
+    centre, half = limits[finite].mean(axis=1), 0.5 * np.diff(limits[finite], axis=1)[:, 0]
+    soft[finite] = np.stack([centre - factor * half, centre + factor * half], axis=1)
+    return soft
+
+
+def _no_contact(count: int, bodies: int, *, timed: bool) -> Contact:
+    shape = (count, bodies)
+    times = shape if timed else (count, 0)
+    return Contact(
+        touched=np.zeros(shape, np.bool_),
+        touching=np.zeros(shape, np.bool_),
+        contact_time=np.zeros(times),
+        air_time=np.zeros(times),
+        last_air_time=np.zeros(times),
+        first_contact=np.zeros(times, np.bool_),
+    )
+
+
+def _span(model: mujoco.MjModel, first_of: list[str], width: int) -> slice:
+    """Return the sensor data of consecutive sensors that start with those named and are ``width`` wide each."""
+    if not first_of:
+        return slice(0, 0)
+    start = int(model.sensor(first_of[0]).adr[0])
+    if [int(model.sensor(name).adr[0]) - start for name in first_of] != [width * k for k in range(len(first_of))]:
+        raise ValueError(f"sensors {first_of} are not consecutive")
+    return slice(start, start + width * len(first_of))

@@ -1,0 +1,111 @@
+"""What happens to worlds from outside: their start, pushes, and how they differ from each other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..engine import Engine, Ids, Start
+from ..models import RobotSpec
+from ..state import Array, State
+from ..tasks.cfg import Push, Randomization, Reset
+
+
+def draw_start(cfg: Reset, spec: RobotSpec, state: State, base_com: Array, rng: np.random.Generator) -> Start:
+    """Draw the start of n episodes.
+
+    Joint positions are clamped to the soft limits, as in Isaac Lab.
+
+    Args:
+        cfg: The ranges.
+        spec: The robot.
+        state: For the default pose and the limits.
+        base_com: Centre of mass of each world's base, in the base frame [m], (n, 3).
+        rng: Source of the draws.
+    """
+    count, joints = len(base_com), len(spec.joint_names)
+    pos = state.default_joint_pos * _uniform(rng, (cfg.joint_pos_scale,), (count, joints))
+    pos = pos + _uniform(rng, cfg.joint_pos_offset, (count, joints))
+    pos = np.clip(pos, *state.soft_joint_pos_limits.T)
+    vel = _uniform(rng, cfg.joint_vel, (count, joints))
+    if spec.base is None:
+        return Start(pos, vel)
+    yaw = _uniform(rng, (cfg.root_yaw,), (count, 1))[:, 0]
+    root = np.zeros((count, 7))
+    root[:, :2] = _uniform(rng, (cfg.root_xy,), (count, 2))
+    root[:, 2] = spec.init_height
+    root[:, 3], root[:, 6] = np.cos(yaw / 2), np.sin(yaw / 2)
+    motion = root_velocity(_uniform(rng, (cfg.root_velocity,), (count, 6)), yaw, base_com)
+    return Start(pos, vel, root, motion)
+
+
+def root_velocity(world: Array, yaw: Array, base_com: Array) -> Array:
+    """Turn the velocity of the base's centre of mass into MuJoCo's of its origin.
+
+    Args:
+        world: Linear and angular velocity of the centre of mass in the world frame, (n, 6).
+        yaw: Heading of the upright base [rad], (n,).
+        base_com: Centre of mass in the base frame [m], (n, 3).
+
+    Returns:
+        Linear velocity of the origin in the world frame and angular velocity in the base frame, (n, 6).
+    """
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    com = np.stack((cos * base_com[:, 0] - sin * base_com[:, 1], sin * base_com[:, 0] + cos * base_com[:, 1]))
+    arm = np.column_stack((com[0], com[1], base_com[:, 2]))
+    linear, angular = world[:, :3], world[:, 3:]
+    local = np.column_stack((cos * angular[:, 0] + sin * angular[:, 1], cos * angular[:, 1] - sin * angular[:, 0]))
+    return np.hstack((linear - np.cross(angular, arm), local, angular[:, 2:]))
+
+
+class Pushes:
+    """Pushes at random intervals: a jump of the base's horizontal velocity.
+
+    Args:
+        cfg: Interval and strength.
+        num_envs: Worlds.
+        step_dt: Length of a control step [s].
+        rng: Source of the draws.
+    """
+
+    def __init__(self, cfg: Push, num_envs: int, step_dt: float, rng: np.random.Generator) -> None:
+        self.cfg = cfg
+        self._step_dt = step_dt
+        self._rng = rng
+        self.time_left = np.zeros(num_envs)
+
+    def restart(self, ids: Ids) -> None:
+        """Draw the time to the next push of some worlds."""
+        self.time_left[ids] = self._rng.uniform(*self.cfg.interval, len(ids))
+
+    def update(self, engine: Engine, state: State) -> None:
+        """Let a control step pass and push where it is time."""
+        self.time_left -= self._step_dt
+        due = np.flatnonzero(self.time_left < 1e-6)
+        if due.size:
+            engine.qvel[due, :2] += self._rng.uniform(*self.cfg.velocity, (len(due), 2))
+            engine.read_motion_of(state, due)
+            self.restart(due)
+
+
+def randomize(engine: Engine, cfg: Randomization, rng: np.random.Generator) -> None:
+    """Give each world's base its own mass and centre of mass, from the model's.
+
+    Isaac Lab's ``randomize_rigid_body_mass`` (add, inertia scaled by the ratio) and ``randomize_rigid_body_com``.
+    """
+    body = engine.model.body(engine.spec.base)
+    count = len(engine.base_com)
+    mass = float(body.mass[0]) + rng.uniform(*cfg.base_mass, count)
+    engine.base_com[:] = body.ipos + rng.uniform(-1.0, 1.0, (count, 3)) * np.array(cfg.base_com)
+    engine.batch.expand("body_mass")[:, body.id] = mass
+    engine.batch.expand("body_inertia")[:, body.id] = body.inertia * (mass / float(body.mass[0]))[:, None]
+    engine.batch.expand("body_ipos")[:, body.id] = engine.base_com
+    engine.batch.set_const()
+
+
+def _uniform(rng: np.random.Generator, bounds: tuple[tuple[float, float], ...], shape: tuple[int, int]) -> Array:
+    """Draw from one range for all columns or one each; a range of no width costs no draw."""
+    low, high = np.array(bounds).T
+    if (low == high).all():
+        return np.broadcast_to(low, shape)
+    drawn: Array = low + (high - low) * rng.random(shape)
+    return drawn

@@ -1,0 +1,14 @@
+"""Termination terms beside the time limit. Each returns (N,) booleans."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..state import State
+
+
+def joint_pos_out_of_range(state: State, joint: int, bounds: tuple[float, float]) -> NDArray[np.bool_]:
+    """A joint left its bounds [rad] or [m]."""
+    position = state.joint_pos[:, joint]
+    return (position < bounds[0]) | (position > bounds[1])

@@ -18,7 +18,10 @@ LEARNERS: dict[str, str] = {
     "rsl_rl": "gaitway_runtime.learners.rsl_rl",
     "skrl": "gaitway_runtime.learners.skrl",
 }
-"""Learner modules by ``--backend``, imported when asked for. Each offers ``train``."""
+"""Learner modules by ``--backend``, imported when asked for. Each offers ``check`` and ``train``."""
+
+Mark = str | bool | int | float
+"""What a checkpoint can say of itself beside its tensors."""
 
 
 class Hooks(Protocol):
@@ -65,19 +68,31 @@ class Outcome:
 class LearnerModule(Protocol):
     """What a module in :data:`LEARNERS` offers."""
 
-    def train(self, job: TrainJob, env: Env, start: Start, output_dir: Path, hooks: Hooks) -> Outcome:
+    def check(self, job: TrainJob, env: Env, start: Start) -> None:
+        """Check what can be checked before anything is written or tracked.
+
+        Raises:
+            UsageError: An override is unknown; the checkpoint is of another learner, or of other shapes than this
+                task's (the message gives both).
+        """
+        ...
+
+    def train(
+        self, job: TrainJob, env: Env, start: Start, output_dir: Path, hooks: Hooks, marks: Mapping[str, Mark]
+    ) -> Outcome:
         """Train until ``job.max_iterations`` iterations are done in total, or a stop is asked for.
 
         Args:
             job: The job, with ``max_iterations`` and ``save_interval`` filled in.
             env: Training environment.
-            start: What to load first.
+            start: What to load first; it passed :meth:`check`.
             output_dir: Gets ``checkpoints/model_<iteration>.pt`` and ``params/agent.yaml``.
             hooks: Told of every iteration and every complete checkpoint.
+            marks: Written into every checkpoint beside what the learner says of it.
 
         Raises:
-            JobFailed: Losses or observations stopped being finite; the message names the iteration.
-            UsageError: The checkpoint's shapes are not this task's; the message gives both.
+            JobFailed: Losses, weights or observations stopped being finite (the message names the iteration), or a
+                checkpoint could not be saved; either names the last good checkpoint.
         """
         ...
 

@@ -7,7 +7,7 @@ learning library: a learner wraps it (``learners/rsl_rl.py``, ``learners/skrl.py
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,6 +53,25 @@ class Transition:
     """Means over the episodes that ended in this step, by TensorBoard tag (``Episode_Reward/...``)."""
 
 
+@dataclass(frozen=True)
+class SignedPermutation:
+    """A linear map that only reorders entries and flips signs: ``mirrored = values[:, index] * sign``."""
+
+    index: NDArray[np.int64]
+    sign: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A symmetry of a task: what the robot's mirror image sees and does in the mirrored situation."""
+
+    name: str
+    """``left-right``, ``front-back``, ``both``."""
+    observations: Mapping[str, SignedPermutation]
+    """By observation group."""
+    actions: SignedPermutation
+
+
 class Env(Protocol):
     """A batch of worlds of one task."""
 
@@ -64,11 +83,13 @@ class Env(Protocol):
     """Control steps after which an episode times out."""
     step_dt: float
     """Time between two actions [s]."""
-    episode_steps: NDArray[np.int64]
+    episode_length: NDArray[np.int64]
     """Control steps since each world's last reset, (N,). A learner may write it to spread the time-outs."""
-    total_steps: int
+    env_steps: int
     """Environment steps since training began, all worlds together; a reset does not clear it. It drives schedules that
     belong to training (penalty ramps, curricula), so a learner sets it when it resumes."""
+    mirrors: Sequence[Mirror]
+    """The task's symmetries, for learners that use mirrored copies; empty for a task without any."""
 
     @property
     def contract(self) -> PolicyContract:

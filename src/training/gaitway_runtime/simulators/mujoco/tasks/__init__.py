@@ -5,9 +5,8 @@ from __future__ import annotations
 from ....catalog import embedded
 from .cartpole import CARTPOLE
 from .cfg import Task
-from .velocity import FLAT, FLAT_PLAY
 
-TASKS: dict[str, Task] = {task.name: task for task in (CARTPOLE, FLAT, FLAT_PLAY)}
+TASKS: dict[str, Task] = {task.name: task for task in (CARTPOLE,)}
 """Tasks by name, ``-Play`` variants included."""
 
 

@@ -1,0 +1,158 @@
+"""What a learner must know of a checkpoint before it starts from it, and what it writes into its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..policies.loading import load_checkpoint
+from ..policies.marker import MARKER_KEY, Marker
+from ..policies.reading import family_of
+from .base import Mark, Outcome
+
+if TYPE_CHECKING:
+    from ..simulators.base import Env
+
+
+@dataclass(frozen=True, eq=False)
+class SavedTraining:
+    """A checkpoint to start from."""
+
+    path: Path
+    content: Mapping[str, Any]
+    """Everything in the file, tensors on the CPU."""
+    library: str
+    """Learning library and its releases, for example ``rsl_rl 4.x-5.x``."""
+    marks: Mapping[str, Any]
+    """What gaitway wrote into the file; empty for a file of another origin."""
+
+    @property
+    def learner(self) -> str:
+        """Name of the learner that can continue from it: ``rsl_rl`` or ``skrl``."""
+        return self.library.split()[0]
+
+    @property
+    def iteration(self) -> int | None:
+        """Last iteration that was done, counted from zero; None where the file does not say."""
+        found = self.marks.get("iteration", self.content.get("iter"))
+        return int(found) if found is not None else None
+
+    @property
+    def next_iteration(self) -> int:
+        """The first iteration that is not done yet, counted from zero."""
+        return 0 if self.iteration is None else self.iteration + 1
+
+    @property
+    def env_steps(self) -> int | None:
+        """Environment steps done; None where the file does not say."""
+        found = self.marks.get("env_steps")
+        return int(found) if found is not None else None
+
+    @property
+    def run_id(self) -> str | None:
+        """MLflow run that made it."""
+        return self.marks.get("run_id")
+
+
+def read_start(path: Path) -> SavedTraining:
+    """Open a checkpoint to start from.
+
+    Raises:
+        UsageError: It is not a checkpoint of a known library, or is hostile.
+    """
+    content = load_checkpoint(path)
+    infos = content.get("infos")
+    marks = (infos if isinstance(infos, Mapping) else content).get(MARKER_KEY)
+    return SavedTraining(path, content, family_of(content, path).NAME, marks if isinstance(marks, Mapping) else {})
+
+
+def check_learner(saved: SavedTraining, learner: str) -> None:
+    """Check that a checkpoint was made by the learner that shall start from it.
+
+    Raises:
+        UsageError: It was made by another one.
+    """
+    if saved.learner != learner:
+        raise UsageError(
+            f"the checkpoint is of {saved.library}, the learner is {learner}",
+            source=str(saved.path),
+            hint=f"--backend {saved.learner}",
+        )
+
+
+def check_resumable(saved: SavedTraining, optimizer_key: str) -> None:
+    """Check that a checkpoint has what continuing needs beside the weights.
+
+    Raises:
+        UsageError: It has not.
+    """
+    missing = [
+        what
+        for what, absent in (("iteration", saved.iteration is None), ("optimiser", optimizer_key not in saved.content))
+        if absent
+    ]
+    if missing:
+        raise UsageError(
+            f"the checkpoint cannot be resumed: it has no {' and no '.join(missing)}",
+            source=str(saved.path),
+            hint="--checkpoint-mode warm-start takes its weights alone",
+        )
+
+
+def already_reached(saved: SavedTraining, output_dir: Path) -> Outcome:
+    """Return the outcome of a resume that has nothing left to do; the checkpoint becomes this run's own."""
+    path = output_dir / "checkpoints" / f"model_{saved.next_iteration - 1}.pt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not (path.exists() and path.samefile(saved.path)):
+        shutil.copyfile(saved.path, path)
+    return Outcome(
+        iterations=saved.next_iteration,
+        steps=0,
+        seconds=0.0,
+        final_checkpoint=path,
+        final_iteration=saved.next_iteration - 1,
+        stopped=False,
+    )
+
+
+def check_widths(saved: SavedTraining, network: str, has: Sequence[int], wants: Sequence[int]) -> None:
+    """Check a network of a checkpoint against the one that shall take its weights.
+
+    Args:
+        saved: The checkpoint.
+        network: Its name, for the error (``actor``).
+        has: Widths in the file, inputs first and outputs last.
+        wants: Widths here.
+
+    Raises:
+        UsageError: They differ; the error shows both.
+    """
+    if list(has) == list(wants):
+        return
+    here, there = "-".join(map(str, wants)), "-".join(map(str, has))
+    task = saved.marks.get("task")
+    same_ends = has and (has[0], has[-1]) == (wants[0], wants[-1])
+    hidden = ",".join(map(str, has[1:-1]))
+    raise UsageError(
+        f"the checkpoint's {network} is {there}, this task's is {here} (inputs, hidden layers, outputs)",
+        source=str(saved.path) + (f" (trained on {task})" if task else ""),
+        allowed=here,
+        hint=f"--set agent.{network}.hidden_dims=[{hidden}]"
+        if same_ends
+        else "start from a checkpoint of the same task",
+    )
+
+
+def marks_for(env: Env, *, activation: str, obs_normalization: bool, iteration: int) -> dict[str, Mark]:
+    """Return what a checkpoint says of itself: what its policy is, and how far the training was."""
+    marker = Marker(
+        task=env.task,
+        activation=activation,
+        obs_normalization=obs_normalization,
+        contract=env.contract.to_json(indent=None),
+    )
+    return {**marker.as_dict(), "iteration": iteration, "env_steps": env.env_steps}

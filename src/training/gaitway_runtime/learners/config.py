@@ -1,0 +1,69 @@
+"""What a learner can be told, as data, in each library's own words.
+
+A recipe is one value of these classes; ``--set agent.KEY=VALUE`` changes a field by its dotted path, and
+``params/agent.yaml`` is the whole of it. Standard library only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistributionCfg:
+    """Action distribution of rsl_rl's actor."""
+
+    class_name: str = "GaussianDistribution"
+    init_std: float = 1.0
+    std_type: str = "scalar"
+    """What is learned: the standard deviation (``scalar``) or its logarithm (``log``)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCfg:
+    """One of rsl_rl's networks."""
+
+    class_name: str = "MLPModel"
+    hidden_dims: tuple[int, ...] = (128, 128, 128)
+    activation: str = "elu"
+    obs_normalization: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActorCfg(ModelCfg):
+    """rsl_rl's actor."""
+
+    distribution_cfg: DistributionCfg = field(default_factory=DistributionCfg)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PpoCfg:
+    """rsl_rl's PPO. The defaults are those of Isaac Lab's configurations."""
+
+    class_name: str = "PPO"
+    learning_rate: float = 1e-3
+    schedule: str = "adaptive"
+    desired_kl: float | None = 0.01
+    num_learning_epochs: int = 5
+    num_mini_batches: int = 4
+    clip_param: float = 0.2
+    gamma: float = 0.99
+    lam: float = 0.95
+    entropy_coef: float = 0.005
+    value_loss_coef: float = 1.0
+    use_clipped_value_loss: bool = True
+    max_grad_norm: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RslRlCfg:
+    """rsl_rl's ``OnPolicyRunner``."""
+
+    num_steps_per_env: int = 24
+    init_at_random_ep_len: bool = True
+    """Start with episodes of random age, so that their ends are spread over the iterations."""
+    mirror: bool = False
+    """Add one mirrored copy to every mini-batch, where the task has symmetries."""
+    actor: ActorCfg = field(default_factory=ActorCfg)
+    critic: ModelCfg = field(default_factory=ModelCfg)
+    algorithm: PpoCfg = field(default_factory=PpoCfg)

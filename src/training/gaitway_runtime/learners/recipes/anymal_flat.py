@@ -1,0 +1,11 @@
+"""ANYmal-C on flat ground. Mirrored copies make fewer samples go further and the gait even."""
+
+from ..config import ActorCfg, DistributionCfg, ModelCfg, PpoCfg, RslRlCfg
+
+RSL_RL = RslRlCfg(
+    num_steps_per_env=24,
+    mirror=True,
+    actor=ActorCfg(obs_normalization=True, distribution_cfg=DistributionCfg(init_std=0.5, std_type="log")),
+    critic=ModelCfg(obs_normalization=True),
+    algorithm=PpoCfg(num_learning_epochs=3, desired_kl=0.02, entropy_coef=0.003),
+)

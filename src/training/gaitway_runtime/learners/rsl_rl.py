@@ -1,0 +1,261 @@
+"""Training with rsl_rl's ``OnPolicyRunner`` on any environment of ``simulators/base.py``."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import re
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from rsl_rl.runners import OnPolicyRunner
+
+from ..errors import JobFailed, UsageError
+from ..job import TrainJob
+from ..overrides import apply_overrides
+from ..policies.marker import MARKER_KEY
+from .base import Hooks, Mark, Outcome, Start
+from .checkpoints import (
+    SavedTraining,
+    already_reached,
+    check_learner,
+    check_resumable,
+    check_widths,
+    marks_for,
+    read_start,
+)
+from .config import ModelCfg, RslRlCfg
+from .mirror import MirroredCopies
+from .recipes import recipe_for
+from .reproducible import seed_everything
+from .rsl_rl_env import RslRlEnv
+from .rsl_rl_watch import NotFinite, RunnerWatch, TrainingStopped, not_finite
+
+if TYPE_CHECKING:
+    from ..simulators.base import Env
+
+NAME = "rsl_rl"
+NETWORKS = ("actor", "critic")
+
+
+def configure(job: TrainJob) -> RslRlCfg:
+    """Return the recipe of the job's task with the job's overrides applied.
+
+    Raises:
+        UsageError: An override names an unknown key, or a value of another type.
+    """
+    return apply_overrides(recipe_for(job.task).rsl_rl, "agent", job.overrides)
+
+
+def check(job: TrainJob, env: Env, start: Start) -> None:
+    """See :meth:`.base.LearnerModule.check`."""
+    config = configure(job)
+    if start.checkpoint is None:
+        return
+    saved = read_start(start.checkpoint)
+    check_learner(saved, NAME)
+    if any(f"{network}_state_dict" not in saved.content for network in NETWORKS):
+        raise UsageError(
+            f"the checkpoint is of {saved.library}, whose layout this release of rsl_rl cannot continue from",
+            source=str(saved.path),
+            hint="continue it in the container that made it",
+        )
+    if start.mode == "resume":
+        check_resumable(saved, "optimizer_state_dict")
+    models: dict[str, tuple[ModelCfg, int]] = {"actor": (config.actor, env.num_actions), "critic": (config.critic, 1)}
+    for network, (model, outputs) in models.items():
+        weights = saved.content[f"{network}_state_dict"]
+        inputs = sum(env.observation_sizes[group] for group in _groups(env)[network])
+        check_widths(saved, network, _widths(weights), (inputs, *model.hidden_dims, outputs))
+        _check_normalizer(saved, network, weights, model)
+
+
+def train(job: TrainJob, env: Env, start: Start, output_dir: Path, hooks: Hooks, marks: Mapping[str, Mark]) -> Outcome:
+    """See :meth:`.base.LearnerModule.train`."""
+    config = configure(job)
+    total = job.max_iterations or 1
+    saved = read_start(start.checkpoint) if start.checkpoint else None
+    resumed = saved if start.mode == "resume" else None
+    first = resumed.next_iteration if resumed else 0
+    _write_agent_yaml(config, job, env, output_dir)
+    if resumed and first >= total:
+        return already_reached(resumed, output_dir)
+    seed_everything(job.seed + first)
+    env.env_steps = before = _steps_before(resumed, config, env)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="gaitway-rsl-rl-") as scratch:
+        runner = _make_runner(config, job, env, scratch)
+        if saved:
+            _load(runner, saved, everything=resumed is not None)
+        runner.current_learning_iteration = first
+        watch = RunnerWatch(
+            runner,
+            hooks,
+            folder=output_dir / "checkpoints",
+            total=total,
+            steps=lambda: env.env_steps,
+            infos=lambda iteration: {MARKER_KEY: _marks(config, env, iteration, marks)},
+        )
+        stopped = _learn(runner, watch, total - first, config.init_at_random_ep_len)
+    path, iteration = watch.newest()
+    return Outcome(
+        iterations=iteration + 1,
+        steps=env.env_steps - before,
+        seconds=time.monotonic() - began,
+        final_checkpoint=path,
+        final_iteration=iteration,
+        stopped=stopped,
+    )
+
+
+def _learn(runner: OnPolicyRunner, watch: RunnerWatch, iterations: int, spread_episodes: bool) -> bool:
+    """Run the loop and return whether it was stopped before its end.
+
+    Raises:
+        JobFailed: Something stopped being finite.
+    """
+    try:
+        runner.learn(iterations, init_at_random_ep_len=spread_episodes)
+    except TrainingStopped:
+        return True
+    except NotFinite as bad:
+        iteration = watch.underway if bad.iteration is None else bad.iteration
+        raise JobFailed(f"{bad.what} stopped being finite in iteration {iteration}", hint=watch.safe()) from None
+    except RuntimeError as error:
+        # Weights that are no numbers make torch refuse to draw an action, in words that say nothing of them.
+        weights = not_finite(runner.alg.save(), "")
+        if weights is None:
+            raise
+        raise JobFailed(
+            f"the weights ({weights}) stopped being finite in iteration {watch.underway}", hint=watch.safe()
+        ) from error
+    return False
+
+
+def _make_runner(config: RslRlCfg, job: TrainJob, env: Env, scratch: str) -> OnPolicyRunner:
+    """Build rsl_rl's runner around the environment; what it logs itself goes to a folder that nobody reads."""
+    settings: dict[str, Any] = dataclasses.asdict(config)
+    mirrored = settings.pop("mirror") and env.mirrors
+    settings["algorithm"] |= {
+        "rnd_cfg": None,
+        "symmetry_cfg": {"use_data_augmentation": True, "data_augmentation_func": MirroredCopies(env.mirrors)}
+        if mirrored
+        else None,
+    }
+    settings |= {
+        "save_interval": job.save_interval,
+        "obs_groups": _groups(env),
+        "logger": {"class_name": _NoWriter},
+        # The environment's tensors are checked where they are made, infinities included.
+        "check_for_nan": False,
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+        runner = OnPolicyRunner(RslRlEnv(env, job.seed), settings, log_dir=scratch, device="cpu")
+    runner.logger.git_status_repos.clear()
+    _report_task_rewards(runner.logger)
+    if mirrored:
+        _skip_mirror_loss(runner.alg)
+    return runner
+
+
+class _NoWriter:
+    """Stands where TensorBoard's writer would: metrics are taken on their way to it."""
+
+    def __init__(self, log_dir: str) -> None:
+        pass
+
+    def add_scalar(self, tag: str, value: float, step: int) -> None:
+        """Drop a scalar."""
+
+
+def _skip_mirror_loss(algorithm: Any) -> None:
+    """Leave out what rsl_rl works out for its log alone: one more pass of the actor over every mini-batch."""
+    update = algorithm.update
+    algorithm.symmetry.compute_loss = lambda *_: torch.zeros(())
+    algorithm.update = lambda: {name: value for name, value in update().items() if name != "symmetry"}
+
+
+def _report_task_rewards(logger: Any) -> None:
+    """Let ``Train/mean_reward`` be Isaac Lab's reward, without the shaping that the learner maximises besides."""
+    process_env_step = logger.process_env_step
+
+    def process_task_rewards(rewards: torch.Tensor, dones: torch.Tensor, extras: dict[str, Any], *more: Any) -> None:
+        process_env_step(extras["task_rewards"], dones, extras, *more)
+
+    logger.process_env_step = process_task_rewards
+
+
+def _load(runner: OnPolicyRunner, saved: SavedTraining, *, everything: bool) -> None:
+    """Take over weights and normalisers; with ``everything`` the optimiser and its learning rate too.
+
+    Raises:
+        UsageError: The file's tensors are not those of this runner's networks.
+    """
+    parts = {"actor": True, "critic": True, "optimizer": everything, "iteration": False, "rnd": False}
+    try:
+        runner.alg.load(dict(saved.content), parts, strict=True)
+    except (RuntimeError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"the checkpoint does not fit this configuration: {reason}", source=str(saved.path)) from None
+    if everything:
+        # PPO keeps the adaptive rate in a variable of its own; releases before 5.4.2 do not load it.
+        runner.alg.learning_rate = runner.alg.optimizer.param_groups[0]["lr"]
+
+
+def _steps_before(resumed: SavedTraining | None, config: RslRlCfg, env: Env) -> int:
+    if resumed is None:
+        return 0
+    if resumed.env_steps is not None:
+        return resumed.env_steps
+    return resumed.next_iteration * config.num_steps_per_env * env.num_envs
+
+
+def _marks(config: RslRlCfg, env: Env, iteration: int, marks: Mapping[str, Mark]) -> dict[str, Mark]:
+    actor = config.actor
+    own = marks_for(env, activation=actor.activation, obs_normalization=actor.obs_normalization, iteration=iteration)
+    return {**own, **marks}
+
+
+def _groups(env: Env) -> dict[str, list[str]]:
+    """Observation groups of each network."""
+    return {"actor": ["policy"], "critic": ["critic" if "critic" in env.observation_sizes else "policy"]}
+
+
+def _widths(weights: Mapping[str, torch.Tensor]) -> list[int]:
+    """Widths of a network from its weights: inputs, hidden layers, outputs."""
+    layers = [tensor for name, tensor in weights.items() if re.fullmatch(r"mlp\.\d+\.weight", name)]
+    return [layers[0].shape[1], *(layer.shape[0] for layer in layers)] if layers else []
+
+
+def _check_normalizer(saved: SavedTraining, network: str, weights: Mapping[str, torch.Tensor], model: ModelCfg) -> None:
+    has = "obs_normalizer._mean" in weights
+    if has != model.obs_normalization:
+        raise UsageError(
+            f"the checkpoint's {network} {'has an' if has else 'has no'} observation normaliser, "
+            f"this task's recipe has {'one' if model.obs_normalization else 'none'}",
+            source=str(saved.path),
+            hint=f"--set agent.{network}.obs_normalization={str(has).lower()}",
+        )
+
+
+def _write_agent_yaml(config: RslRlCfg, job: TrainJob, env: Env, output_dir: Path) -> None:
+    """Write what was trained with, in plain YAML that any reader loads safely."""
+    import yaml
+
+    document = {
+        "seed": job.seed,
+        "max_iterations": job.max_iterations,
+        "save_interval": job.save_interval,
+        "class_name": "OnPolicyRunner",
+        "obs_groups": _groups(env),
+        **json.loads(json.dumps(dataclasses.asdict(config))),
+    }
+    path = output_dir / "params" / "agent.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")

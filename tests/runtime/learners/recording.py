@@ -1,0 +1,31 @@
+"""Hooks that remember what they were told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class RecordingHooks:
+    stop_after: int | None = None
+    """Iteration after which a stop is asked for."""
+    iterations: list[int] = field(default_factory=list)
+    totals: set[int] = field(default_factory=set)
+    steps: list[int] = field(default_factory=list)
+    metrics: list[dict[str, float]] = field(default_factory=list)
+    checkpoints: list[tuple[str, int]] = field(default_factory=list)
+
+    def on_iteration(self, iteration: int, total: int, steps: int, metrics: Mapping[str, float]) -> None:
+        self.iterations.append(iteration)
+        self.totals.add(total)
+        self.steps.append(steps)
+        self.metrics.append(dict(metrics))
+
+    def on_checkpoint(self, path: Path, iteration: int) -> None:
+        assert path.exists()
+        self.checkpoints.append((path.name, iteration))
+
+    def should_stop(self) -> bool:
+        return bool(self.iterations) and self.iterations[-1] == self.stop_after

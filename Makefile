@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 TASK   ?= Isaac-Velocity-Flat-Anymal-C-v0
 
-.PHONY: help setup demo test check bench format clean
+.PHONY: help setup demo test check bench format docs clean
 .DEFAULT_GOAL := help
 
 help:      ## list the targets
@@ -42,6 +42,9 @@ bench: $(VENV)/.dev     ## print the performance table that the README quotes
 format: $(VENV)/.dev
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.dev      ## write the generated parts of docs/ anew
+	@$(BIN)/python -m gaitway.settings.reference docs/settings.md
 
 clean:     ## remove what make and gaitway made here
 	rm -rf $(VENV) .gaitway .tmp .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info

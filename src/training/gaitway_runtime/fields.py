@@ -145,7 +145,7 @@ def check_value(cls: type[Any], name: str, value: Any, source: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"{label} is not a finite number: {value}", source=source)
     if (info.minimum is not None and value < info.minimum) or (info.maximum is not None and value > info.maximum):
-        raise UsageError(f"{label} is out of range: {value}", source=source, allowed=_range_text(info))
+        raise UsageError(f"{label} is out of range: {value}", source=source, allowed=range_text(info))
     if isinstance(value, str) and "\x00" in value:
         raise UsageError(f"{label} contains a NUL character", source=source)
     return value
@@ -182,7 +182,8 @@ def _parse_number(base: type, name: str, text: str, source: str) -> Any:
         raise UsageError(f"{name.replace('_', ' ')} is not {what}: '{text}'", source=source) from None
 
 
-def _range_text(info: SettingInfo) -> str:
+def range_text(info: SettingInfo) -> str:
+    """Return the limits of a number as a phrase; one of them must be there."""
     if info.minimum is not None and info.maximum is not None:
         return f"{info.minimum:g} to {info.maximum:g}" if info.maximum < 1e6 else f"{info.minimum:g} or more"
     return f"{info.minimum:g} or more" if info.minimum is not None else f"at most {info.maximum:g}"

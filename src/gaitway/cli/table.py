@@ -16,6 +16,7 @@ class Verb:
 VERBS: dict[str, Verb] = {
     "tasks": Verb("Look", "List the embedded simulator's tasks with their sizes and gates."),
     "config": Verb("Set-up", "Show every setting, its value, where it came from, and what it shadowed."),
+    "doctor": Verb("Set-up", "Check tools, packages, credentials and stores, with the fix for each finding."),
     "version": Verb("Set-up", "Show the versions of gaitway and of what it works with."),
 }
 """Verbs by name, in the order of ``--help``. The module is ``gaitway.cli.<name>``."""

@@ -64,7 +64,7 @@ def ensure_database(path: Path) -> None:
     """
     try:
         if path.exists():
-            _check(path)
+            check_database(path)
         else:
             _create(path)
     except OSError as error:
@@ -94,18 +94,23 @@ def _create(path: Path) -> None:
             os.link(partial, path)
 
 
-def _check(path: Path) -> None:
+def check_database(path: Path) -> None:
+    """Make sure that the database at ``path`` is a store of the installed MLflow.
+
+    Raises:
+        ConfigError: It is damaged, none at all, or of another schema.
+    """
     found = _revision(path)
-    with _template() as template:
-        wanted = _revision(template)
-    if found == wanted:
-        return
     if found is None:
         raise ConfigError(
             "the MLflow store is damaged or is no MLflow store",
             source=str(path),
             hint=f"move it aside (mv '{path}' '{path}.broken'); a new one is made by the next run",
         )
+    with _template() as template:
+        wanted = _revision(template)
+    if found == wanted:
+        return
     raise ConfigError(
         f"the MLflow store was made by another MLflow than {_mlflow_version()}",
         source=str(path),

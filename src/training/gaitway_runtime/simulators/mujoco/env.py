@@ -19,7 +19,7 @@ from .engine import Engine, Ids
 from .mdp.commands import VelocityCommands
 from .mdp.events import Pushes, draw_start, randomize
 from .models import compile_scene, mjcf, robot_spec
-from .observing import ObservationGroup
+from .observing import Observations
 from .rewarding import Rewards
 from .state import Array, State
 from .tasks.cfg import Task
@@ -51,7 +51,7 @@ class MujocoEnv:
         self._build_physics(nthread)
         self._contract = build_contract(task, self.engine.model, robot_spec(task.robot))
         self._build_random_parts(seed)
-        self.observation_sizes: Mapping[str, int] = {name: group.size for name, group in self._groups.items()}
+        self.observation_sizes: Mapping[str, int] = self._observations.sizes
 
     @property
     def contract(self) -> PolicyContract:
@@ -156,9 +156,8 @@ class MujocoEnv:
         if self._randomized and training.push:
             self._pushes = Pushes(training.push, self.num_envs, self.step_dt, pushes)
         self._rewards = Rewards(task.rewards, self._shaping, self.step_dt, self.num_envs)
-        self._groups = {"policy": ObservationGroup(task.observations, noise=self._randomized, rng=noise)}
-        if self._training and training.critic:
-            self._groups["critic"] = ObservationGroup(training.critic, noise=False, rng=noise)
+        privileged = training.privileged if self._training else ()
+        self._observations = Observations(task.observations, privileged, noise if self._randomized else None)
 
     def _terminate(self, diverged: NDArray[np.bool_]) -> tuple[dict[str, NDArray[np.bool_]], NDArray[np.bool_]]:
         """Fill in ``State.terminated``; return each cause's worlds and those whose time is up."""
@@ -197,7 +196,7 @@ class MujocoEnv:
             self.state.target_distance[ids] = target_distance(self.state.root_pos_w[ids], self.cfg.target)
 
     def _observe(self) -> dict[str, NDArray[np.float32]]:
-        return {name: group.compute(self.state, self.num_envs) for name, group in self._groups.items()}
+        return self._observations.compute(self.state, self.num_envs)
 
 
 def target_distance(root_pos_w: Array, target: tuple[float, float]) -> Array:

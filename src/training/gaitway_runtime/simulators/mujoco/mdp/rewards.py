@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..state import Array, State
 
@@ -31,3 +32,69 @@ def wrap_to_pi(angle: Array) -> Array:
     """Wrap angles to [-pi, pi) [rad]."""
     wrapped: Array = (angle + np.pi) % (2.0 * np.pi) - np.pi
     return wrapped
+
+
+def track_lin_vel_xy_exp(state: State, variance: float) -> Array:
+    """``exp(-|v_command - v|^2 / variance)`` of the horizontal base velocity; variance in [m^2/s^2]."""
+    error = state.command[:, :2] - state.root_lin_vel_b[:, :2]
+    return np.exp(sum_of_squares(error) / -variance)
+
+
+def track_ang_vel_z_exp(state: State, variance: float) -> Array:
+    """``exp(-(w_command - w)^2 / variance)`` of the yaw rate; variance in [rad^2/s^2]."""
+    error = state.command[:, 2] - state.root_ang_vel_b[:, 2]
+    return np.exp(error * error / -variance)
+
+
+def lin_vel_z_l2(state: State) -> Array:
+    """Square of the base's velocity along its own z axis [m^2/s^2]."""
+    return state.root_lin_vel_b[:, 2] ** 2
+
+
+def ang_vel_xy_l2(state: State) -> Array:
+    """Square of the base's roll and pitch rates [rad^2/s^2]."""
+    return sum_of_squares(state.root_ang_vel_b[:, :2])
+
+
+def joint_torques_l2(state: State) -> Array:
+    """Square of the applied torques, summed over the joints [N^2 m^2]."""
+    return sum_of_squares(state.applied_torque)
+
+
+def joint_acc_l2(state: State) -> Array:
+    """Square of the joint accelerations, summed over the joints [rad^2/s^4]."""
+    return sum_of_squares(state.joint_acc)
+
+
+def action_rate_l2(state: State) -> Array:
+    """Square of the change of the raw actions since the last step, summed."""
+    return sum_of_squares(state.action - state.previous_action)
+
+
+def feet_air_time(state: State, threshold: float) -> Array:
+    """Flight time beyond a threshold [s] of each foot that just landed, summed; 0 when told to stand."""
+    feet = state.contacts["feet"]
+    beyond: Array = ((feet.last_air_time - threshold) * feet.first_contact).sum(axis=1)
+    return beyond * commanded_to_walk(state)
+
+
+def undesired_contacts(state: State, group: str) -> Array:
+    """Number of bodies of a group that touched in the last three physics steps."""
+    count: Array = state.contacts[group].touched.sum(axis=1, dtype=np.float64)
+    return count
+
+
+def flat_orientation_l2(state: State) -> Array:
+    """Square of the horizontal part of gravity in the base frame: 0 when upright, 1 on the side."""
+    return sum_of_squares(state.projected_gravity_b[:, :2])
+
+
+def commanded_to_walk(state: State) -> NDArray[np.bool_]:
+    """Where the commanded horizontal speed is above Isaac Lab's 0.1 m/s."""
+    return sum_of_squares(state.command[:, :2]) > 0.1**2
+
+
+def sum_of_squares(values: Array) -> Array:
+    """Sum of squares over the last axis: (N, k) to (N,)."""
+    summed: Array = np.einsum("nk,nk->n", values, values)
+    return summed

@@ -12,3 +12,9 @@ def joint_pos_out_of_range(state: State, joint: int, bounds: tuple[float, float]
     """A joint left its bounds [rad] or [m]."""
     position = state.joint_pos[:, joint]
     return (position < bounds[0]) | (position > bounds[1])
+
+
+def illegal_contact(state: State, group: str) -> NDArray[np.bool_]:
+    """A body of a group touched in the last three physics steps."""
+    touched: NDArray[np.bool_] = np.logical_or.reduce(state.contacts[group].touched, axis=1)
+    return touched

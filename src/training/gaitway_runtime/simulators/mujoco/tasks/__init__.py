@@ -5,8 +5,9 @@ from __future__ import annotations
 from ....catalog import embedded
 from .cartpole import CARTPOLE
 from .cfg import Task
+from .velocity import FLAT, FLAT_PLAY
 
-TASKS: dict[str, Task] = {task.name: task for task in (CARTPOLE,)}
+TASKS: dict[str, Task] = {task.name: task for task in (CARTPOLE, FLAT, FLAT_PLAY)}
 """Tasks by name, ``-Play`` variants included."""
 
 

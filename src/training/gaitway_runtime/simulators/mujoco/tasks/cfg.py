@@ -144,8 +144,8 @@ class Training:
     push: Push | None = None
     randomization: Randomization | None = None
     shaping: Shaping | None = None
-    critic: tuple[Observation, ...] = ()
-    """Terms of the ``critic`` group, without noise; empty: the critic sees what the policy sees."""
+    privileged: tuple[Observation, ...] = ()
+    """What the ``critic`` group has beside the policy's terms without noise; empty: there is no such group."""
 
 
 @dataclass(frozen=True, kw_only=True)

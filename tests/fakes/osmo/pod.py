@@ -1,0 +1,164 @@
+"""A task as Kubernetes would run it: files mounted at their paths, inputs and outputs in place, limits enforced.
+
+Where the machine allows user namespaces the command sees a root of its own, so that ``/osmo``, ``/workspace``,
+``/data`` and ``/tmp`` are the task's alone. Elsewhere those prefixes are replaced in arguments and environment.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import functools
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SECRET_LIMIT = 1_048_576
+"""Bytes of one mounted file, decoded: what the Kubernetes API takes in one Secret."""
+
+STRING_LIMIT = 131_072
+"""Bytes of one argument or ``NAME=value`` string with its end: Linux's MAX_ARG_STRLEN."""
+
+OWN_FOLDERS = ("osmo", "workspace", "data", "tmp")
+"""Folders at the root that belong to the pod."""
+
+GRACE = 20.0
+"""Time between SIGTERM and SIGKILL [s]."""
+
+
+@dataclass
+class Pod:
+    """One attempt at one task."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    files: Mapping[str, bytes]
+    """Mounted files by absolute path."""
+    root: Path
+    """The pod's own file system."""
+    image_environment: Mapping[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[str] | None = None
+    stopped: bool = False
+
+    @property
+    def output(self) -> Path:
+        return self.root / "osmo/data/output"
+
+    def input(self, index: int) -> Path:
+        return self.root / "osmo/data/input" / str(index)
+
+    def prepare(self) -> None:
+        for folder in (*OWN_FOLDERS, "osmo/data/input", "osmo/data/output"):
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
+        for path, content in self.files.items():
+            target = self.root / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+            target.chmod(0o444)
+
+    def too_long(self) -> str | None:
+        """Return what Linux would refuse to pass to the command."""
+        strings = [*self.command, *(f"{name}={value}" for name, value in self.environment.items())]
+        longest = max(strings, key=lambda text: len(text.encode()))
+        if len(longest.encode()) + 1 > STRING_LIMIT:
+            return f"fork/exec {self.command[0]}: argument list too long"
+        return None
+
+    def run(self, log: Callable[[str], None]) -> int:
+        """Run the command to its end and return its exit code; its output goes to ``log`` line by line."""
+        environment = {
+            "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "HOME": "/tmp",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **self.image_environment,
+            **self.environment,
+        }
+        if namespaces():
+            arguments, environment, folder = self._isolated(), environment, Path("/")
+        else:
+            arguments, environment, folder = *self._substituted(environment), self.root
+        self.process = subprocess.Popen(
+            arguments,
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        if self.stopped:
+            self._signal(signal.SIGTERM)
+        assert self.process.stdout
+        for line in self.process.stdout:
+            log(line.rstrip("\n"))
+        code = self.process.wait()
+        return code if code >= 0 else 128 - code
+
+    def stop(self) -> None:
+        """End the pod as Kubernetes does: SIGTERM, then SIGKILL after the grace period."""
+        self.stopped = True
+        if self.process is None:
+            return
+        self._signal(signal.SIGTERM)
+        try:
+            self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGKILL)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+
+    def _isolated(self) -> list[str]:
+        """Return a command that builds the pod's root in namespaces of its own and changes into it."""
+        root = shlex.quote(str(self.root))
+        steps = ["set -e"]
+        for entry in sorted(os.listdir("/")):
+            if entry in OWN_FOLDERS:
+                continue
+            source, target = f"/{entry}", f"{root}/{shlex.quote(entry)}"
+            if os.path.islink(source):
+                steps.append(f"ln -sfn {shlex.quote(os.readlink(source))} {target}")
+            elif os.path.isdir(source):
+                steps.append(f"mkdir -p {target}; mount --rbind {shlex.quote(source)} {target}")
+        hidden = {prefix for prefix in (sys.prefix, sys.base_prefix) if prefix.split("/")[1] in OWN_FOLDERS}
+        steps += [f"mkdir -p {root}{prefix}; mount --bind {prefix} {root}{prefix}" for prefix in sorted(hidden)]
+        steps.append(f"exec chroot {root} {shlex.join(self.command)}")
+        return ["unshare", "--user", "--map-root-user", "--mount", "/bin/sh", "-c", "\n".join(steps)]
+
+    def _substituted(self, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+        keep = {"PATH", "PYTHON"}
+        return [self._own(word) for word in self.command], {
+            name: value if name in keep else self._own(value) for name, value in environment.items()
+        }
+
+    def _own(self, text: str) -> str:
+        return re.sub(rf"(?<![\w./-])/({'|'.join(OWN_FOLDERS)})(?=/|$)", rf"{self.root}/\1", text)
+
+
+@functools.cache
+def namespaces() -> bool:
+    """Whether this machine lets us build a root of our own."""
+    probe = ["unshare", "--user", "--map-root-user", "--mount", "/bin/sh", "-c", "mount --rbind /proc /proc"]
+    try:
+        return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def decoded(contents: str, encoded: bool) -> bytes:
+    """Return a mounted file's bytes; raises ``ValueError`` where the mount would fail."""
+    return base64.b64decode(contents, validate=False) if encoded else contents.encode()

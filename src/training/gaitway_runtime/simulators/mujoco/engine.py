@@ -234,7 +234,7 @@ def root_motion(qpos: Array, qvel: Array, base_com: Array) -> dict[str, Array]:
     return {
         "root_pos_w": qpos[:, 0:3].copy(),
         "root_quat_w": qpos[:, 3:7].copy(),
-        "root_rot_w": np.ascontiguousarray(rot.transpose(2, 0, 1)),
+        "root_rot_w": rot.transpose(2, 0, 1),
         "root_lin_vel_b": lin_vel,
         "root_ang_vel_b": ang_vel,
         "projected_gravity_b": -rot[2].T,

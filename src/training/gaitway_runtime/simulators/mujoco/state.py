@@ -60,7 +60,7 @@ class State:
     root_quat_w: Array = field(default_factory=_none)
     """w, x, y, z, (N, 4)."""
     root_rot_w: Array = field(default_factory=_none)
-    """Rotation matrix of the base, entries first: (3, 3, N)."""
+    """Rotation from the base to the world frame, (N, 3, 3)."""
     root_lin_vel_b: Array = field(default_factory=_none)
     """Velocity of the base's centre of mass, in the base frame [m/s], (N, 3)."""
     root_ang_vel_b: Array = field(default_factory=_none)
@@ -92,3 +92,9 @@ class State:
     max_episode_length: int = 0
     terminated: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     """Ended by a termination that is not the time limit, (N,)."""
+
+
+def wrap_to_pi(angle: Array) -> Array:
+    """Wrap angles to [-pi, pi) [rad]."""
+    wrapped: Array = (angle + np.pi) % (2.0 * np.pi) - np.pi
+    return wrapped

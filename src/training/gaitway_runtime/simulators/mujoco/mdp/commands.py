@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine import Ids
-from ..state import Array, State
+from ..state import Array, State, wrap_to_pi
 from ..tasks.cfg import VelocityCommand
-from .rewards import wrap_to_pi
 
 
 class VelocityCommands:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..state import Array, State
+from ..state import Array, State, wrap_to_pi
 
 
 def joint_pos_rel(state: State) -> Array:
@@ -60,3 +60,44 @@ def foot_contact(state: State) -> Array:
 def base_pos_z(state: State) -> Array:
     """Height of the base over the world's origin [m]."""
     return state.root_pos_w[:, 2]
+
+
+def base_yaw_roll(state: State) -> Array:
+    """Yaw and roll of the base, in that order [rad]."""
+    rot = state.root_rot_w
+    return np.column_stack((state.heading_w, np.arctan2(rot[:, 2, 1], rot[:, 2, 2])))
+
+
+def base_angle_to_target(state: State, target: tuple[float, float]) -> Array:
+    """Direction to a far target, from the base's heading [rad]."""
+    to_x, to_y = target[0] - state.root_pos_w[:, 0], target[1] - state.root_pos_w[:, 1]
+    return wrap_to_pi(np.arctan2(to_y, to_x) - state.heading_w)
+
+
+def base_up_proj(state: State) -> Array:
+    """Vertical component of the base's up axis: 1 when upright."""
+    return -state.projected_gravity_b[:, 2]
+
+
+def base_heading_proj(state: State, target: tuple[float, float]) -> Array:
+    """Component of the base's forward axis along the horizontal direction to a far target."""
+    to_x, to_y = target[0] - state.root_pos_w[:, 0], target[1] - state.root_pos_w[:, 1]
+    forward = state.root_rot_w[:, :, 0]
+    projection: Array = (forward[:, 0] * to_x + forward[:, 1] * to_y) / np.hypot(to_x, to_y)
+    return projection
+
+
+def joint_pos_limit_normalized(state: State) -> Array:
+    """Joint positions as parts of their soft range: -1 at the lower limit, 1 at the upper."""
+    low, high = state.soft_joint_pos_limits.T
+    normalized: Array = (2.0 * state.joint_pos - (low + high)) / (high - low)
+    return normalized
+
+
+def body_incoming_wrench(state: State) -> Array:
+    """Force [N] and torque [N m] that the parent puts on each measured link at its joint, in the link's frame.
+
+    PhysX and MuJoCo solve contacts and joints differently, so that a policy that reads this term does not carry over
+    from one to the other.
+    """
+    return state.incoming_wrench_b

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..state import Array, State
+from ..state import Array, State, wrap_to_pi
+from . import observations
 
 
 def is_alive(state: State) -> Array:
@@ -26,12 +27,6 @@ def joint_pos_target_l2(state: State, joint: int, target: float) -> Array:
 def joint_vel_l1(state: State, joint: int) -> Array:
     """Absolute velocity of a joint [rad/s] or [m/s]."""
     return np.abs(state.joint_vel[:, joint])
-
-
-def wrap_to_pi(angle: Array) -> Array:
-    """Wrap angles to [-pi, pi) [rad]."""
-    wrapped: Array = (angle + np.pi) % (2.0 * np.pi) - np.pi
-    return wrapped
 
 
 def track_lin_vel_xy_exp(state: State, variance: float) -> Array:
@@ -98,3 +93,37 @@ def sum_of_squares(values: Array) -> Array:
     """Sum of squares over the last axis: (N, k) to (N,)."""
     summed: Array = np.einsum("nk,nk->n", values, values)
     return summed
+
+
+def progress_reward(state: State) -> Array:
+    """Speed at which the horizontal distance to the far target shrank over the step [m/s]."""
+    return (state.previous_target_distance - state.target_distance) / state.step_dt
+
+
+def upright_posture_bonus(state: State, threshold: float) -> Array:
+    """1 where the base's up axis is within a threshold of the vertical (cosine)."""
+    return (observations.base_up_proj(state) > threshold).astype(np.float64)
+
+
+def move_to_target_bonus(state: State, target: tuple[float, float], threshold: float) -> Array:
+    """1 where the base heads for the target within a threshold (cosine), in proportion elsewhere."""
+    heading = observations.base_heading_proj(state, target)
+    return np.where(heading > threshold, 1.0, heading / threshold)
+
+
+def action_l2(state: State) -> Array:
+    """Square of the raw actions, summed."""
+    return sum_of_squares(state.action)
+
+
+def power_consumption(state: State) -> Array:
+    """``sum |action * joint velocity|`` with the raw actions; every gear ratio is the largest one [rad/s]."""
+    power: Array = np.abs(state.action * state.joint_vel).sum(axis=1)
+    return power
+
+
+def joint_pos_limits_penalty_ratio(state: State, threshold: float) -> Array:
+    """How far joints are beyond a threshold of their normalised range, over what is left of it, summed."""
+    beyond = np.abs(observations.joint_pos_limit_normalized(state)) - threshold
+    excess: Array = np.maximum(beyond, 0.0).sum(axis=1)
+    return excess / (1.0 - threshold)

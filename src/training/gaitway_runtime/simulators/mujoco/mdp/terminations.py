@@ -18,3 +18,8 @@ def illegal_contact(state: State, group: str) -> NDArray[np.bool_]:
     """A body of a group touched in the last three physics steps."""
     touched: NDArray[np.bool_] = np.logical_or.reduce(state.contacts[group].touched, axis=1)
     return touched
+
+
+def root_height_below_minimum(state: State, minimum: float) -> NDArray[np.bool_]:
+    """The root is lower than a height over the world's origin [m]."""
+    return state.root_pos_w[:, 2] < minimum

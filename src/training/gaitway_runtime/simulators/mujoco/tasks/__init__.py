@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ....catalog import embedded
+from .ant import ANT
 from .cartpole import CARTPOLE
 from .cfg import Task
 from .velocity import FLAT, FLAT_PLAY
 
-TASKS: dict[str, Task] = {task.name: task for task in (CARTPOLE, FLAT, FLAT_PLAY)}
+TASKS: dict[str, Task] = {task.name: task for task in (CARTPOLE, ANT, FLAT, FLAT_PLAY)}
 """Tasks by name, ``-Play`` variants included."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..mdp import observations, rewards, terminations
 from ..models.cartpole import SPEC
-from ..state import Array, State
+from ..state import Array, State, wrap_to_pi
 from .cfg import Action, Observation, Reset, Reward, Task, Termination
 
 CART, POLE = range(len(SPEC.joint_names))
@@ -17,7 +17,7 @@ CART, POLE = range(len(SPEC.joint_names))
 
 def pole_angle(state: State) -> Array:
     """Angle of the pole from the vertical, unsigned [rad]."""
-    return np.abs(rewards.wrap_to_pi(state.joint_pos[:, POLE]))
+    return np.abs(wrap_to_pi(state.joint_pos[:, POLE]))
 
 
 def cart_position(state: State) -> Array:

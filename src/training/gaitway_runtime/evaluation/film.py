@@ -1,0 +1,74 @@
+"""What a video shows, as one file that a process of its own can read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .rollout import Watch
+
+DRAWERS: dict[str, str] = {"mujoco": "gaitway_runtime.simulators.mujoco.render"}
+"""Modules that draw, by simulator. Each offers ``pictures(film, backend)``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """The recorded states of one world. T is the number of frames."""
+
+    task: str
+    simulator: str
+    """Name of the simulator that draws it."""
+    title: str
+    snapshots: NDArray[np.float64]
+    """State of each frame, (T, nq)."""
+    measurements: Mapping[str, NDArray[np.float32]]
+    """What the task measured at each frame, (T,) by name."""
+    step_dt: float
+    """Time between two frames [s]."""
+    width: int = 640
+    height: int = 480
+    imports: tuple[str, ...] = ()
+    """Modules that register the task when imported."""
+
+    @property
+    def frames_per_second(self) -> float:
+        """Rate at which the film shows what happened as fast as it happened."""
+        return 1 / self.step_dt
+
+    def save(self, path: Path) -> None:
+        """Write the film to an ``.npz`` file."""
+        names = [field.name for field in dataclasses.fields(self)]
+        meta = {name: getattr(self, name) for name in names if name not in ("snapshots", "measurements")}
+        arrays: dict[str, Any] = {f"measurement/{name}": values for name, values in self.measurements.items()}
+        np.savez(path, **arrays, snapshots=self.snapshots, meta=np.array(json.dumps(meta)))
+
+
+def load_film(path: Path) -> Film:
+    """Read a film back from its file."""
+    with np.load(path, allow_pickle=False) as archive:
+        meta = json.loads(str(archive["meta"]))
+        meta["imports"] = tuple(meta["imports"])
+        prefix = "measurement/"
+        measured = {name.removeprefix(prefix): archive[name] for name in archive.files if name.startswith(prefix)}
+        return Film(snapshots=archive["snapshots"], measurements=measured, **meta)
+
+
+def film_of(watch: Watch, **meta: Any) -> Film:
+    """Return the film of a rollout's first world.
+
+    Args:
+        watch: Step-by-step record; its snapshots are the frames.
+        meta: The other fields of :class:`Film`.
+    """
+    frames = len(watch.snapshots)
+    measured = {name: values[:frames, 0] for name, values in watch.measurements.items()}
+    return Film(snapshots=watch.snapshots, measurements=measured, **meta)

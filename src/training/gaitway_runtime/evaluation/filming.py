@@ -1,0 +1,80 @@
+"""Draw a film and encode it: ``python -m gaitway_runtime.evaluation.filming FILM.npz OUT.mp4 BACKEND``.
+
+A process of its own, because an OpenGL that is half installed can end a process, and because OpenGL has to be chosen
+before MuJoCo is imported. Prints one JSON line: how many frames, of which how many are black; or the error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .film import DRAWERS, Film, load_film
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BLACK = 8
+"""A frame whose brightest channel stays below this on average shows nothing, of 255."""
+
+
+def main(arguments: list[str]) -> int:
+    """Draw, encode, and print what was made or why it was not."""
+    try:
+        made: dict[str, int | str] = {**_make(Path(arguments[0]), Path(arguments[1]), arguments[2])}
+    except Exception as error:  # noqa: BLE001 - the edge of this process; OpenGL bindings raise anything
+        made = {"error": f"{type(error).__name__}: {error}"}
+    print(json.dumps(made))
+    return int("error" in made)
+
+
+def _make(source: Path, target: Path, backend: str) -> dict[str, int]:
+    film = load_film(source)
+    for name in film.imports:
+        importlib.import_module(name)
+    return encode(film, importlib.import_module(DRAWERS[film.simulator]).pictures(film, backend), target)
+
+
+def encode(film: Film, pictures: Iterator[NDArray[np.uint8]], target: Path) -> dict[str, int]:
+    """Write an mp4 that plays as fast as it happened, and a poster beside it; return what was written.
+
+    Args:
+        film: What is shown.
+        pictures: Its frames, (height, width, 3).
+        target: The mp4; the poster gets the same name and ``.png``.
+    """
+    import imageio_ffmpeg
+    from PIL import Image
+
+    partial = target.with_suffix(".partial.mp4")
+    # yuv420p and faststart: what browsers play, also while it is still loading.
+    writer = imageio_ffmpeg.write_frames(
+        str(partial),
+        (film.width, film.height),
+        fps=film.frames_per_second,
+        codec="libx264",
+        quality=None,
+        macro_block_size=2,
+        output_params=["-crf", "23", "-preset", "veryfast", "-movflags", "+faststart"],
+    )
+    writer.send(None)
+    black = 0
+    poster_at = len(film.snapshots) // 3
+    for frame, picture in enumerate(pictures):
+        writer.send(np.ascontiguousarray(picture))
+        black += bool(picture.mean(axis=(0, 1)).max() < _BLACK)
+        if frame == poster_at:
+            Image.fromarray(picture).save(target.with_suffix(".png"), optimize=True)
+    writer.close()
+    partial.replace(target)
+    return {"frames": len(film.snapshots), "black": black}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,252 @@
+"""Pictures without OpenGL: rays cast by MuJoCo, shaded in numpy. Needs nothing that the physics does not need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import mujoco
+import numpy as np
+from mujoco import batch
+from numpy.typing import NDArray
+
+from .render_camera import FIELD_OF_VIEW, Camera, Doubles
+
+Floats = NDArray[np.float32]
+Hits = tuple[Doubles, NDArray[np.int32], Doubles]
+"""What rays meet first: distance (n,), -1 for a miss; geom (n,), -1 for a miss; surface normal (n, 3)."""
+Cast = Callable[[Doubles, Doubles], Hits]
+"""Casts rays ``(origins, directions)``."""
+
+_SUN = np.array([0.36, -0.42, 0.83])
+_SUN = (_SUN / np.linalg.norm(_SUN)).astype(np.float32)
+"""Direction towards the light."""
+_HORIZON, _ZENITH = np.array([[0.90, 0.93, 0.96], [0.42, 0.58, 0.76]], dtype=np.float32)
+_TILES = np.array([[0.42, 0.46, 0.51], [0.36, 0.40, 0.45]], dtype=np.float32)
+_TILE = 0.5
+"""Side of a floor tile [m]."""
+_SEAM_HALF = np.float32(0.012)
+"""Half the width of the seam between tiles [tiles]."""
+_SEAM = np.array([0.53, 0.57, 0.62], dtype=np.float32)
+_SHADE = 0.55
+"""How much of the light a shadow takes away."""
+_FOG_DISTANCE = np.float32(26)
+"""Distance at which the ground has faded into the horizon to about two thirds [m]."""
+_SHADOW_CELLS = 176
+"""Cells on a side of the shadow map, which covers the robot as the sun sees it."""
+_BAND = 16384
+"""Pixels worked on together: their arrays stay in the processor's cache."""
+_EDGE_SAMPLES = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
+"""Where a pixel on an outline is sampled instead of its centre [pixels]."""
+
+
+class RayRenderer:
+    """Draws states of a model.
+
+    Rays are only cast where something other than the flat ground can be seen; ground and sky have closed forms.
+
+    Args:
+        model: The model.
+        width: Width of the picture [pixels].
+        height: Height of the picture [pixels].
+    """
+
+    def __init__(self, model: mujoco.MjModel, width: int, height: int) -> None:
+        self.model, self.width, self.height = model, width, height
+        self._data = mujoco.MjData(model)
+        self._batch = batch.Batch(model, 1, nthread=1)
+        self._colours = _geom_colours(model)
+        ground = [geom for geom in range(model.ngeom) if _is_flat_ground(model, geom)]
+        self._ground_height = float(model.geom_pos[ground[0], 2]) if ground else None
+        self._is_solid = model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE
+        self._is_moving = model.body_weldid[model.geom_bodyid] != 0
+        self._pixel = np.radians(FIELD_OF_VIEW) / height
+        columns, rows = np.meshgrid(np.arange(width) + 0.5 - width / 2, np.arange(height) + 0.5 - height / 2)
+        self._columns, self._rows = columns.ravel(), rows.ravel()
+        self._view: tuple[Doubles, Floats] | None = None
+
+    def draw(self, qpos: Doubles, camera: Camera) -> NDArray[np.uint8]:
+        """Return the picture of a state, (height, width, 3)."""
+        self._data.qpos[:] = qpos
+        mujoco.mj_kinematics(self.model, self._data)
+        self._batch.bind("qpos")[0] = qpos
+        shadow = _ShadowMap(
+            self._cast, self._is_moving, self._data.geom_xpos[self._is_moving], self.model.geom_rbound[self._is_moving]
+        )
+        image = np.empty((self.width * self.height, 3), dtype=np.float32)
+        shown = np.full(len(image), -1, dtype=np.int32)
+        solid = self._may_show_solid(camera)
+        directions = self._directions(camera)
+        for begin in range(0, len(image), _BAND):
+            band = slice(begin, begin + _BAND)
+            image[band] = self._background(camera.eye, directions[band], shadow)
+            seen = begin + np.flatnonzero(solid[band])
+            if len(seen):
+                image[seen], shown[seen] = self._shade(camera.eye, directions[seen], shadow, image[seen])
+        self._smooth_outlines(image, shown, camera, shadow)
+        return (255 * np.clip(image, 0, 1) + 0.5).astype(np.uint8).reshape(self.height, self.width, 3)
+
+    def _directions(self, camera: Camera) -> Floats:
+        """Return the ray through each pixel (n, 3); a camera that only moves keeps those of the frame before."""
+        if self._view is None or not np.array_equal(self._view[0], camera.offset):
+            rays = camera.directions(self._columns, self._rows, self.height)
+            self._view = camera.offset, rays.astype(np.float32)
+        return self._view[1]
+
+    def _cast(self, origins: Doubles, directions: Doubles) -> Hits:
+        distance, geom, normal = self._batch.ray(origins, directions, normal=True)
+        return distance[0], geom[0], normal[0]
+
+    def _may_show_solid(self, camera: Camera) -> NDArray[np.bool_]:
+        """Mask of the pixels within the bounding sphere of any geom that is not flat ground."""
+        if self._ground_height is None:
+            return np.ones(self.width * self.height, dtype=bool)
+        mask = np.zeros((self.height, self.width), dtype=bool)
+        radii = self.model.geom_rbound[self._is_solid]
+        pixels, depth = camera.project(self._data.geom_xpos[self._is_solid], self.width, self.height)
+        # A sphere's outline is a little wider than its projected radius; the near side counts.
+        focal = (self.height / 2) / np.tan(np.radians(FIELD_OF_VIEW) / 2)
+        spread = 1.1 * radii * focal / np.maximum(depth - radii, 0.05) + 2
+        low = np.clip(np.floor(pixels - spread[:, None]), 0, (self.width, self.height)).astype(int)
+        high = np.clip(np.ceil(pixels + spread[:, None]), 0, (self.width, self.height)).astype(int)
+        for (left, top), (right, bottom), far in zip(low, high, depth + radii, strict=True):
+            if far > 0:
+                mask[top:bottom, left:right] = True
+        return mask.ravel()
+
+    def _background(self, eye: Doubles, directions: Floats, shadow: _ShadowMap) -> Floats:
+        """Colours (n, 3) of sky and flat ground along rays (n, 3)."""
+        colours = _sky(directions[:, 2])
+        if self._ground_height is None:
+            return colours
+        below = np.flatnonzero(directions[:, 2] < -1e-3)
+        if not len(below):
+            return colours
+        rays = directions[below]
+        distance = np.float32(self._ground_height - eye[2]) / rays[:, 2]
+        points = eye.astype(np.float32) + distance[:, None] * rays
+        lit = _tiles(points, distance, -rays[:, 2], self._pixel) * (1 - _SHADE * shadow.darkness(points))[:, None]
+        clear = np.exp(-((distance / _FOG_DISTANCE) ** 2))[:, None]
+        colours[below] = clear * lit + (1 - clear) * _HORIZON
+        return colours
+
+    def _shade(
+        self, eye: Doubles, directions: Floats, shadow: _ShadowMap, behind: Floats
+    ) -> tuple[Floats, NDArray[np.int32]]:
+        """Colours (n, 3) along rays (n, 3), over what is ``behind``, and the geom each shows, -1 for the background."""
+        distance, geom, normal = self._cast(eye, directions.astype(np.float64))
+        hit = np.flatnonzero((geom >= 0) & self._is_solid[geom])
+        rays, facing = directions[hit], normal[hit].astype(np.float32)
+        points = eye.astype(np.float32) + distance[hit, None].astype(np.float32) * rays
+        light = np.clip(facing @ _SUN, 0, 1) * (1 - shadow.darkness(points + np.float32(0.012) * facing))
+        # Sky light from above, what the ground throws back from below, and a highlight.
+        ambient = np.float32(0.42) + np.float32(0.16) * facing[:, 2]
+        halfway = _SUN - rays
+        cosine = np.clip(np.sum(facing * halfway, axis=1) / np.linalg.norm(halfway, axis=1), 0, 1)
+        shine = np.float32(0.22) * light * cosine**24
+        colours = behind.copy()
+        colours[hit] = self._colours[geom[hit]] * (ambient + np.float32(0.62) * light)[:, None] + shine[:, None]
+        return colours, np.where((geom >= 0) & self._is_solid[geom], geom, -1).astype(np.int32)
+
+    def _smooth_outlines(self, image: Floats, shown: NDArray[np.int32], camera: Camera, shadow: _ShadowMap) -> None:
+        """Replace the pixels where one geom ends and the next thing begins by the mean of several samples."""
+        grid = shown.reshape(self.height, self.width)
+        edge = np.zeros_like(grid, dtype=bool)
+        across, down = grid[:, 1:] != grid[:, :-1], grid[1:] != grid[:-1]
+        edge[:, 1:] |= across
+        edge[:, :-1] |= across
+        edge[1:] |= down
+        edge[:-1] |= down
+        where = np.flatnonzero(edge)
+        total = np.zeros((len(where), 3), dtype=np.float32)
+        for right, below in _EDGE_SAMPLES:
+            columns, rows = self._columns[where] + right, self._rows[where] + below
+            rays = camera.directions(columns, rows, self.height).astype(np.float32)
+            total += self._shade(camera.eye, rays, shadow, self._background(camera.eye, rays, shadow))[0]
+        image[where] = total / len(_EDGE_SAMPLES)
+
+
+class _ShadowMap:
+    """Height of the moving geoms as the sun sees them; answers how much of the sun they hide from a point.
+
+    Args:
+        cast: Casts rays: ``(origins, directions)`` to ``(distance, geom, normal)``.
+        is_moving: Whether each geom casts a shadow, (ngeom,).
+        centres: Centres of those geoms' bounding spheres, (n, 3).
+        radii: Their radii, (n,).
+    """
+
+    def __init__(self, cast: Cast, is_moving: NDArray[np.bool_], centres: Doubles, radii: Doubles) -> None:
+        centre = centres.mean(axis=0)
+        radius = float((np.linalg.norm(centres - centre, axis=1) + radii).max())
+        across = np.cross(_SUN, (0.0, 0.0, 1.0))
+        across /= np.linalg.norm(across)
+        axes = np.stack([across, np.cross(_SUN, across), _SUN], axis=1)
+        cells = (np.arange(_SHADOW_CELLS) + 0.5) * (2 / _SHADOW_CELLS) - 1
+        u, v = np.meshgrid(cells, cells, indexing="ij")
+        origins = centre + radius * (np.stack([u, v, np.ones_like(u)], axis=-1).reshape(-1, 3) @ axes.T)
+        distance, geom, _ = cast(origins, -_SUN.astype(np.float64))
+        height = np.where((geom >= 0) & is_moving[geom], radius - distance, -np.inf)
+        self._height = height.reshape(_SHADOW_CELLS, _SHADOW_CELLS).astype(np.float32)
+        self._centre, self._radius, self._axes = centre.astype(np.float32), np.float32(radius), axes.astype(np.float32)
+
+    def darkness(self, points: Floats) -> Floats:
+        """Share of the sun that is hidden from points (n, 3), between 0 and 1, (n,): four cells, blended."""
+        u, v, height = ((points - self._centre) @ self._axes).T
+        scale = np.float32(_SHADOW_CELLS / 2) / self._radius
+        u, v = (u + self._radius) * scale - np.float32(0.5), (v + self._radius) * scale - np.float32(0.5)
+        dark = np.zeros(len(points), dtype=np.float32)
+        last = _SHADOW_CELLS - 1
+        near = np.flatnonzero((u >= 0) & (v >= 0) & (u < last) & (v < last) & (height < self._radius))
+        column, row = u[near].astype(np.int32), v[near].astype(np.int32)
+        right, down = u[near] - column, v[near] - row
+        limit = height[near] + np.float32(0.005)
+        for step, weight in ((0, 1 - right), (1, right)):
+            for jump, share in ((0, 1 - down), (1, down)):
+                dark[near] += weight * share * (self._height[column + step, row + jump] > limit)
+        return dark
+
+
+def _sky(up: Floats) -> Floats:
+    height = np.float32(1) - (np.float32(1) - np.clip(up, 0, 1)) ** 3
+    colours: Floats = _HORIZON + height[:, None] * (_ZENITH - _HORIZON)
+    return colours
+
+
+def _tiles(points: Floats, distance: Floats, slope: Floats, pixel: float) -> Floats:
+    """Colours (n, 3) of a tiled floor, each averaged over what its pixel covers, so that it does not flicker.
+
+    Args:
+        points: Where the rays meet the floor, (n, 3).
+        distance: How far that is [m], (n,).
+        slope: Sine of the angle between ray and floor, (n,).
+        pixel: Angle that a pixel covers [rad].
+    """
+    width = np.maximum(np.float32(pixel / _TILE) * distance / slope, np.float32(1e-3))
+    half = np.float32(0.5)
+    even, seam = np.ones_like(width), np.zeros_like(width)
+    for position in (points[:, 0] / np.float32(_TILE), points[:, 1] / np.float32(_TILE)):
+        # A checkerboard filtered by a box, in closed form: the integral of a square wave is a triangle wave.
+        low, high = (position - width / 2) / 2, (position + width / 2) / 2
+        even = even * 2 * (np.abs(low - np.floor(low) - half) - np.abs(high - np.floor(high) - half)) / width
+        to_seam = half - np.abs(position - np.floor(position) - half)
+        seam = np.maximum(seam, np.clip((_SEAM_HALF + width / 2 - to_seam) / width, 0, 1))
+    seam = seam * np.minimum(1, 2 * _SEAM_HALF / width)
+    colours = _TILES[0] + (half - half * even)[:, None] * (_TILES[1] - _TILES[0])
+    blended: Floats = colours + seam[:, None] * (_SEAM - colours)
+    return blended
+
+
+def _is_flat_ground(model: mujoco.MjModel, geom: int) -> bool:
+    return bool(
+        model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_PLANE
+        and model.geom_bodyid[geom] == 0
+        and np.allclose(np.abs(model.geom_quat[geom]), (1, 0, 0, 0))
+    )
+
+
+def _geom_colours(model: mujoco.MjModel) -> Floats:
+    """Colour of each geom (ngeom, 3): its material's where it has one."""
+    colours: Floats = model.geom_rgba[:, :3].astype(np.float32)
+    with_material = np.flatnonzero(model.geom_matid >= 0)
+    colours[with_material] = model.mat_rgba[model.geom_matid[with_material], :3]
+    return colours

@@ -1,0 +1,89 @@
+import time
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from gaitway_runtime.evaluation.film import Film, film_of, load_film
+from gaitway_runtime.evaluation.rollout import run_steps
+from gaitway_runtime.evaluation.video import Filming, available_backends
+
+from tests.fakes import drawer
+from tests.fakes.env import FakeEnv, Obey
+
+
+def film(frames: int = 8, simulator: str = "fake") -> Film:
+    return Film(
+        task="Fake-v0",
+        simulator=simulator,
+        title="fake",
+        snapshots=np.zeros((frames, 2)),
+        measurements={"vel_x": np.array([0.5] * (frames - 1) + [np.nan], dtype=np.float32)},
+        step_dt=0.02,
+        width=64,
+        height=48,
+        imports=(drawer.__name__,),
+    )
+
+
+def read(path: Path) -> tuple[dict[str, object], list[np.ndarray]]:
+    reader = imageio_ffmpeg.read_frames(str(path))
+    meta = next(reader)
+    return meta, [np.frombuffer(frame, np.uint8).reshape(48, 64, 3) for frame in reader]
+
+
+def test_a_film_survives_its_file(tmp_path: Path) -> None:
+    made = film()
+    made.save(tmp_path / "film.npz")
+    again = load_film(tmp_path / "film.npz")
+    assert (again.title, again.imports, again.width, again.step_dt) == (made.title, made.imports, 64, 0.02)
+    np.testing.assert_array_equal(again.measurements["vel_x"], made.measurements["vel_x"])
+
+
+def test_a_film_shows_the_first_steps_of_the_first_world() -> None:
+    rollout = run_steps(FakeEnv(3), Obey(), 30, seed=0, snapshots=10)
+    made = film_of(rollout.watch, task="t", simulator="fake", title="t", step_dt=rollout.step_dt)
+    assert made.snapshots.shape == (10, 2)
+    np.testing.assert_array_equal(made.measurements["vel_x"], rollout.watch.measurements["vel_x"][:10, 0])
+
+
+def test_the_video_has_every_frame_at_the_speed_it_happened(tmp_path: Path) -> None:
+    video = Filming(film(frames=20), tmp_path / "onnx_play", ("any",)).result()
+    assert video.path is not None and video.poster is not None and video.poster.stat().st_size
+    meta, frames = read(video.path)
+    assert (len(frames), meta["fps"], meta["codec"]) == (20, 50.0, "h264")
+    assert all(frame.mean() > 20 for frame in frames)
+    assert sorted(path.name for path in video.path.parent.iterdir()) == ["rl-video-step-0.mp4", "rl-video-step-0.png"]
+
+
+def test_where_one_way_to_draw_fails_the_next_one_is_taken(tmp_path: Path) -> None:
+    video = Filming(film(), tmp_path, ("broken", "any")).result()
+    assert (video.backend, video.frames) == ("any", 8)
+
+
+@pytest.mark.parametrize(("backend", "reason"), [("broken", "no display"), ("dark", "black frames only")])
+def test_without_a_video_it_is_said_why(tmp_path: Path, backend: str, reason: str) -> None:
+    video = Filming(film(), tmp_path, (backend,)).result()
+    assert video.path is None
+    assert reason in video.reason
+
+
+def test_a_simulator_that_is_not_drawn_from_states_has_no_video(tmp_path: Path) -> None:
+    video = Filming(film(simulator="isaaclab"), tmp_path).result()
+    assert video.path is None
+    assert "isaaclab" in video.reason
+
+
+def test_a_film_that_is_no_longer_wanted_leaves_no_process_behind(tmp_path: Path) -> None:
+    filming = Filming(film(), tmp_path, ("stuck",))
+    began = time.monotonic()
+    filming.stop()
+    assert time.monotonic() - began < 60
+    assert filming._process is not None and filming._process.poll() is not None
+
+
+def test_the_users_choice_of_opengl_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
+    assert available_backends()[0] == "osmesa"
+    monkeypatch.delenv("MUJOCO_GL")
+    assert "rays" in available_backends()

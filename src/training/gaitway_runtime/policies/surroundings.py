@@ -56,37 +56,44 @@ class Surroundings:
         """Return what gaitway itself recorded: in the file first, then in the run's tags."""
         return tuple(marker for marker in (self.marker, self.tagged) if marker is not None)
 
-    def activation_name(self, *config_paths: str) -> tuple[str, str]:
-        """Return the policy's activation and where it was found.
+    def activations(self, count: int, configured: Any) -> tuple[tuple[str, ...], str]:
+        """Return the activation after each of ``count`` layers and where they were found.
 
         The user's word comes first, then the file's own marker, the configuration beside it, the run's tags.
+
+        Args:
+            count: Hidden layers of the policy.
+            configured: What the configuration says: a name for all, a list of one a layer, or None.
 
         Raises:
             UsageError: No place tells it; the error lists them all.
         """
-        configured = self.config(*config_paths)
         answers = (
             (self.activation, "--activation"),
             (self.marker.activation if self.marker else None, "the checkpoint's own marker"),
-            (configured if isinstance(configured, str) else None, str(self.agent_file)),
+            (configured, str(self.agent_file)),
             (self.tagged.activation if self.tagged else None, "the run's tags"),
         )
-        for name, source in answers:
-            if name:
-                return name, source
+        if count == 0:
+            return (), "not needed: the policy has one layer"
+        for answer, source in answers:
+            if answer:
+                return _spread(answer, count, source), source
         raise UsageError(
             "the checkpoint does not tell its network's activation, and nothing around it does",
             source="; ".join(("--activation (not given)", "the checkpoint's marker (none)", *self.looked)),
             hint="name it with --activation (Isaac Lab's tasks use elu), or put the run's params/agent.yaml beside it",
         )
 
-    def says_normalized(self, *config_paths: str) -> bool | None:
+    def says_normalized(self, configured: Any) -> bool | None:
         """Whether the policy's observations were normalised in training; None where nothing tells.
 
         One place that says yes outweighs the others: a normaliser that is wrongly left out makes a policy useless.
+
+        Args:
+            configured: What the configuration says, or None.
         """
-        answers = [marker.obs_normalization for marker in self.markers()]
-        answers += [self.config(path) for path in config_paths]
+        answers = [*(marker.obs_normalization for marker in self.markers()), configured]
         said = [bool(answer) for answer in answers if answer is not None]
         return any(said) if said else None
 
@@ -97,6 +104,13 @@ class Surroundings:
                 return marker.clip_actions
         limit = self.config(*config_paths)
         return float(limit) if isinstance(limit, int | float) and not isinstance(limit, bool) else None
+
+
+def _spread(answer: Any, count: int, source: str) -> tuple[str, ...]:
+    names = [answer] if isinstance(answer, str) else [str(name or "identity") for name in answer]
+    if len(names) not in (1, count):
+        raise UsageError(f"{len(names)} activations are named for a policy of {count} hidden layers", source=source)
+    return tuple(names * count if len(names) == 1 else names)
 
 
 def look_around(

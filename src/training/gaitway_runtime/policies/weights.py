@@ -139,9 +139,10 @@ def refuse_unread(state: StateDict, read: tuple[str, ...], what: str) -> None:
         UsageError: Something is left; convolutional encoders are named as such.
     """
     left = sorted(name for name in state if not name.startswith(read))
-    if any(name.startswith("cnn") for name in left):
+    encoder = next((name for name in left if "cnn" in name), None)
+    if encoder:
         raise UsageError(
-            f"the checkpoint's {what} has an image encoder ('{left[0]}'); convolutional policies are not supported"
+            f"the checkpoint's {what} has an image encoder ('{encoder}'); convolutional policies are not supported"
         )
     if left:
         raise UsageError(f"the checkpoint's {what} has parts that are not known here: {', '.join(left[:4])}")

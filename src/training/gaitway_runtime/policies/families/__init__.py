@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from ..network import Parts
 from ..surroundings import Surroundings
-from . import rsl_rl
+from . import rl_games, rsl_rl, rsl_rl_legacy, skrl
 
 
 class Family(Protocol):
@@ -33,5 +33,5 @@ class Family(Protocol):
         ...
 
 
-FAMILIES: tuple[Family, ...] = (rsl_rl,)
+FAMILIES: tuple[Family, ...] = (rsl_rl, rsl_rl_legacy, skrl, rl_games)
 """Asked in this order."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from gaitway_runtime.tracking.redaction import scrub
 
 from .. import __version__
 from ..errors import GaitwayError, Interrupted, UsageError, nearest
@@ -83,7 +84,7 @@ def _unexpected(error: Exception) -> GaitwayError:
     with tempfile.NamedTemporaryFile(
         "w", dir=folder, prefix="error-", suffix=".log", delete=False, encoding="utf-8"
     ) as log:
-        log.write("".join(traceback.format_exception(error)))
+        log.write(scrub("".join(traceback.format_exception(error))))
     return GaitwayError(
         f"unexpected {type(error).__name__}: {error}",
         source=log.name,

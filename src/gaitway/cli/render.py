@@ -1,4 +1,4 @@
-"""All output: the answer on standard output, the talk on standard error, colour only on a terminal."""
+"""All output: the answer on standard output, the talk on standard error, colour only on a terminal, secrets nowhere."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
 import click
+from gaitway_runtime.tracking.redaction import scrub
 
 from ..errors import GaitwayError
 
@@ -67,5 +68,5 @@ def file_size(size: int) -> str:
 
 
 def _write(stream: IO[str], text: str) -> None:
-    stream.write(text + "\n")
+    stream.write(scrub(text) + "\n")
     stream.flush()

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gaitway_runtime.tracking.redaction import without_secrets
+from gaitway_runtime.tracking.credentials import public_form
 from gaitway_runtime.tracking.store import DATABASE, check_database, database_path
 
 from ..errors import ConfigError
@@ -30,7 +30,7 @@ def server(environ: Mapping[str, str]) -> Iterator[Finding]:
     elif uri.startswith(("http://", "https://")):
         yield _answers(uri)
     elif uri:
-        yield Finding("tracking server", True, f"{without_secrets(uri)} is set; it was not contacted")
+        yield Finding("tracking server", True, f"{public_form(uri)} is set; it was not contacted")
 
 
 def _database(path: Path) -> Finding:
@@ -52,7 +52,7 @@ def _database(path: Path) -> Finding:
 def _answers(uri: str) -> Finding:
     import httpx
 
-    named = without_secrets(uri)
+    named = public_form(uri)
     fix = "start the server, or unset MLFLOW_TRACKING_URI to use the local store"
     try:
         answer = httpx.get(f"{uri.rstrip('/')}/health", timeout=TIMEOUT_S)

@@ -27,6 +27,7 @@ from .lifecycle import StopRequest, handle_signals
 from .progress import Progress
 from .result import Result
 from .simulators import base as simulators
+from .tracking.redaction import ScrubbingFormatter, scrub
 
 log = logging.getLogger("gaitway_runtime")
 
@@ -98,7 +99,7 @@ def run(assignment: Assignment, stop: StopRequest) -> Result:
     except KeyboardInterrupt:
         outcome = _failure(job, Interrupted("the job was interrupted before it could save"))
     except Exception as error:  # noqa: BLE001 - the outermost edge: whatever happened must reach result.json
-        traceback.print_exc(file=sys.stderr)
+        print(scrub(traceback.format_exc()), file=sys.stderr)
         message = f"the job ended unexpectedly: {type(error).__name__}: {error}"
         outcome = _failure(job, JobFailed(message, hint="the traceback is in the run's log"))
     return dataclasses.replace(outcome, seconds=time.monotonic() - began)
@@ -133,7 +134,7 @@ def _failure(job: Job | None, error: GaitwayError) -> Result:
         task=job.task if job else "",
         status="cancelled" if isinstance(error, Interrupted) else "failed",
         exit_code=error.exit_code,
-        error=error.as_dict(),
+        error={name: scrub(text) if isinstance(text, str) else text for name, text in error.as_dict().items()},
     )
 
 
@@ -163,7 +164,7 @@ def _set_up_process() -> None:
             stream.reconfigure(line_buffering=True)
     handler = logging.StreamHandler(sys.stdout)
     # The form that tools and documents grep for: "INFO | Found final model: ...".
-    handler.setFormatter(logging.Formatter("%(levelname)s | %(message)s"))
+    handler.setFormatter(ScrubbingFormatter("%(levelname)s | %(message)s"))
     own = logging.getLogger("gaitway_runtime")
     own.handlers[:] = [handler]
     own.setLevel(logging.INFO)

@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl
 SECRET_URI = "GAITWAY_CHECKPOINT_SECRET_URI"
 """Environment variable that hands the runtime the whole checkpoint URL."""
 
-HARMLESS_PARAMETERS = frozenset({"download", "raw", "ref", "inline", "version", "versionid", "snapshot"})
-"""Query parameters that choose content and open nothing; a query of these alone stays part of the address."""
+HARMLESS_PARAMETERS = frozenset({"download", "raw", "ref", "inline", "version", "versionid", "snapshot", "wsid", "tid"})
+"""Query parameters that choose what is shown and open nothing; a query of these alone stays part of the address."""
 
 _USER = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/?#]*@", re.IGNORECASE)
 

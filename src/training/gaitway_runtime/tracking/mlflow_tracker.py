@@ -12,10 +12,10 @@ from ..job import Job, RunContext, experiment_name
 from . import backlog, registry
 from .base import ModelVersion
 from .client import lasting, one_line
+from .credentials import public_form
 from .hashing import sha256_of
 from .journal import JOURNAL, Journal
 from .records import Artifact, End, Metrics, Open, Params, Tags
-from .redaction import without_secrets
 from .run_store import RunStore, now_ms
 from .sender import Patience, Sender
 from .store import artifact_location, database_path, default_home, ensure_database, store_uri
@@ -190,7 +190,7 @@ def _header(job: Job, context: RunContext, run_id: str | None) -> Open:
     managed = os.environ.get("MLFLOW_RUN_ID") or os.environ.get("AZUREML_RUN_ID")
     resumed = {"gaitway.resumed_from": run_id} if run_id and managed and managed != run_id else {}
     return Open(
-        tracking_uri=without_secrets(uri),
+        tracking_uri=public_form(uri),
         experiment=experiment,
         name=context.run,
         run_id=managed or run_id,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import ConfigError
 from .client import open_client
+from .credentials import public_form
 from .records import Artifact, End, Metrics, Open, Params, Record, Tags
-from .redaction import without_secrets
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -160,7 +160,7 @@ class RunStore:
 def _with_credentials(tracking_uri: str) -> str:
     """Return the URI that the environment names, with the credentials in it, if it is the same store."""
     given = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return given if without_secrets(given) == tracking_uri else tracking_uri
+    return given if public_form(given) == tracking_uri else tracking_uri
 
 
 def now_ms() -> int:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from typing import TYPE_CHECKING
+
 from ..errors import ConfigError, PlatformError
 from ..job import AzureContext
 from .client import one_line
 from .redaction import silence_http_loggers
+
+if TYPE_CHECKING:
+    from azure.identity import DefaultAzureCredential
 
 _MANAGEMENT = "https://management.azure.com"
 _API_VERSION = "2024-04-01"
@@ -20,13 +26,22 @@ def azure_token(scope: str) -> str:
     silence_http_loggers()
     try:
         from azure.core.exceptions import ClientAuthenticationError
-        from azure.identity import DefaultAzureCredential
+
+        credential = _credential()
     except ImportError:
         raise ConfigError("azure-identity is not installed", hint="pip install 'gaitway[azureml]'") from None
     try:
-        return str(DefaultAzureCredential().get_token(scope).token)
+        return str(credential.get_token(scope).token)
     except ClientAuthenticationError as error:
         raise ConfigError(f"no Azure identity works here: {one_line(error)}", hint="az login") from None
+
+
+@functools.cache
+def _credential() -> DefaultAzureCredential:
+    """Return this process's identity; it keeps its tokens and renews them in time."""
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential()
 
 
 def workspace_tracking_uri(azure: AzureContext) -> str:

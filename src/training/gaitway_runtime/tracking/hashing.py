@@ -1,9 +1,12 @@
-"""SHA-256 of files."""
+"""SHA-256 of files, and where it is recorded."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+
+SHA256_TAG = "gaitway.sha256."
+"""Prefix of the run tags that hold the SHA-256 of published checkpoints; the file's stem follows."""
 
 _BLOCK = 1 << 20
 

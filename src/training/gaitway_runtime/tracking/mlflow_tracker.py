@@ -13,15 +13,13 @@ from . import backlog, registry
 from .base import ModelVersion
 from .client import lasting, one_line
 from .credentials import public_form
-from .hashing import sha256_of
+from .hashing import SHA256_TAG, sha256_of
 from .journal import JOURNAL, Journal
 from .records import Artifact, End, Metrics, Open, Params, Tags
 from .run_store import RunStore, now_ms
 from .sender import Patience, Sender
-from .store import artifact_location, database_path, default_home, ensure_database, store_uri
-
-SHA256_TAG = "gaitway.sha256."
-"""Prefix of the run tags that hold a checkpoint's SHA-256; the file's stem follows."""
+from .server import tracking_uri_for
+from .store import artifact_location, database_path
 
 _log = logging.getLogger(__name__)
 
@@ -160,27 +158,6 @@ def announce(tracker: MlflowTracker) -> None:
     print(f"INFO | MLflow tracking configured: experiment={tracker.experiment}", flush=True)
     if tracker.url:
         print(f"View run at: {tracker.url}", flush=True)
-
-
-def tracking_uri_for(context: RunContext, environ: Mapping[str, str] = os.environ) -> str:
-    """Return where a run is tracked: as the context, the environment or the workspace says, else the local store.
-
-    Raises:
-        ConfigError: The workspace does not tell, or the local store cannot be used.
-    """
-    given = context.tracking_uri or environ.get("MLFLOW_TRACKING_URI")
-    if given:
-        database = database_path(given)
-        if database is not None:
-            ensure_database(database)
-        return given
-    azure = context.azure
-    if context.platform != "local" and azure.subscription_id and azure.resource_group and azure.workspace_name:
-        from .azure import workspace_tracking_uri
-
-        return workspace_tracking_uri(azure)
-    uri = store_uri(default_home(environ))
-    return tracking_uri_for(RunContext(tracking_uri=uri), environ)
 
 
 def _header(job: Job, context: RunContext, run_id: str | None) -> Open:

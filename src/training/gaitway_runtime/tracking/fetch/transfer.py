@@ -1,0 +1,177 @@
+"""Moving one file from a source to the disk: resumed, bounded, hashed, and there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ...errors import ConfigError, PlatformError
+from .base import Changed, Limits, Source, Stream, Transient
+from .retrying import Retries
+
+
+@dataclass(frozen=True)
+class Received:
+    """What has arrived."""
+
+    sha256: str
+    size: int
+
+
+def transfer(source: Source, target: Path, limits: Limits, shown: str, expected_sha256: str | None = None) -> Received:
+    """Read a file into ``target``, which appears only when it is whole and right.
+
+    Args:
+        source: Where to read.
+        target: Where to write.
+        limits: Bounds of size, time and patience.
+        shown: The address as errors may show it.
+        expected_sha256: What the content must hash to, in lower case.
+
+    Raises:
+        PlatformError: The source gave up on us, broke a bound, or the content is not the expected one.
+        ConfigError: The disk is full or cannot be written.
+        GaitwayError: What the source says for good.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _partial(target) as (file, path):
+            reception = Reception(file, limits, shown)
+            _receive(source, reception, limits, shown)
+            received = Received(reception.digest.hexdigest(), reception.size)
+            check_hash(received.sha256, expected_sha256, shown)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(path, target)
+            return received
+    except OSError as error:
+        raise ConfigError(f"the checkpoint cannot be saved: {error.strerror}", source=str(target)) from None
+
+
+def check_hash(actual: str, expected: str | None, shown: str) -> None:
+    """Compare a hash with the one that was promised.
+
+    Raises:
+        PlatformError: They differ.
+    """
+    if expected and actual != expected:
+        raise PlatformError(
+            "the checkpoint is not the one that was promised: its SHA-256 differs",
+            source=shown,
+            allowed=f"{expected}, found {actual}",
+            hint="fetch it again from a place you trust, or correct --checkpoint-sha256",
+        )
+
+
+class Reception:
+    """A file that is being received.
+
+    Args:
+        file: Where to write.
+        limits: Bounds.
+        shown: The address as errors may show it.
+    """
+
+    def __init__(self, file: BinaryIO, limits: Limits, shown: str) -> None:
+        self._file = file
+        self._limits = limits
+        self._shown = shown
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.furthest = 0
+        self.version: str | None = None
+        self.total: int | None = None
+
+    def restart(self) -> None:
+        """Drop everything that has arrived."""
+        self._file.seek(0)
+        self._file.truncate()
+        self.digest = hashlib.sha256()
+        self.size = 0
+        self.version = self.total = None
+
+    def accept(self, stream: Stream) -> None:
+        """Write a stream to its end.
+
+        Raises:
+            Changed: It belongs to another content than what is there already.
+            Transient: It ended early or was too slow.
+            PlatformError: It is too large.
+        """
+        if stream.offset == 0 and self.size:
+            self.restart()
+        resumed = self.size > 0
+        if stream.offset != self.size or (resumed and (stream.version, stream.total) != (self.version, self.total)):
+            raise Changed
+        self.version, self.total = stream.version, stream.total
+        self._check_size(stream.total or 0)
+        pace = _Pace(self._limits)
+        for chunk in stream.chunks:
+            self._check_size(self.size + len(chunk))
+            self._file.write(chunk)
+            self.digest.update(chunk)
+            self.size += len(chunk)
+            self.furthest = max(self.furthest, self.size)
+            pace.count(len(chunk))
+        if self.total is not None and self.size != self.total:
+            raise Transient(f"it ended after {self.size} of {self.total} bytes")
+
+    def _check_size(self, size: int) -> None:
+        if size > self._limits.max_bytes:
+            raise PlatformError(
+                "the file is too large for a checkpoint",
+                source=self._shown,
+                allowed=f"at most {self._limits.max_bytes / 2**20:,.0f} MiB, found {size / 2**20:,.0f} MiB or more",
+            )
+
+
+class _Pace:
+    """Refuses a stream that is kept alive by a trickle."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._since = time.monotonic()
+        self._count = 0
+
+    def count(self, size: int) -> None:
+        self._count += size
+        now = time.monotonic()
+        if now - self._since < self._limits.window:
+            return
+        if self._count < self._limits.slowest * (now - self._since):
+            raise Transient(f"it is slower than {self._limits.slowest / 1024:g} KiB/s")
+        self._since, self._count = now, 0
+
+
+def _receive(source: Source, reception: Reception, limits: Limits, shown: str) -> None:
+    retries = Retries(limits, shown)
+    while True:
+        mark = reception.furthest
+        try:
+            with source.open(reception.size, reception.version) as stream:
+                reception.accept(stream)
+            return
+        except Changed:
+            retries.changed()
+            reception.restart()
+        except Transient as error:
+            retries.failed(error, got_on=reception.furthest - mark >= limits.progress)
+
+
+@contextmanager
+def _partial(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.", suffix=".part")
+    path = Path(name)
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            os.chmod(path, 0o644)
+            yield file, path
+    finally:
+        path.unlink(missing_ok=True)

@@ -28,7 +28,7 @@ class Check:
 CHECKS: tuple[Check, ...] = (
     Check(lambda at: machine.python(), EVERYWHERE),
     Check(lambda at: machine.packages("local"), ("local",)),
-    Check(lambda at: rendering.back_end(at.environ)),
+    Check(lambda at: rendering.drawing(at.environ)),
     Check(lambda at: tracking.local_store(at.home), ("local",)),
     Check(lambda at: tracking.server(at.environ)),
     Check(lambda at: machine.disk(at.home), EVERYWHERE),

@@ -1,27 +1,41 @@
-"""MuJoCo's rendering back end: without one a policy is measured all the same, but not filmed."""
+"""How films are drawn: with OpenGL where a GPU or the user asks for it, else with rays that need no library."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 
 from ..findings import Finding
 from . import probe
 
-BACK_ENDS = ("egl", "osmesa") if sys.platform == "linux" else ("glfw",)
-FIX = (
-    "apt-get install libegl1 libgl1-mesa-dri (or libosmesa6)" if sys.platform == "linux" else "run in a desktop session"
-)
+FIX = "apt-get install libegl1 libgl1-mesa-dri (or libosmesa6), or unset MUJOCO_GL"
 
 
-def back_end(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Render one frame with each back end until one works; the one that the user named comes alone."""
-    named = environ.get("MUJOCO_GL")
-    failures = []
-    for name in (named,) if named else BACK_ENDS:
-        well, said = probe.ask("rendering", {**environ, "MUJOCO_GL": name})
+def drawing(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Look how films are drawn here."""
+    if find_spec("mujoco") is None:
+        yield Finding(
+            "rendering", False, "MuJoCo is not installed; nothing is drawn here", "pip install 'gaitway[local]'"
+        )
+        return
+    from gaitway_runtime.evaluation.video import available_backends  # needs NumPy, which comes with MuJoCo
+
+    yield from first_that_draws(environ, available_backends())
+
+
+def first_that_draws(environ: Mapping[str, str], backends: Sequence[str]) -> Iterator[Finding]:
+    """Try ways to draw, in the order a job tries them, until one works.
+
+    Args:
+        environ: The environment.
+        backends: OpenGL back ends of MuJoCo, and ``rays``, which needs none.
+    """
+    failures: list[str] = []
+    for name in backends:
+        well, said = (True, "") if name == "rays" else probe.ask("rendering", {**environ, "MUJOCO_GL": name})
         if well:
-            yield Finding("rendering", True, f"MuJoCo renders with MUJOCO_GL={name}")
+            how = "with rays, on the processor" if name == "rays" else f"with OpenGL (MUJOCO_GL={name})"
+            message = "; ".join((f"films are drawn {how}", *failures))
+            yield Finding("rendering", not failures, message, FIX if failures else "")
             return
-        failures.append(f"{name}: {said}")
-    yield Finding("rendering", False, "no video can be made; " + "; ".join(failures), FIX)
+        failures.append(f"{name} does not work: {said}")

@@ -3,6 +3,8 @@
 import json
 import sqlite3
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -201,11 +203,18 @@ def test_a_sensitive_output_where_a_name_is_needed_is_a_finding(alone: Path, mon
     assert "planted" not in repr(finding)
 
 
-def test_a_back_end_that_cannot_render_is_a_note_with_its_packages() -> None:
-    finding = only(rendering.back_end({"MUJOCO_GL": "no-such-back-end", "PATH": ""}))
+def test_a_back_end_that_cannot_render_is_a_note_and_rays_take_its_place() -> None:
+    finding = only(rendering.first_that_draws({"PATH": ""}, ("no-such-back-end", "rays")))
     assert not finding.ok
-    assert "no-such-back-end: " in finding.message
+    assert finding.message.startswith("films are drawn with rays, on the processor; no-such-back-end does not work: ")
     assert finding.fix
+    assert only(rendering.first_that_draws({}, ("rays",))).ok
+
+
+def test_looking_needs_no_part_of_the_local_platform() -> None:
+    code = "import sys; import gaitway.cli.doctor; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "mujoco", "mlflow", "torch", "azure"} & set(done.stdout.split())
 
 
 def test_a_program_that_hangs_is_given_up_on() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import UsageError, nearest
+from .tracking.credentials import public_form
 
 
 @dataclass(frozen=True)
@@ -152,13 +153,14 @@ def check_value(cls: type[Any], name: str, value: Any, source: str) -> Any:
 
 
 def values_from_environment(cls: type[Any], environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of ``cls`` that the environment sets, parsed and checked."""
+    """Return the fields of ``cls`` that the environment sets, parsed and checked; addresses in their public form."""
     values: dict[str, Any] = {}
     for field, info in settings_of(cls):
         for variable in info.env:
             text = environ.get(variable, "")
             if text.strip():
-                values[field.name] = parse_value(cls, field.name, text, f"env {variable}")
+                value = parse_value(cls, field.name, text, f"env {variable}")
+                values[field.name] = public_form(value) if info.address and value else value
                 break
     return values
 

@@ -1,6 +1,7 @@
 """An address with a credential in it: what is written down, and how the runtime gets it back."""
 
 import pytest
+from gaitway_runtime.job import from_environment
 from gaitway_runtime.tracking.credentials import SECRET_URI, public_form, restore
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,3 +43,10 @@ def test_another_checkpoint_does_not_get_the_credential() -> None:
 @given(st.text())
 def test_the_public_form_is_stable_and_never_raises(uri: str) -> None:
     assert public_form(public_form(uri)) == public_form(uri)
+
+
+def test_a_job_from_the_environment_holds_the_public_form_and_finds_the_whole() -> None:
+    environ = {"JOB_KIND": "infer", "CHECKPOINT_URI": f"{BLOB}?sig=abc"}
+    job = from_environment(environ)
+    assert job.checkpoint_uri == BLOB
+    assert restore(job.checkpoint_uri, environ) == environ["CHECKPOINT_URI"]

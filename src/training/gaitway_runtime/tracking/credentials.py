@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 SECRET_URI = "GAITWAY_CHECKPOINT_SECRET_URI"
-"""Environment variable that hands the runtime the whole checkpoint URL."""
+"""Environment variable that hands the runtime the whole checkpoint URL, beside ``CHECKPOINT_URI`` in a container."""
 
 HARMLESS_PARAMETERS = frozenset({"download", "raw", "ref", "inline", "version", "versionid", "snapshot", "wsid", "tid"})
 """Query parameters that choose what is shown and open nothing; a query of these alone stays part of the address."""
@@ -31,8 +31,8 @@ def public_form(uri: str) -> str:
 
 def restore(uri: str, environ: Mapping[str, str]) -> str:
     """Return the whole address of a public one, if the environment holds it; any other address stays as it is."""
-    whole = environ.get(SECRET_URI, "")
-    return whole if whole and public_form(whole) == uri else uri
+    known = (environ.get(name, "").strip() for name in (SECRET_URI, "CHECKPOINT_URI"))
+    return next((whole for whole in known if whole and public_form(whole) == uri), uri)
 
 
 def _has_query(uri: str) -> bool:

@@ -141,7 +141,7 @@ class Engine:
         self.read_motion(state)
         state.applied_torque = self._actuator_force
         if self.spec.wrench_bodies:
-            np.negative(self._sensordata[:, self.layout.wrench], out=state.incoming_wrench_b)
+            state.incoming_wrench_b[:] = self._sensordata[:, self.layout.wrench]
         return self._diverged()
 
     def read_motion(self, state: State) -> None:

@@ -64,7 +64,8 @@ def read_outputs(folder: Path) -> Outputs:
     done = _run(binary, folder)
     if isinstance(done, str):
         return _nothing(folder, done, f"look with: terraform -chdir={folder} output")
-    values = _parse(done, f"terraform output -json in {folder}")
+    source = f"terraform output -json in {folder}"
+    values = _checked(_load(done, source), source)
     if not values:
         return _nothing(folder, "no outputs", f"terraform -chdir={folder} apply")
     return Outputs(folder, values)
@@ -95,19 +96,25 @@ def _reason(stderr: bytes) -> str:
 
 
 def _from_state(folder: Path) -> Outputs:
-    path = folder / STATE_FILE
     fix = "install terraform (https://developer.hashicorp.com/terraform/install)"
-    if not path.is_file():
+    try:
+        path = _state_path(folder)
+        if path.stat().st_size > MAX_BYTES:
+            return _nothing(folder, f"terraform is not installed and {STATE_FILE} is larger than 64 MiB", fix)
+        state = _load(path.read_bytes(), str(path))
+    except FileNotFoundError:
         return _nothing(folder, f"terraform is not installed and there is no {STATE_FILE}", fix)
-    if path.stat().st_size > MAX_BYTES:
-        return _nothing(folder, f"terraform is not installed and {STATE_FILE} is larger than 64 MiB", fix)
-    state = _load(path.read_bytes(), str(path))
+    except OSError as error:
+        return _nothing(folder, f"{STATE_FILE} cannot be read: {error.strerror}", fix)
     values = _checked(state.get("outputs", {}) if isinstance(state, dict) else state, str(path))
     return Outputs(folder, values) if values else _nothing(folder, "no outputs", f"terraform -chdir={folder} apply")
 
 
-def _parse(text: bytes, source: str) -> Mapping[str, Any]:
-    return _checked(_load(text, source), source)
+def _state_path(folder: Path) -> Path:
+    """Return where the state of the chosen workspace lies: ``TF_WORKSPACE``, else the one that was selected."""
+    selected = folder / ".terraform" / "environment"
+    name = os.environ.get("TF_WORKSPACE") or (selected.read_text().strip() if selected.is_file() else "default")
+    return folder / STATE_FILE if name == "default" else folder / f"{STATE_FILE}.d" / name / STATE_FILE
 
 
 def _load(text: bytes, source: str) -> Any:

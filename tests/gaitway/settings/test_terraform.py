@@ -59,6 +59,18 @@ def test_without_the_tool_the_state_file_says_the_same(applied: Path, monkeypatc
 
 
 @real
+def test_the_state_of_the_selected_workspace_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "main.tf").write_text('output "resource_group" { value = { name = "rg-${terraform.workspace}" } }')
+    for words in (["init"], ["apply", "-auto-approve"], ["workspace", "new", "blue"], ["apply", "-auto-approve"]):
+        subprocess.run(["terraform", *words], cwd=tmp_path, check=True, capture_output=True)
+    assert read_outputs(tmp_path).lookup("resource_group.value.name") == "rg-blue"
+    monkeypatch.setattr(terraform.shutil, "which", lambda name: None)
+    assert read_outputs(tmp_path).lookup("resource_group.value.name") == "rg-blue"
+    monkeypatch.setenv("TF_WORKSPACE", "default")
+    assert read_outputs(tmp_path).lookup("resource_group.value.name") == "rg-default"
+
+
+@real
 def test_a_folder_that_was_never_applied_is_a_finding(tmp_path: Path) -> None:
     (tmp_path / "main.tf").write_text(CONFIGURATION)
     finding = read_outputs(tmp_path).finding

@@ -2,10 +2,16 @@
 
 import numpy as np
 import pytest
+from gaitway_runtime.simulators.base import Mirror, SignedPermutation
 from gaitway_runtime.simulators.mujoco.tasks import TASKS, find_task
-from gaitway_runtime.simulators.mujoco.tasks.symmetry import Mirror, mirrors
+from gaitway_runtime.simulators.mujoco.tasks.symmetry import mirrors
 
 from .conftest import OpenEnv
+
+
+def apply(mirror: SignedPermutation, values: np.ndarray) -> np.ndarray:
+    return values[..., mirror.index] * mirror.sign
+
 
 ANYMAL = find_task("Isaac-Velocity-Flat-Anymal-C-v0")
 
@@ -15,15 +21,21 @@ def test_only_the_quadruped_has_mirrors() -> None:
         "Isaac-Cartpole-v0": 0,
         "Isaac-Ant-v0": 0,
     }
-    assert [mirror.name for mirror in mirrors(ANYMAL)] == ["left-right", "front-back"]
+    assert [mirror.name for mirror in mirrors(ANYMAL)] == ["left-right", "front-back", "both"]
 
 
 @pytest.mark.parametrize("mirror", mirrors(ANYMAL), ids=lambda mirror: mirror.name)
 def test_twice_in_the_mirror_is_nothing(mirror: Mirror) -> None:
     for size, each in ((48, mirror.observations["policy"]), (61, mirror.observations["critic"]), (12, mirror.actions)):
         values = np.random.default_rng(0).normal(size=(5, size)).astype(np.float32)
-        assert not np.array_equal(each(values), values)
-        assert np.array_equal(each(each(values)), values)
+        assert not np.array_equal(apply(each, values), values)
+        assert np.array_equal(apply(each, apply(each, values)), values)
+
+
+def test_both_mirrors_one_after_the_other_are_the_third() -> None:
+    left_right, front_back, both = (mirror.observations["critic"] for mirror in mirrors(ANYMAL))
+    values = np.random.default_rng(0).normal(size=61).astype(np.float32)
+    assert np.array_equal(apply(front_back, apply(left_right, values)), apply(both, values))
 
 
 def test_signs_of_the_left_right_mirror() -> None:
@@ -34,7 +46,7 @@ def test_signs_of_the_left_right_mirror() -> None:
     assert mirror.observations["policy"].sign[:12].tolist() == [1, -1, 1, -1, 1, -1, 1, -1, 1, 1, -1, -1]
 
 
-@pytest.mark.parametrize(("number", "flip"), [(0, (1, -1)), (1, (-1, 1))])
+@pytest.mark.parametrize(("number", "flip"), [(0, (1, -1)), (1, (-1, 1)), (2, (-1, -1))])
 def test_physics_is_the_same_in_the_mirror(open_env: OpenEnv, number: int, flip: tuple[int, int]) -> None:
     """A robot that does the mirrored actions from the mirrored state makes the mirrored observations."""
     env, mirror = open_env(ANYMAL, num_envs=2, training=True), mirrors(ANYMAL)[number]
@@ -49,18 +61,18 @@ def test_physics_is_the_same_in_the_mirror(open_env: OpenEnv, number: int, flip:
     rng = np.random.default_rng(1)
     joints = env.state.default_joint_pos + rng.normal(size=12) * 0.1
     rates = rng.normal(size=12)
-    place = lambda values: np.stack((values, mirror.actions(values)))  # noqa: E731
+    place = lambda values: np.stack((values, apply(mirror.actions, values)))  # noqa: E731
     engine.qpos[:, :7] = (0, 0, 0.52, 1, 0, 0, 0)
     engine.qpos[ids[:, None], engine.layout.joint_qpos] = place(joints)
     engine.qvel[ids[:, None], engine.layout.joint_dof] = place(rates)
     x, y = flip
     engine.qvel[0, :6] = (0.3, -0.2, 0.1, 0.2, -0.4, 0.5)
-    engine.qvel[1, :6] = engine.qvel[0, :6] * (x, y, 1, -x, -y, -1)
+    engine.qvel[1, :6] = engine.qvel[0, :6] * (x, y, 1, y, x, x * y)
     env._commands.command[:], env._commands.is_heading[:], env._commands.is_standing[:] = 0.0, False, False
     env._commands.time_left[:], env._pushes.time_left[:] = 9.0, 9.0
     for _ in range(10):
         action = rng.normal(size=12).astype(np.float32) * 0.3
         seen = env.step(place(action)).observations["critic"]
-    mirrored = mirror.observations["critic"](seen[0])
+    mirrored = apply(mirror.observations["critic"], seen[0])
     assert seen[1] == pytest.approx(mirrored, abs=2e-3)
     assert np.abs(seen[0] - mirrored).max() > 0.1

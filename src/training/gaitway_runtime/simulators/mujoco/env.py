@@ -23,6 +23,7 @@ from .observing import Observations
 from .rewarding import Rewards
 from .state import Array, State
 from .tasks.cfg import Task
+from .tasks.symmetry import mirrors
 
 
 class MujocoEnv:
@@ -43,6 +44,9 @@ class MujocoEnv:
         self.cfg, self.task, self.num_envs = task, task.name, num_envs
         self.num_actions = len(task.action.joint_names)
         self.max_episode_length, self.step_dt = task.max_episode_length, task.step_dt
+        self.env_steps = 0
+        """Environment steps since training began, over all worlds; a resumed training sets it, a reset does not."""
+        self.mirrors = mirrors(task)
         self._training = training
         self._randomized = training and not task.play
         self._shaping = task.training.shaping if training and shaping else None
@@ -138,8 +142,6 @@ class MujocoEnv:
 
     def _build_random_parts(self, seed: int) -> None:
         """Make everything that draws, each part on a stream of its own: noise on or off changes no command."""
-        self.env_steps = 0
-        """Environment steps since the seed, over all worlds; a resumed training sets it, so that shaping goes on."""
         task, training = self.cfg, self.cfg.training
         streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(5)]
         self._reset_rng, commands, pushes, noise, worlds = streams

@@ -102,10 +102,11 @@ def test_commanded_and_measured_velocity_are_drawn_over_the_robot(model: mujoco.
             snapshots=np.array([at(0.0)]),
             measurements={name: np.array([value], dtype=np.float32) for name, value in measured.items()},
             step_dt=0.02,
-            width=192,
-            height=144,
+            width=320,
+            height=240,
         )
-        return next(pictures(film, "rays", model=model))[:90]
+        beside_the_numbers = next(pictures(film, "rays", model=model))[:, 164:]
+        return beside_the_numbers
 
     still = dict.fromkeys(("command_vy", "command_wz", "vel_y", "vel_yaw"), 0.0)
     both = draw(command_vx=1.0, vel_x=0.9, **still)

@@ -98,7 +98,7 @@ def _still(model: mujoco.MjModel, snapshots: Doubles) -> Camera:
     across = np.cross(model.jnt_axis[0], (0.0, 0.0, 1.0)) if model.njnt else np.zeros(3)
     if np.linalg.norm(across) < 0.5:
         across = np.array([0.0, -1.0, 0.0])
-    distance = 0.7 * np.linalg.norm(high - low) / np.tan(np.radians(FIELD_OF_VIEW) / 2)
+    distance = 0.58 * np.linalg.norm(high - low) / np.tan(np.radians(FIELD_OF_VIEW) / 2)
     return Camera((low + high) / 2, distance * (across + np.array([0.0, 0.0, 0.12])))
 
 

@@ -120,7 +120,8 @@ class Overlay:
         unit, line = self._unit, 18 * self._unit
         columns = [10 * unit, 24 * unit, 96 * unit, 148 * unit, 226 * unit]
         height = line * (len(rows) + 1) + 14 * unit
-        top = self._height - height - 12 * unit
+        # At the top: a browser's controls cover the bottom.
+        top = 12 * unit
         draw = ImageDraw.Draw(image, "RGBA")
         left = 12 * unit
         draw.rounded_rectangle((left, top, left + 312 * unit, top + height), 8 * unit, fill=_PANEL)

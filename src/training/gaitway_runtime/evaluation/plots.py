@@ -1,0 +1,227 @@
+"""Figures for people: how training went, how commands are tracked, what the reward is made of.
+
+Each figure is kept twice: as a PNG file, and as an SVG whose ink takes the colour of the page it stands on.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from .rollout import Episode, Rollout
+
+_INK, _GRID = "#3b4350", "#9aa4b2"
+"""Ink and grid lines as drawn; the SVG's ink becomes the page's own."""
+BLUE, GREEN, ORANGE, RED = "#2f7de1", "#22a06b", "#e08a00", "#d64545"
+_STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.edgecolor": _GRID,
+    "axes.labelcolor": _INK,
+    "axes.titlecolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": _GRID,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "text.color": _INK,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "svg.hashsalt": "gaitway",
+    "savefig.transparent": True,
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One figure."""
+
+    title: str
+    caption: str
+    path: Path
+    """PNG file."""
+    svg: str
+    """The same, to stand inside a page."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One panel over time: what was measured and, where the task commands it, what was asked."""
+
+    title: str
+    measured: str
+    unit: str
+    commanded: str | None = None
+
+
+TRACES = (
+    Trace("forward", "vel_x", "m/s", "command_vx"),
+    Trace("sideways", "vel_y", "m/s", "command_vy"),
+    Trace("turning", "vel_yaw", "rad/s", "command_wz"),
+    Trace("forward speed", "forward_speed", "m/s"),
+    Trace("pole angle", "pole_angle", "rad"),
+    Trace("cart position", "cart_position", "m"),
+)
+"""Panels by what a task measures; those whose measurements are not there are left out."""
+
+CURVES = (
+    ("reward per episode", ("Train/mean_reward", "reward")),
+    ("episode length [steps]", ("Train/mean_episode_length", "episode_length")),
+)
+"""Training curves: title and the names under which trackers and ``progress.jsonl`` know them."""
+
+History = Mapping[str, Sequence[tuple[float, float]]]
+"""Metrics over a training: ``(iteration, value)`` pairs by name."""
+
+
+def training_curves(history: History, folder: Path) -> Plot | None:
+    """Draw how a training went; None where nothing is known of it."""
+    known = [(title, next((history[name] for name in names if history.get(name)), None)) for title, names in CURVES]
+    found = [(title, np.asarray(points, dtype=float)) for title, points in known if points]
+    if not found:
+        return None
+
+    def draw(panels: Sequence[Axes]) -> None:
+        for axes, (title, points) in zip(panels, found, strict=True):
+            axes.plot(points[:, 0], points[:, 1], color=BLUE)
+            axes.set_title(title)
+            axes.set_xlabel("iteration")
+
+    return _plot("training", "Training", "As logged by the training run.", folder, draw, columns=len(found))
+
+
+def traces(rollout: Rollout, folder: Path, name: str, title: str) -> Plot | None:
+    """Draw what the first world was asked for and did, over time; None where the task measures nothing."""
+    measured = rollout.watch.measurements
+    panels = [trace for trace in TRACES if trace.measured in measured]
+    if not panels:
+        return None
+    time = rollout.step_dt * np.arange(len(rollout.watch.done))
+    ends = rollout.watch.done[:, 0]
+
+    def draw(axes_of_panels: Sequence[Axes]) -> None:
+        for axes, trace in zip(axes_of_panels, panels, strict=True):
+            if trace.commanded and trace.commanded in measured:
+                axes.plot(time, _broken(measured[trace.commanded][:, 0], ends), color=GREEN, label="command")
+            axes.plot(time, _broken(measured[trace.measured][:, 0], ends), color=BLUE, label="measured")
+            axes.set_title(f"{trace.title} [{trace.unit}]")
+            axes.margins(x=0)
+        axes_of_panels[-1].set_xlabel("time [s]")
+        if any(trace.commanded for trace in panels):
+            axes_of_panels[0].legend(loc="upper right", ncols=2, bbox_to_anchor=(1, 1.22))
+
+    caption = "First environment; a gap is the end of an episode."
+    return _plot(name, title, caption, folder, draw, rows=len(panels), height=1.35)
+
+
+def reward_terms(rates: Mapping[str, float], folder: Path, name: str = "reward_terms") -> Plot | None:
+    """Draw what each reward term adds per simulated second; None where there are none."""
+    if not rates:
+        return None
+    ordered = sorted(rates.items(), key=lambda item: item[1])
+
+    def draw(panels: Sequence[Axes]) -> None:
+        values = [value for _, value in ordered]
+        bars = panels[0].barh([term for term, _ in ordered], values, color=[GREEN if v >= 0 else RED for v in values])
+        panels[0].bar_label(bars, [f"{value:+.3f}" for value in values], padding=3, fontsize=8)
+        panels[0].axvline(0, color=_GRID, linewidth=0.8)
+        panels[0].grid(axis="y", visible=False)
+        panels[0].margins(x=0.14)
+        panels[0].set_xlabel("per simulated second")
+
+    caption = "Mean share of each term in the task's own reward, weight included."
+    return _plot(name, "Reward by term", caption, folder, draw, height=0.7 + 0.26 * len(ordered))
+
+
+def episode_returns(episodes: Sequence[Episode], folder: Path, successes: Sequence[bool]) -> Plot | None:
+    """Draw the rewards of ended episodes, successes apart from the others; None where none ended."""
+    if not episodes:
+        return None
+    rewards = np.array([episode.reward for episode in episodes])
+    succeeded = np.array(successes, dtype=bool)
+
+    def draw(panels: Sequence[Axes]) -> None:
+        edges = np.histogram_bin_edges(rewards, bins=min(30, max(8, len(rewards) // 4)))
+        groups = [(rewards[succeeded], GREEN, "success"), (rewards[~succeeded], RED, "no success")]
+        shown = [group for group in groups if len(group[0])]
+        panels[0].hist(
+            [group[0] for group in shown],
+            bins=list(edges),
+            stacked=True,
+            color=[group[1] for group in shown],
+            label=[f"{group[2]} ({len(group[0])})" for group in shown],
+        )
+        panels[0].set_xlabel("reward of the episode")
+        panels[0].set_ylabel("episodes")
+        panels[0].legend()
+
+    return _plot("episodes", "Episodes", "Task's own reward, summed over each episode.", folder, draw, height=2.6)
+
+
+def _broken(values: NDArray[np.float32], ends: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return a series with a gap where an episode ended, so that no line joins two episodes."""
+    return np.where(ends, np.float32(np.nan), values)
+
+
+def _plot(
+    name: str,
+    title: str,
+    caption: str,
+    folder: Path,
+    draw: Callable[[Sequence[Axes]], None],
+    *,
+    rows: int = 1,
+    columns: int = 1,
+    height: float = 2.4,
+) -> Plot:
+    """Make a figure of equal panels, let ``draw`` fill them, and keep it as PNG and SVG.
+
+    Args:
+        name: File name without ending.
+        title: Heading.
+        caption: One sentence under it.
+        folder: Gets the PNG.
+        draw: Fills the panels.
+        rows: Panels above each other.
+        columns: Panels side by side.
+        height: Height of a panel [inches].
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE):
+        figure: Figure = Figure(figsize=(7.6, 0.3 + height * rows), layout="constrained")
+        FigureCanvasAgg(figure)
+        panels: list[Any] = list(figure.subplots(rows, columns, squeeze=False, sharex=rows > 1).flat)
+        draw(panels)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{name}.png"
+        figure.savefig(path, dpi=144, transparent=False, facecolor="white")
+        return Plot(title, caption, path, _svg(figure))
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    # From the element on: a page has no place for the XML prologue. Its size is the page's business.
+    text = text[text.index("<svg") :].replace(_INK, "currentColor")
+    return re.sub(
+        r'(<svg[^>]*?) width="[^"]*"', r"\1", re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1), count=1
+    )

@@ -226,6 +226,16 @@ def test_a_checkpoint_without_an_optimiser_is_for_warm_starts(tmp_path: Path) ->
         rsl_rl.check(job(), DoubleIntegrator(4), Start(mode="resume", checkpoint=first.final_checkpoint))
 
 
+def test_a_checkpoint_of_the_other_learner_is_refused_by_name(tmp_path: Path) -> None:
+    layer = {"net_container.0.weight": torch.zeros(8, 4), "net_container.0.bias": torch.zeros(8)}
+    path = tmp_path / "agent_100.pt"
+    torch.save({"policy": layer, "value": layer, "optimizer": {}}, path)
+    with pytest.raises(UsageError) as caught:
+        rsl_rl.check(job(), DoubleIntegrator(4), Start(mode="resume", checkpoint=path))
+    assert "is of skrl" in caught.value.message
+    assert caught.value.hint == "--backend skrl"
+
+
 def test_an_unknown_override_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"unknown key 'agent\.algorithm\.learning_rat'"):
         train(tmp_path, 2, "agent.algorithm.learning_rat=1")

@@ -62,6 +62,8 @@ class RslRlCfg:
     num_steps_per_env: int = 24
     init_at_random_ep_len: bool = True
     """Start with episodes of random age, so that their ends are spread over the iterations."""
+    torch_threads: int = 4
+    """At most so many threads for the networks; small ones are faster on one."""
     mirror: bool = False
     """Add one mirrored copy to every mini-batch, where the task has symmetries."""
     actor: ActorCfg = field(default_factory=ActorCfg)

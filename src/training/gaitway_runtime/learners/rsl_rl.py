@@ -86,7 +86,7 @@ def train(job: TrainJob, env: Env, start: Start, output_dir: Path, hooks: Hooks,
     _write_agent_yaml(config, job, env, output_dir)
     if resumed and first >= total:
         return already_reached(resumed, output_dir)
-    seed_everything(job.seed + first)
+    seed_everything(job.seed + first, config.torch_threads)
     env.env_steps = before = _steps_before(resumed, config, env)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="gaitway-rsl-rl-") as scratch:
@@ -141,7 +141,7 @@ def _learn(runner: OnPolicyRunner, watch: RunnerWatch, iterations: int, spread_e
 def _make_runner(config: RslRlCfg, job: TrainJob, env: Env, scratch: str) -> OnPolicyRunner:
     """Build rsl_rl's runner around the environment; what it logs itself goes to a folder that nobody reads."""
     settings: dict[str, Any] = dataclasses.asdict(config)
-    mirrored = settings.pop("mirror") and env.mirrors
+    mirrored = config.mirror and len(env.mirrors) > 0
     settings["algorithm"] |= {
         "rnd_cfg": None,
         "symmetry_cfg": {"use_data_augmentation": True, "data_augmentation_func": MirroredCopies(env.mirrors)}

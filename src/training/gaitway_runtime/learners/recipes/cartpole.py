@@ -4,6 +4,7 @@ from ..config import ActorCfg, ModelCfg, RslRlCfg
 
 RSL_RL = RslRlCfg(
     num_steps_per_env=16,
+    torch_threads=1,
     actor=ActorCfg(hidden_dims=(32, 32)),
     critic=ModelCfg(hidden_dims=(32, 32)),
 )

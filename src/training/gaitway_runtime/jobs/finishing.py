@@ -1,0 +1,136 @@
+"""What follows a training: the final checkpoint, the gate, the registered model, the result."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import GaitwayError, Interrupted
+from ..job import TrainJob
+from ..learners.base import Outcome
+from ..result import CheckpointRef, Result
+from ..tracking.base import ModelVersion, Tracker
+from .base import Workspace
+
+log = logging.getLogger(__name__)
+
+PENDING, PASSED = "pending", "passed"
+"""Verdicts that a registered model carries: not validated yet, or by a passed gate."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A training that has come to its end, whichever it was."""
+
+    job: TrainJob
+    workspace: Workspace
+    tracker: Tracker
+    outcome: Outcome
+    metrics: Mapping[str, float]
+    """Those of the last iteration."""
+    uris: Mapping[int, str]
+    """Addresses of the published checkpoints, by iteration."""
+    simulator: str
+    contract_sha256: str
+
+
+def finish(trained: Trained, model_name: str | None) -> Result:
+    """Publish, judge and register what was trained, and end the tracked run.
+
+    Args:
+        trained: The training.
+        model_name: Name to register the model under; None to leave that out.
+    """
+    if trained.outcome.stopped:
+        return _interrupted(trained)
+    tracker, outcome = trained.tracker, trained.outcome
+    if outcome.steps == 0:
+        log.info("nothing left to do: %d iterations are done already", outcome.iterations)
+    uri = tracker.publish_checkpoint(outcome.final_checkpoint, outcome.final_iteration, final=True)
+    tracker.publish(trained.workspace.output_dir / "params", "params")
+    log.info("Found final model: %s", outcome.final_checkpoint)
+    result = _result(trained, uri)
+    version = None
+    if model_name:
+        trained.workspace.progress.phase("register")
+        try:
+            version = _register(trained, result, model_name)
+        except GaitwayError as error:
+            if trained.job.register_checkpoint:
+                result = dataclasses.replace(result, status="failed", exit_code=error.exit_code, error=error.as_dict())
+            else:
+                # Nobody asked for the registration by name: the training itself is whole.
+                log.warning("the model is not registered: %s", error.message)
+    tracker.close("FINISHED")
+    return dataclasses.replace(result, registered_model=dataclasses.asdict(version) if version else None)
+
+
+def _interrupted(trained: Trained) -> Result:
+    """End the run as interrupted: everything done so far is saved and published."""
+    outcome, job = trained.outcome, trained.job
+    reason = trained.workspace.stop.reason
+    uri = trained.uris.get(outcome.final_iteration)
+    trained.tracker.publish(trained.workspace.output_dir / "params", "params")
+    trained.tracker.set_tags({"gaitway.interrupted": reason})
+    trained.tracker.close("KILLED")
+    error = Interrupted(
+        f"the training was stopped ({reason}) after {outcome.iterations} of {job.max_iterations} iterations; "
+        f"{outcome.final_checkpoint.name} is saved",
+        hint=f"gaitway train --task {job.task} --max-iterations {job.max_iterations} --checkpoint-mode resume "
+        f"--checkpoint-uri {uri or outcome.final_checkpoint}",
+    )
+    return dataclasses.replace(
+        _result(trained, uri), status="cancelled", exit_code=error.exit_code, error=error.as_dict()
+    )
+
+
+def _result(trained: Trained, uri: str | None) -> Result:
+    from ..tracking.hashing import sha256_of
+
+    outcome, tracker = trained.outcome, trained.tracker
+    folder = trained.workspace.output_dir
+    names = {"mean_reward": "Train/mean_reward", "mean_episode_length": "Train/mean_episode_length"}
+    made = (outcome.final_checkpoint, folder / "params" / "agent.yaml", folder / "params" / "contract.json")
+    return Result(
+        kind=trained.job.kind,
+        task=trained.job.task,
+        status="succeeded",
+        experiment=tracker.experiment,
+        mlflow_run_id=tracker.run_id or None,
+        iterations=outcome.iterations,
+        steps=outcome.steps,
+        final_checkpoint=CheckpointRef(
+            uri=uri,
+            path=str(outcome.final_checkpoint),
+            iteration=outcome.final_iteration,
+            sha256=sha256_of(outcome.final_checkpoint),
+        ),
+        metrics={name: trained.metrics[tag] for name, tag in names.items() if tag in trained.metrics},
+        artifacts=tuple(str(path.relative_to(folder)) for path in made if path.exists()),
+        simulator=trained.simulator,
+    )
+
+
+def _register(trained: Trained, result: Result, name: str) -> ModelVersion:
+    """Register a folder that holds the final checkpoint alone, with what a reader needs beside it.
+
+    Not ``checkpoints/final``: a run that was resumed has the final checkpoints of its earlier ends there too.
+    """
+    outcome, tracker = trained.outcome, trained.tracker
+    artifact_path = f"model/{outcome.final_iteration}"
+    tracker.publish(outcome.final_checkpoint, artifact_path)
+    tracker.publish(trained.workspace.output_dir / "params", artifact_path)
+    assert result.final_checkpoint is not None
+    tags = {
+        "task": trained.job.task,
+        "framework": trained.job.backend,
+        "verdict": PENDING,
+        "iteration": str(outcome.final_iteration),
+        "gaitway.sha256": result.final_checkpoint.sha256,
+        "gaitway.contract_sha256": trained.contract_sha256,
+    }
+    version = tracker.register_model(name, artifact_path, tags)
+    log.info("registered model: name=%s version=%s", version.name, version.version)
+    return version

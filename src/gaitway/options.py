@@ -13,7 +13,7 @@ from .platforms.base import PLATFORMS
 class RunOptions:
     """Where a job runs, under which name, and which files go with it."""
 
-    on: str = setting(
+    platform: str = setting(
         "local", "Platform that runs the job.", flags="--on", env="GAITWAY_PLATFORM", choices=tuple(PLATFORMS)
     )
     run_name: str | None = setting(

@@ -1,15 +1,22 @@
-"""Running the command line inside the test's process."""
+"""The command line inside the test's process, and a stand-in runtime that makes a run take milliseconds."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import gaitway as interface
 from gaitway.cli.main import main
+from gaitway.handles import Run
+from gaitway.platforms.local import processes
+
+STAND_IN = Path(__file__).parents[1] / "fakes" / "runtime"
+TASK = "Isaac-Cartpole-v0"
 
 
 @dataclass(frozen=True)
@@ -37,3 +44,22 @@ def gaitway(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
         return Ran(code, out, err)
 
     return run
+
+
+@pytest.fixture
+def stand_in(home: Path) -> Iterator[list[str]]:
+    """Return the arguments that make a command use the stand-in runtime; what still runs afterwards is ended."""
+    yield ["--training-path", str(STAND_IN), "--task", TASK]
+    for child in processes._children.values():
+        if child.poll() is None:
+            processes.end_group(processes.identify(child.pid), 0)
+
+
+@pytest.fixture
+def start(stand_in: list[str]) -> Callable[..., Run]:
+    """Return a function that starts a stand-in run: ``start("do=wait")``."""
+
+    def begin(*asked: str, **settings: object) -> Run:
+        return interface.train(task=TASK, training_path=STAND_IN, set=asked, **settings)
+
+    return begin

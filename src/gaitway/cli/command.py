@@ -29,6 +29,14 @@ class VerbCommand(click.Command):
         super().__init__(name, **attrs)
         self.params.append(debug_option())
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; an error knows which verb it is about."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, a section at a time."""
         sections: dict[str, list[tuple[str, str]]] = {name: [] for name in ORDER}

@@ -27,7 +27,7 @@ from .options import setting_options, typed
 def run(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
     """Look at everything a job on the platform will need."""
     cli, environ = typed(ctx), os.environ
-    platform = resolve([RunOptions], cli, environ=environ, terraform_dir=None)["on"].value
+    platform = resolve([RunOptions], cli, environ=environ, terraform_dir=None)["platform"].value
     folder = terraform_folder(cli, environ)
     findings = []
     for finding in examine(look_around(platform, default_home(environ), cli, environ, folder)):
@@ -59,7 +59,7 @@ def _conclude(platform: str, lacking: Sequence[Finding]) -> None:
 
 def _options() -> list[click.Parameter]:
     found = setting_options({"Platform": [RunOptions, Sources], "Azure": [AzureContext]})
-    return [option for option in found if option.item.cls is not RunOptions or option.item.key == "on"]
+    return [option for option in found if option.item.cls is not RunOptions or option.item.key == "platform"]
 
 
 command = VerbCommand("doctor", callback=run, params=[*_options(), json_option()])

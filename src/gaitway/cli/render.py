@@ -67,6 +67,14 @@ def file_size(size: int) -> str:
     return f"{amount:.1f} GiB"
 
 
+def duration(seconds: float) -> str:
+    """Return a time as people read it."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def _write(stream: IO[str], text: str) -> None:
     stream.write(scrub(text) + "\n")
     stream.flush()

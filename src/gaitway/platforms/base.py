@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import importlib
+import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +68,8 @@ class Limits:
     """Largest payload that travels inside the request [bytes]; None: no limit."""
     follow_logs: bool = True
     multi_node: bool = False
+    remote: bool = True
+    """Whether it is another machine: asked before submission, left alone by Ctrl-C, set up by Terraform."""
     secrets: bool = False
     """Whether a secret can be handed to a job without being written into its request."""
 
@@ -167,11 +170,17 @@ class Platform(Protocol):
         ...
 
 
+def present() -> list[str]:
+    """Return the names of the platforms that are part of this release."""
+    return [name for name, module in PLATFORMS.items() if importlib.util.find_spec(module)]
+
+
 def load(name: str) -> Platform:
     """Return a platform by name.
 
     Raises:
         UsageError: There is none of that name.
+        ConfigError: It is not part of this release.
     """
     if name not in PLATFORMS:
         close = nearest(name, PLATFORMS, 1)
@@ -181,6 +190,8 @@ def load(name: str) -> Platform:
             allowed=", ".join(PLATFORMS),
             hint=f"did you mean {close}?" if close else None,
         )
+    if name not in present():
+        raise ConfigError(f"platform {name} is not part of this release", source="--on", allowed=", ".join(present()))
     module = importlib.import_module(PLATFORMS[name])
     platform: Platform = module.create()
     return platform

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from gaitway_runtime.job import JOB_KINDS, AzureContext
 
 from ..options import RunOptions
-from ..platforms.base import PLATFORMS, load
+from ..platforms.base import load, present
 from .fields import Declared, Sources, declared, find
 from .resolve import is_open
 from .sources import Candidate, candidates
@@ -54,8 +53,7 @@ class Chain:
 def scopes() -> dict[str, type[Any]]:
     """Return every class that declares settings, by the name of what it sets."""
     found: dict[str, type[Any]] = {**JOB_KINDS, "submission": RunOptions, "sources": Sources, "azure": AzureContext}
-    there = [name for name, module in PLATFORMS.items() if importlib.util.find_spec(module)]
-    return found | {name: load(name).options for name in there}
+    return found | {name: load(name).options for name in present()}
 
 
 def entries() -> list[Entry]:

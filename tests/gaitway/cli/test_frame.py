@@ -41,7 +41,7 @@ def test_an_unknown_verb_names_the_nearest(gaitway: Callable) -> None:
     assert ran.code == 2
     assert ran.out == ""
     assert ran.err.splitlines()[0] == "error: unknown command 'taks'"
-    assert "  hint: did you mean tasks?" in ran.err.splitlines()
+    assert "  hint: did you mean tasks or status?" in ran.err.splitlines()
 
 
 def test_an_unknown_flag_names_the_nearest(gaitway: Callable) -> None:

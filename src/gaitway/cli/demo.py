@@ -1,0 +1,64 @@
+"""``gaitway demo``."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import click
+from gaitway_runtime.job import InferJob, Job, TrainJob
+
+from ..handles import Run, exit_code
+from ..launch import Asked, prepare
+from ..platforms.base import RunStatus, StatusReport
+from . import render, views
+from .command import VerbCommand, json_option
+from .common import show
+from .jobs import follow_to_the_end, submit
+from .options import setting_options, typed
+
+TASK = "Isaac-Velocity-Flat-Anymal-C-v0"
+"""What the demo shows unless a task is named."""
+
+SETTINGS = ("task", "num_envs", "max_iterations", "seed")
+"""Settings of the training that can be named."""
+
+
+@click.pass_context
+def run(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
+    """Train, then infer."""
+    began = time.monotonic()
+    asked = {"task": TASK, **typed(ctx)}
+    trained, report = _do(TrainJob, asked)
+    documents = {"train": trained.document(report)}
+    final = documents["train"]["final_checkpoint"]
+    if report.status is RunStatus.SUCCEEDED:
+        played, report = _do(InferJob, {"task": asked["task"], "checkpoint_uri": final["uri"] or final["path"]})
+        documents["infer"] = played.document(report)
+    seconds = time.monotonic() - began
+    if as_json:
+        render.document({**documents, "seconds": seconds})
+    else:
+        for document in documents.values():
+            show(document, as_json=False)
+    render.say(f"the demo took {render.duration(seconds)}")
+    return exit_code(report) or 0
+
+
+def _do(job: type[Job], values: dict[str, Any]) -> tuple[Run, StatusReport]:
+    prepared = prepare(Asked(job, {**values, "platform": "local"}), os.environ)
+    for line in views.plan(prepared.plan):
+        render.say(line)
+    started = submit(prepared)
+    return started, follow_to_the_end(started)
+
+
+command = VerbCommand(
+    "demo",
+    callback=run,
+    params=[
+        *(option for option in setting_options({"Core": [TrainJob]}) if option.item.key in SETTINGS),
+        json_option(),
+    ],
+)

@@ -1,0 +1,7 @@
+"""``gaitway train``."""
+
+from gaitway_runtime.job import TrainJob
+
+from .jobs import JobCommand
+
+command = JobCommand(TrainJob)

@@ -1,0 +1,66 @@
+"""Commands to type: the one a run was made with, and the one that comes next, filled in."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .ledger import RunRecord, read_document
+from .platforms.base import RunStatus, StatusReport
+
+PROGRAM = "gaitway"
+OF_THE_CHECKPOINT = {"checkpoint_uri", "checkpoint_mode", "checkpoint_sha256"}
+
+
+def command(kind: str, settings: Mapping[str, Any], without: Collection[str] = ()) -> list[str]:
+    """Return the command that asks for a job as it was asked for before.
+
+    Args:
+        kind: Kind of job.
+        settings: The ``settings.json`` document; what came from the command line is repeated.
+        without: Keys of settings to leave out.
+    """
+    return [PROGRAM, kind, *_flags(settings, without)]
+
+
+def next_command(record: RunRecord, report: StatusReport, run_dir: Path) -> str:
+    """Return what to type after, or during, a run."""
+    if not report.status.ended:
+        return shlex.join((PROGRAM, "logs", record.name, "-f"))
+    checkpoint = _final_checkpoint(report, run_dir)
+    succeeded = report.status is RunStatus.SUCCEEDED
+    match record.kind:
+        case "train" if checkpoint and succeeded:
+            return _with_checkpoint("infer", record, checkpoint)
+        case "train" if checkpoint:
+            same = command("train", read_document(run_dir, "settings.json") or {}, {*OF_THE_CHECKPOINT, "run_name"})
+            return shlex.join((*same, "--checkpoint-uri", checkpoint, "--checkpoint-mode", "resume"))
+        case "infer" if succeeded:
+            job = (read_document(run_dir, "job.json") or {}).get("job", {})
+            return _with_checkpoint("validate", record, str(job.get("checkpoint_uri")))
+    return shlex.join((PROGRAM, "download" if succeeded else "logs", record.name))
+
+
+def _with_checkpoint(kind: str, record: RunRecord, checkpoint: str) -> str:
+    words = [PROGRAM, kind, "--task", record.task, "--checkpoint-uri", checkpoint]
+    return shlex.join(words if record.platform == "local" else [*words, "--on", record.platform])
+
+
+def _final_checkpoint(report: StatusReport, run_dir: Path) -> str | None:
+    final = (report.result or {}).get("final_checkpoint")
+    return final and str(final["uri"] or run_dir / "outputs" / final["path"])
+
+
+def _flags(settings: Mapping[str, Any], without: Collection[str]) -> Iterator[str]:
+    for key, entry in settings.items():
+        layer, _, flag = str(entry["origin"]).partition(" ")
+        value = entry["value"]
+        if layer != "cli" or key in without or value is None:
+            continue
+        if isinstance(value, bool):
+            yield flag if value else f"--no-{flag.removeprefix('--')}"
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            yield from (flag, str(item))

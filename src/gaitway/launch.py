@@ -1,0 +1,267 @@
+"""From what was asked to a run: resolve, choose the payload, render, plan; then, and only then, submit.
+
+The command line and the Python API share this path. :func:`prepare` looks and changes nothing, so that a dry run
+is the first half of a real one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from gaitway_runtime import catalog
+from gaitway_runtime.fields import settings_of
+from gaitway_runtime.job import (
+    AzureContext,
+    Job,
+    RunContext,
+    TrainJob,
+    experiment_name,
+    model_name_for,
+    to_document,
+    validate,
+)
+from gaitway_runtime.result import write_json
+from gaitway_runtime.simulators.base import choose
+from gaitway_runtime.tracking.store import store_uri
+
+from .commands import command
+from .errors import UsageError, nearest
+from .ledger import Ledger, RunRecord, read_document
+from .options import RunOptions
+from .payload.manifest import Payload
+from .payload.manifest import to_document as payload_document
+from .payload.select import select
+from .planning import Plan, Previous, make_plan
+from .planning import to_document as plan_document
+from .platforms.base import Platform, Request, Submission, load, present
+from .settings.fields import Declared, declared
+from .settings.resolve import Settings, resolve, terraform_folder
+from .settings.values import document as settings_document
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked: a kind of job, and only those settings that someone named, by key."""
+
+    job: type[Job]
+    values: Mapping[str, Any]
+    forwarded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A submission that is ready to go, with everything that can be looked at before it goes."""
+
+    platform: Platform
+    submission: Submission
+    request: Request
+    plan: Plan
+    stem: str
+    """What the run's name is derived from."""
+
+
+def prepare(asked: Asked, environ: Mapping[str, str]) -> Prepared:
+    """Work out everything about a submission. Reads files and git; writes nothing, contacts nobody.
+
+    Raises:
+        GaitwayError: Something in it cannot be right; the error says what and where it came from.
+    """
+    chosen = resolve([RunOptions], asked.values, environ=environ, terraform_dir=None)["platform"].value
+    platform = load(chosen)
+    notes = _unused_settings(asked, platform)
+    settings = _resolved(asked, platform, environ)
+    job, more = _job(asked.job, settings)
+    training_path = settings["training_path"]
+    named = training_path.origin.layer != "default"
+    payload = select(training_path.value, (*settings["with_paths"].value, *more), named=named)
+    ledger = Ledger.at_home(environ)
+    stem = settings["run_name"].value or _stem(job)
+    name = ledger.free_name(stem, settings["run_name"].value)
+    submission = Submission(
+        run=name,
+        job=job,
+        context=_context(name, platform, settings, payload, environ, ledger.home),
+        settings=settings,
+        payload=payload,
+        forwarded=asked.forwarded,
+    )
+    request = platform.render(submission)
+    plan = make_plan(submission, request, _previous(ledger, job, stem), notes)
+    return Prepared(platform, submission, request, plan, stem)
+
+
+def launch(prepared: Prepared, environ: Mapping[str, str]) -> RunRecord:
+    """Submit what was prepared and return its record. A submission that fails leaves nothing behind.
+
+    Raises:
+        GaitwayError: The platform refused, or the run's folder cannot be made.
+    """
+    ledger = Ledger.at_home(environ)
+    run_dir = ledger.reserve(prepared.stem, prepared.submission.settings["run_name"].value)
+    prepared = _renamed(prepared, run_dir.name)
+    platform, submission = prepared.platform, prepared.submission
+    settings = settings_document(submission.settings)
+    record = RunRecord(
+        name=run_dir.name,
+        platform=platform.name,
+        kind=submission.job.kind,
+        task=submission.job.task,
+        created=datetime.now(timezone.utc).isoformat(),
+        command=(
+            *command(submission.job.kind, settings),
+            *(("--", *submission.forwarded) if submission.forwarded else ()),
+        ),
+        experiment=experiment_name(submission.job.backend, submission.job.task),
+        payload_sha256=submission.payload.sha256,
+    )
+    try:
+        write_json(to_document(submission.job, submission.context), run_dir / "job.json")
+        write_json(plan_document(prepared.plan), run_dir / "plan.json")
+        write_json(payload_document(submission.payload), run_dir / "payload.json")
+        write_json(settings, run_dir / "settings.json")
+        ledger.write(record)
+        ref = platform.submit(submission, prepared.request, run_dir)
+    except KeyboardInterrupt:
+        # The record stays: nobody knows how far a remote submission got. Here it can be undone.
+        if not platform.limits.remote:
+            platform.cancel(record.ref, run_dir)
+        raise
+    except Exception:
+        ledger.discard(run_dir.name)
+        raise
+    record = dataclasses.replace(record, id=ref.id, url=ref.url)
+    ledger.write(record)
+    return record
+
+
+def all_settings(job: type[Job]) -> dict[str, Declared]:
+    """Return every setting that can be named for a kind of job, whatever platform it is for."""
+    found = declared([job, AzureContext, RunOptions])
+    for name in present():
+        found = {**declared([load(name).options]), **found}
+    return found
+
+
+def _unused_settings(asked: Asked, platform: Platform) -> tuple[str, ...]:
+    """Return a note for each named setting that is another platform's.
+
+    Raises:
+        UsageError: A name is no setting at all.
+    """
+    known = all_settings(asked.job)
+    here = {*declared([asked.job, AzureContext, RunOptions, platform.options]), "terraform_dir"}
+    notes = []
+    for key in asked.values:
+        if key not in known and key not in here:
+            close = nearest(key, known)
+            raise UsageError(
+                f"{asked.job.kind} has no setting '{key}'", hint=f"did you mean {close}?" if close else "gaitway config"
+            )
+        if key not in here:
+            notes.append(f"{known[key].info.flags[0]} means nothing on {platform.name}")
+    return tuple(notes)
+
+
+def _resolved(asked: Asked, platform: Platform, environ: Mapping[str, str]) -> Settings:
+    """Resolve every setting, with the laptop's scale where it takes the place of the cluster's."""
+    classes = [asked.job, AzureContext, RunOptions, platform.options]
+    terraform = terraform_folder(asked.values, environ) if platform.limits.remote else None
+    settings = resolve(classes, asked.values, environ=environ, terraform_dir=terraform)
+    if not platform.limits.remote and _simulator(settings["simulator"].value) == "mujoco":
+        _scale_down(asked.job, settings)
+    return settings
+
+
+def _simulator(name: str) -> str:
+    """Return the simulator that a job will use here, installed or not: a plan needs none."""
+    return choose("auto") if name == "auto" else name
+
+
+def _scale_down(job: type[Job], settings: Settings) -> None:
+    """Give the embedded simulator's tasks the scale at which they learn on two cores, where the user named none.
+
+    Raises:
+        UsageError: The embedded simulator has no such task, and no module of the user's may bring it.
+    """
+    task = settings["task"]
+    if settings["imports"].value and catalog.find(task.value) is None:
+        return
+    info = catalog.embedded(task.value, task.origin.detail or "--task, by default")
+    if job is TrainJob and info.local:
+        settings["num_envs"] = settings["num_envs"].with_default(info.local.num_envs, info.local.why)
+        for key in ("max_iterations", "save_interval"):
+            settings[key] = settings[key].with_default(getattr(info.local, key), "the recipe for two CPU cores")
+
+
+def _job(cls: type[Job], settings: Settings) -> tuple[Job, tuple[str, ...]]:
+    """Return the job, and files of the user's that it names and that have to travel with it."""
+    job = validate(cls(**{field.name: settings[field.name].value for field, _ in settings_of(cls)}), "settings")
+    if job.contract is None:
+        return job, ()
+    path = Path(job.contract)
+    if not path.is_file():
+        raise UsageError(f"there is no contract file {path}", source="--contract")
+    return dataclasses.replace(job, contract=path.name), (job.contract,)
+
+
+def _stem(job: Job) -> str:
+    """Return what a run is named after: its task, and its kind unless it trains."""
+    stem = model_name_for(job.task)
+    return stem if isinstance(job, TrainJob) else f"{stem}-{job.kind}"
+
+
+def _context(
+    name: str, platform: Platform, settings: Settings, payload: Payload, environ: Mapping[str, str], home: Path
+) -> RunContext:
+    """Return what the runtime must know of the run.
+
+    A tracking URI from the environment may carry credentials: it stays there, and the process inherits it.
+    """
+    own_store = not platform.limits.remote and not environ.get("MLFLOW_TRACKING_URI")
+    return RunContext(
+        run=name,
+        platform=platform.name,
+        tracking_uri=store_uri(home) if own_store else None,
+        tags=_provenance(settings, payload),
+        azure=AzureContext(
+            **{field.name: settings[f"azure_{field.name}"].value for field, _ in settings_of(AzureContext)}
+        ),
+    )
+
+
+def _provenance(settings: Settings, payload: Payload) -> dict[str, str]:
+    """Return where a run comes from, as tags: payload, commit, and every setting that was chosen."""
+    tags = {"gaitway.payload_sha256": payload.sha256}
+    if payload.commit:
+        tags |= {"gaitway.commit": payload.commit, "gaitway.dirty": ", ".join(payload.dirty) or "none"}
+    chosen = [setting for setting in settings.values() if setting.origin.layer != "default"]
+    return tags | {f"gaitway.setting.{setting.key}": f"{setting.shown} ({setting.origin})" for setting in chosen}
+
+
+def _previous(ledger: Ledger, job: Job, stem: str) -> Previous | None:
+    """Return what the last run of this kind and name was, if its folder still tells."""
+    last = ledger.last(job.kind, stem)
+    if last is None:
+        return None
+    run_dir = ledger.run_dir(last.name)
+    settings, payload = read_document(run_dir, "settings.json"), read_document(run_dir, "payload.json")
+    return Previous(last.name, settings, payload) if settings and payload else None
+
+
+def _renamed(prepared: Prepared, name: str) -> Prepared:
+    """Return the submission under the name that it got, which another run may have taken since it was planned."""
+    if prepared.submission.run == name:
+        return prepared
+    context = dataclasses.replace(prepared.submission.context, run=name)
+    submission = dataclasses.replace(prepared.submission, run=name, context=context)
+    return dataclasses.replace(
+        prepared,
+        submission=submission,
+        request=prepared.platform.render(submission),
+        plan=dataclasses.replace(prepared.plan, run=name),
+    )

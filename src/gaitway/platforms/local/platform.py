@@ -1,0 +1,192 @@
+"""The local platform: pack, unpack in a fresh folder, start ``python -m gaitway_runtime``, and tell the truth of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gaitway_runtime import result as results
+from gaitway_runtime.job import to_document
+from gaitway_runtime.result import write_json
+from gaitway_runtime.simulators import base as simulators
+
+from ...errors import ConfigError, PlatformError, UsageError
+from ...findings import Finding
+from ...payload.pack import pack
+from ...payload.unpack import unpack
+from ...settings.values import Setting
+from ..base import Limits, Request, RunRef, RunStatus, StatusReport, Submission
+from . import processes
+from .processes import Identity
+
+GRACE_S = 60.0
+"""Time a run gets to save and upload after it was asked to stop [s]."""
+
+POLL_S = 0.2
+"""Pause between two looks at a log [s]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalOptions:
+    """The local platform has no settings of its own."""
+
+
+class LocalPlatform:
+    """This machine."""
+
+    name = "local"
+    limits = Limits(remote=False)
+    options: type[Any] = LocalOptions
+
+    def check(self, settings: Mapping[str, Setting]) -> Sequence[Finding]:
+        """Look whether the parts are installed that a job needs here."""
+        fix = "pip install 'gaitway[local]'"
+        names = ("torch", "rsl_rl", "onnxruntime", "mlflow")
+        parts = [(name, importlib.util.find_spec(name) is not None) for name in names]
+        findings = [
+            Finding(name, there, "installed" if there else "not installed", "" if there else fix)
+            for name, there in parts
+        ]
+        mujoco = simulators.load("mujoco").availability()
+        return [*findings, Finding("mujoco", mujoco.present, mujoco.version or mujoco.reason or "installed", fix)]
+
+    def render(self, submission: Submission) -> Request:
+        """Return the process that will be started, as a shell would write it, and its ``job.json``."""
+        command = [sys.executable, "-m", "gaitway_runtime", "--job", "../job.json"]
+        document = to_document(submission.job, submission.context)
+        body = "\n".join(
+            (
+                f"cd $GAITWAY_HOME/runs/{submission.run}/payload",
+                f"PYTHONPATH=. {shlex.join(command)}",
+                "",
+                "# job.json",
+                json.dumps(document, indent=2),
+            )
+        )
+        notes: tuple[str, ...] = ()
+        if submission.forwarded:
+            notes = (f"not used on this machine: {shlex.join(submission.forwarded)}",)
+        return Request(self.name, body, notes)
+
+    def submit(self, submission: Submission, request: Request, run_dir: Path) -> RunRef:
+        """Unpack the payload into the run's folder and start the job.
+
+        Raises:
+            ConfigError: A part that the job needs is not installed.
+            PlatformError: The process cannot be started.
+        """
+        if importlib.util.find_spec("torch") is None:
+            raise ConfigError("a job on this machine needs PyTorch", hint="pip install 'gaitway[local]'")
+        simulators.choose(submission.job.simulator)
+        folder = run_dir / "payload"
+        archive = run_dir / "payload.zip"
+        with archive.open("w+b") as stream:
+            pack(submission.payload, stream)
+        unpack(archive, folder, max_files=len(submission.payload.files), max_bytes=submission.payload.size)
+        archive.unlink()
+        environ = {**os.environ, "PYTHONPATH": str(folder), "GAITWAY_HOME": str(run_dir.parents[1])}
+        command = [sys.executable, "-m", "gaitway_runtime", "--job", str(run_dir / "job.json")]
+        try:
+            identity = processes.start(command, cwd=folder, env=environ, log=run_dir / "log.txt")
+        except OSError as error:
+            raise PlatformError(f"the job cannot be started: {error.strerror}", source=sys.executable) from None
+        try:
+            write_json(dataclasses.asdict(identity), run_dir / "process.json")
+        except OSError:
+            processes.end_group(identity, 0)
+            raise
+        return RunRef(submission.run, self.name, str(identity.pid))
+
+    def status(self, ref: RunRef, run_dir: Path) -> StatusReport:
+        """Tell how a run is doing, whatever has happened to it, to us or to the machine."""
+        identity = _read_identity(run_dir)
+        # First the process, then the result: the other way round a run that ends in between would seem to have failed.
+        running = identity is not None and processes.alive(identity)
+        result = results.read(run_dir / "outputs")
+        if result is not None:
+            detail = str(result.error["message"]) if result.error else ""
+            return StatusReport(
+                RunStatus(result.status), detail=detail, exit_code=result.exit_code, result=dataclasses.asdict(result)
+            )
+        if running:
+            return StatusReport(RunStatus.RUNNING)
+        if (run_dir / "cancel.json").exists():
+            return StatusReport(RunStatus.CANCELLED, detail="it was ended before it could save", exit_code=130)
+        return StatusReport(RunStatus.FAILED, detail=_why_without_result(identity), exit_code=1)
+
+    def logs(self, ref: RunRef, run_dir: Path, follow: bool) -> Iterator[str]:
+        """Yield the lines of the log."""
+        path = run_dir / "log.txt"
+        rest = ""
+        with suppress(FileNotFoundError), path.open(encoding="utf-8", errors="replace", newline="\n") as stream:
+            while True:
+                # Asked before reading: what was written before the end is then read after it.
+                over = not follow or self.status(ref, run_dir).status.ended
+                while text := stream.read(1 << 16):
+                    *lines, rest = (rest + text).split("\n")
+                    yield from lines
+                if over:
+                    break
+                time.sleep(POLL_S)
+        if rest:
+            yield rest
+
+    def cancel(self, ref: RunRef, run_dir: Path) -> StatusReport:
+        """Ask the whole process group to stop, and kill it if it does not."""
+        identity = _read_identity(run_dir)
+        if identity is not None:
+            if processes.alive(identity):
+                write_json({"time": time.time()}, run_dir / "cancel.json")
+            processes.end_group(identity, GRACE_S)
+        return self.status(ref, run_dir)
+
+    def fetch(self, ref: RunRef, run_dir: Path, pattern: str, into: Path) -> Sequence[Path]:
+        """Copy output files.
+
+        Raises:
+            UsageError: The target is not a folder.
+        """
+        outputs = run_dir / "outputs"
+        if into.exists() and not into.is_dir():
+            raise UsageError(f"{into} is not a folder")
+        copied = []
+        for source in sorted(path for path in outputs.rglob("*") if path.is_file() and not path.is_symlink()):
+            name = source.relative_to(outputs)
+            if fnmatch.fnmatchcase(name.as_posix(), pattern):
+                target = into / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target)
+                copied.append(target)
+        return copied
+
+
+def create() -> LocalPlatform:
+    """Return the platform."""
+    return LocalPlatform()
+
+
+def _read_identity(run_dir: Path) -> Identity | None:
+    try:
+        return Identity(**json.loads((run_dir / "process.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _why_without_result(identity: Identity | None) -> str:
+    if identity is None:
+        return "the process was never started"
+    if identity.boot != processes.boot():
+        return "the machine was restarted while it ran; the process ended without a result"
+    return "the process ended without a result"

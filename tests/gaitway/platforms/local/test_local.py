@@ -1,0 +1,162 @@
+"""The local platform: what a run leaves, what its status says whatever happens, how it is ended."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import gaitway
+from gaitway.errors import GaitwayError, UsageError
+from gaitway.handles import Run
+from gaitway.platforms.base import RunStatus
+from gaitway.platforms.local import platform as local
+from gaitway.platforms.local import processes
+
+Start = Callable[..., Run]
+
+
+def wait_for_line(run: Run, text: str) -> str:
+    return next(line for line in run.logs(follow=True) if line.startswith(text))
+
+
+def identity(run: Run) -> processes.Identity:
+    return processes.Identity(**json.loads((run.run_dir / "process.json").read_text()))
+
+
+def rewrite(path: Path, **values: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_a_run_leaves_its_whole_story(start: Start, home: Path) -> None:
+    run = start()
+    report = run.wait()
+    assert report.status is RunStatus.SUCCEEDED
+    assert run.run_dir == home / "runs" / "isaac-cartpole-v0-1"
+    names = {path.name for path in run.run_dir.iterdir()}
+    assert {"run.json", "job.json", "plan.json", "payload.json", "settings.json", "process.json", "log.txt"} <= names
+    assert (run.run_dir / "payload" / "gaitway_runtime" / "__main__.py").is_file()
+    assert not (run.run_dir / "payload.zip").exists()
+    job = json.loads((run.run_dir / "job.json").read_text())
+    assert job["context"]["tracking_uri"] == f"sqlite:///{home}/mlflow.db"
+    assert job["context"]["tags"]["gaitway.payload_sha256"] == run.record.payload_sha256
+    assert (home / ".gitignore").read_text() == "*\n"
+
+
+def test_a_tracking_uri_of_the_users_is_not_written_anywhere(
+    start: Start, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:hunter2@tracking.example.com")
+    run = start()
+    run.wait()
+    assert json.loads((run.run_dir / "job.json").read_text())["context"]["tracking_uri"] is None
+    assert not [path for path in run.run_dir.rglob("*.json") if "hunter2" in path.read_text()]
+
+
+def test_the_log_is_read_to_its_end(start: Start) -> None:
+    run = start()
+    lines = list(run.logs(follow=True))
+    assert lines[0].startswith("started with")
+    assert lines[-1] == "train 3/3 | reward 1.50"
+    assert list(run.logs()) == lines
+
+
+def test_a_failed_run_tells_why(start: Start) -> None:
+    run = start("do=fail")
+    run.wait()
+    document = run.document()
+    assert (document["status"], document["exit_code"], document["error"]["hint"]) == ("failed", 1, "mend it")
+
+
+def test_a_run_that_is_killed_has_failed(start: Start) -> None:
+    run = start("do=wait")
+    wait_for_line(run, "ready")
+    assert run.status().status is RunStatus.RUNNING
+    os.kill(identity(run).pid, signal.SIGKILL)
+    report = run.wait()
+    assert report.status is RunStatus.FAILED
+    assert report.detail == "the process ended without a result"
+
+
+def test_a_run_that_crashes_has_failed(start: Start) -> None:
+    assert start("do=crash").wait().status is RunStatus.FAILED
+
+
+@pytest.mark.parametrize(("key", "value", "detail"), [("boot", "another", "restarted"), ("started", "1", "ended")])
+def test_a_number_that_is_another_process_now_is_not_the_run(start: Start, key: str, value: str, detail: str) -> None:
+    run = start("do=wait")
+    wait_for_line(run, "ready")
+    rewrite(run.run_dir / "process.json", **{key: value})
+    report = run.status()
+    assert report.status is RunStatus.FAILED
+    assert detail in report.detail
+
+
+def test_cancelling_lets_the_run_save_and_ends_its_whole_group(start: Start) -> None:
+    run = start("do=wait", "child=yes")
+    wait_for_line(run, "ready")
+    report = run.cancel()
+    assert report.status is RunStatus.CANCELLED
+    assert list(run.logs())[-1] == "saved"
+    assert processes.members(identity(run)) == []
+    assert run.cancel().status is RunStatus.CANCELLED
+
+
+def test_a_run_that_does_not_stop_is_killed(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "GRACE_S", 0.2)
+    run = start("do=stubborn", "child=yes")
+    wait_for_line(run, "ready")
+    report = run.cancel()
+    assert report.status is RunStatus.CANCELLED
+    assert report.exit_code == 130
+    assert "before it could save" in report.detail
+    assert processes.members(identity(run)) == []
+
+
+def test_runs_started_at_once_never_share_a_folder(start: Start) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(pool.map(lambda _: start(), range(6)))
+    assert len({run.name for run in runs}) == 6
+    assert {run.wait().status for run in runs} == {RunStatus.SUCCEEDED}
+    assert {run.name for run in gaitway.runs()} == {f"isaac-cartpole-v0-{number}" for number in range(1, 7)}
+
+
+def test_a_taken_name_is_refused_and_touches_nothing(start: Start) -> None:
+    run = start("do=wait", name="mine")
+    with pytest.raises(UsageError, match="there is a run named 'mine'"):
+        start(name="mine")
+    assert run.status().status is RunStatus.RUNNING
+
+
+def test_a_submission_that_fails_leaves_nothing(start: Start, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    with pytest.raises(GaitwayError, match="cannot be started"):
+        start()
+    assert gaitway.runs() == []
+    assert list((home / "runs").iterdir()) == []
+
+
+def test_a_half_written_result_is_no_result(start: Start) -> None:
+    run = start("do=wait")
+    wait_for_line(run, "ready")
+    (run.run_dir / "outputs" / "result.json").write_text('{"status": "succ')
+    assert run.status().status is RunStatus.RUNNING
+
+
+def test_outputs_are_copied_by_pattern(start: Start, tmp_path: Path) -> None:
+    run = start()
+    run.wait()
+    copied = run.fetch(tmp_path / "here", "checkpoints/*")
+    assert copied == [tmp_path / "here" / "checkpoints" / "model_2.pt"]
+    assert copied[0].read_bytes() == b"weights"
+
+
+def test_nothing_of_the_callers_python_path_reaches_the_job(
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert start().wait().status is RunStatus.SUCCEEDED

@@ -40,7 +40,9 @@ class Azurite:
         """Store a blob (and make its container) and return its URL, without anything that opens it."""
         container = path.partition("/")[0]
         access = {"x-ms-blob-public-access": "blob"} if public else {}
-        with httpx.Client(base_url=f"https://127.0.0.1:{self.port}", verify=False, timeout=120) as client:
+        with httpx.Client(
+            base_url=f"https://127.0.0.1:{self.port}", verify=False, timeout=120, trust_env=False
+        ) as client:
             made = client.put(f"/{container}?restype=container&{self.sas()}", headers={"Host": HOST, **access})
             assert made.status_code in (201, 409), made.text
             headers = {"Host": HOST, "x-ms-blob-type": "BlockBlob"}
@@ -53,9 +55,9 @@ class Azurite:
         """Return an account SAS."""
         until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=hours)
         expiry = until.strftime("%Y-%m-%dT%H:%M:%SZ")
-        fields = [ACCOUNT, permissions, "b", "sco", "", expiry, "", "https", "2020-08-04", "", ""]
+        fields = [ACCOUNT, permissions, "b", "sco", "", expiry, "", "https", "2020-12-06", "", ""]
         signed = hmac.new(base64.b64decode(KEY), "\n".join(fields).encode(), hashlib.sha256).digest()
-        values = {"sv": "2020-08-04", "ss": "b", "srt": "sco", "sp": permissions, "se": expiry, "spr": "https"}
+        values = {"sv": "2020-12-06", "ss": "b", "srt": "sco", "sp": permissions, "se": expiry, "spr": "https"}
         return urlencode({**values, "sig": base64.b64encode(signed).decode()})
 
 

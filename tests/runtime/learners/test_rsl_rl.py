@@ -203,7 +203,11 @@ def test_a_checkpoint_of_another_task_is_refused_with_both_shapes(tmp_path: Path
     ("override", "message", "hint"),
     [
         ("agent.critic.hidden_dims=[9]", "critic is 4-8-1, this task's is 4-9-1", "agent.critic.hidden_dims=[8]"),
-        ("agent.actor.obs_normalization=false", "actor has an observation normaliser", "obs_normalization=true"),
+        (
+            "agent.actor.obs_normalization=false",
+            "checkpoint has an observation normaliser",
+            "actor.obs_normalization=true",
+        ),
     ],
 )
 def test_a_network_of_other_size_is_refused_with_the_override_that_fits(

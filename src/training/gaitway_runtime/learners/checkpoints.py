@@ -119,7 +119,7 @@ def already_reached(saved: SavedTraining, output_dir: Path) -> Outcome:
     )
 
 
-def check_widths(saved: SavedTraining, network: str, has: Sequence[int], wants: Sequence[int]) -> None:
+def check_widths(saved: SavedTraining, network: str, has: Sequence[int], wants: Sequence[int], key: str) -> None:
     """Check a network of a checkpoint against the one that shall take its weights.
 
     Args:
@@ -127,6 +127,7 @@ def check_widths(saved: SavedTraining, network: str, has: Sequence[int], wants: 
         network: Its name, for the error (``actor``).
         has: Widths in the file, inputs first and outputs last.
         wants: Widths here.
+        key: The recipe's field of hidden layers.
 
     Raises:
         UsageError: They differ; the error shows both.
@@ -141,10 +142,29 @@ def check_widths(saved: SavedTraining, network: str, has: Sequence[int], wants: 
         f"the checkpoint's {network} is {there}, this task's is {here} (inputs, hidden layers, outputs)",
         source=str(saved.path) + (f" (trained on {task})" if task else ""),
         allowed=here,
-        hint=f"--set agent.{network}.hidden_dims=[{hidden}]"
-        if same_ends
-        else "start from a checkpoint of the same task",
+        hint=f"--set agent.{key}=[{hidden}]" if same_ends else "start from a checkpoint of the same task",
     )
+
+
+def check_normalizer(saved: SavedTraining, has: bool, wants: bool, key: str) -> None:
+    """Check that a checkpoint's network sees its observations as this task's recipe has it.
+
+    Args:
+        saved: The checkpoint.
+        has: Whether the file has an observation normaliser.
+        wants: Whether the recipe has one.
+        key: The recipe's field.
+
+    Raises:
+        UsageError: One has a normaliser and the other has none.
+    """
+    if has != wants:
+        raise UsageError(
+            f"the checkpoint has {'an' if has else 'no'} observation normaliser, "
+            f"this task's recipe has {'one' if wants else 'none'}",
+            source=str(saved.path),
+            hint=f"--set agent.{key}={str(has).lower()}",
+        )
 
 
 def marks_for(env: Env, *, activation: str, obs_normalization: bool, iteration: int) -> dict[str, Mark]:

@@ -69,3 +69,34 @@ class RslRlCfg:
     actor: ActorCfg = field(default_factory=ActorCfg)
     critic: ModelCfg = field(default_factory=ModelCfg)
     algorithm: PpoCfg = field(default_factory=PpoCfg)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkrlCfg:
+    """skrl's PPO with a policy and a value network of their own, by skrl's names."""
+
+    rollouts: int = 24
+    learning_epochs: int = 5
+    mini_batches: int = 4
+    learning_rate: float = 1e-3
+    kl_threshold: float = 0.01
+    """Of the adaptive learning rate."""
+    discount_factor: float = 0.99
+    gae_lambda: float = 0.95
+    ratio_clip: float = 0.2
+    value_clip: float = 0.2
+    grad_norm_clip: float = 1.0
+    entropy_loss_scale: float = 0.0
+    value_loss_scale: float = 1.0
+    rewards_shaper_scale: float = 1.0
+    time_limit_bootstrap: bool = False
+    observation_preprocessor: bool = False
+    """Whether observations are standardised by their running statistics."""
+    value_preprocessor: bool = True
+    hidden_dims: tuple[int, ...] = (128, 128, 128)
+    activation: str = "elu"
+    initial_log_std: float = 0.0
+    init_at_random_ep_len: bool = True
+    """Start with episodes of random age, so that their ends are spread over the iterations."""
+    torch_threads: int = 4
+    """At most so many threads for the networks; small ones are faster on one."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import json
 import re
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from rsl_rl.runners import OnPolicyRunner
 
-from ..errors import JobFailed, UsageError
+from ..errors import UsageError
 from ..job import TrainJob
 from ..overrides import apply_overrides
 from ..policies.marker import MARKER_KEY
 from .base import Hooks, Mark, Outcome, Start
 from .checkpoints import (
     SavedTraining,
-    already_reached,
     check_learner,
+    check_normalizer,
     check_resumable,
     check_widths,
     marks_for,
@@ -32,10 +30,11 @@ from .checkpoints import (
 )
 from .config import ModelCfg, RslRlCfg
 from .mirror import MirroredCopies
+from .params import write_agent_yaml
 from .recipes import recipe_for
-from .reproducible import seed_everything
 from .rsl_rl_env import RslRlEnv
-from .rsl_rl_watch import NotFinite, RunnerWatch, TrainingStopped, not_finite
+from .rsl_rl_watch import attach
+from .session import Session, conduct
 
 if TYPE_CHECKING:
     from ..simulators.base import Env
@@ -72,70 +71,42 @@ def check(job: TrainJob, env: Env, start: Start) -> None:
     for network, (model, outputs) in models.items():
         weights = saved.content[f"{network}_state_dict"]
         inputs = sum(env.observation_sizes[group] for group in _groups(env)[network])
-        check_widths(saved, network, _widths(weights), (inputs, *model.hidden_dims, outputs))
-        _check_normalizer(saved, network, weights, model)
+        check_widths(saved, network, _widths(weights), (inputs, *model.hidden_dims, outputs), f"{network}.hidden_dims")
+        check_normalizer(
+            saved, "obs_normalizer._mean" in weights, model.obs_normalization, f"{network}.obs_normalization"
+        )
 
 
 def train(job: TrainJob, env: Env, start: Start, output_dir: Path, hooks: Hooks, marks: Mapping[str, Mark]) -> Outcome:
     """See :meth:`.base.LearnerModule.train`."""
     config = configure(job)
-    total = job.max_iterations or 1
-    saved = read_start(start.checkpoint) if start.checkpoint else None
-    resumed = saved if start.mode == "resume" else None
-    first = resumed.next_iteration if resumed else 0
-    _write_agent_yaml(config, job, env, output_dir)
-    if resumed and first >= total:
-        return already_reached(resumed, output_dir)
-    seed_everything(job.seed + first, config.torch_threads)
-    env.env_steps = before = _steps_before(resumed, config, env)
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="gaitway-rsl-rl-") as scratch:
-        runner = _make_runner(config, job, env, scratch)
-        if saved:
-            _load(runner, saved, everything=resumed is not None)
-        runner.current_learning_iteration = first
-        watch = RunnerWatch(
-            runner,
-            hooks,
-            folder=output_dir / "checkpoints",
-            total=total,
-            steps=lambda: env.env_steps,
-            infos=lambda iteration: {MARKER_KEY: _marks(config, env, iteration, marks)},
-        )
-        stopped = _learn(runner, watch, total - first, config.init_at_random_ep_len)
-    path, iteration = watch.newest()
-    return Outcome(
-        iterations=iteration + 1,
-        steps=env.env_steps - before,
-        seconds=time.monotonic() - began,
-        final_checkpoint=path,
-        final_iteration=iteration,
-        stopped=stopped,
+    write_agent_yaml(job, config, output_dir, {"class_name": "OnPolicyRunner", "obs_groups": _groups(env)})
+    return conduct(
+        job,
+        env,
+        start,
+        output_dir,
+        hooks,
+        steps_per_iteration=config.num_steps_per_env * env.num_envs,
+        threads=config.torch_threads,
+        learn=lambda session: _learn(session, config, marks),
     )
 
 
-def _learn(runner: OnPolicyRunner, watch: RunnerWatch, iterations: int, spread_episodes: bool) -> bool:
-    """Run the loop and return whether it was stopped before its end.
-
-    Raises:
-        JobFailed: Something stopped being finite.
-    """
-    try:
-        runner.learn(iterations, init_at_random_ep_len=spread_episodes)
-    except TrainingStopped:
-        return True
-    except NotFinite as bad:
-        iteration = watch.underway if bad.iteration is None else bad.iteration
-        raise JobFailed(f"{bad.what} stopped being finite in iteration {iteration}", hint=watch.safe()) from None
-    except RuntimeError as error:
-        # Weights that are no numbers make torch refuse to draw an action, in words that say nothing of them.
-        weights = not_finite(runner.alg.save(), "")
-        if weights is None:
-            raise
-        raise JobFailed(
-            f"the weights ({weights}) stopped being finite in iteration {watch.underway}", hint=watch.safe()
-        ) from error
-    return False
+def _learn(session: Session, config: RslRlCfg, marks: Mapping[str, Mark]) -> None:
+    with tempfile.TemporaryDirectory(prefix="gaitway-rsl-rl-") as scratch:
+        runner = _make_runner(config, session.job, session.env, scratch)
+        if session.saved:
+            _load(runner, session.saved, everything=session.resumed)
+        runner.current_learning_iteration = session.first
+        attach(
+            runner,
+            session.watch,
+            steps=lambda: session.env.env_steps,
+            infos=lambda iteration: {MARKER_KEY: {**_own_marks(config, session.env, iteration), **marks}},
+        )
+        with session.watch.ends_with_its_numbers(runner.alg.save):
+            runner.learn(session.total - session.first, init_at_random_ep_len=config.init_at_random_ep_len)
 
 
 def _make_runner(config: RslRlCfg, job: TrainJob, env: Env, scratch: str) -> OnPolicyRunner:
@@ -208,18 +179,9 @@ def _load(runner: OnPolicyRunner, saved: SavedTraining, *, everything: bool) -> 
         runner.alg.learning_rate = runner.alg.optimizer.param_groups[0]["lr"]
 
 
-def _steps_before(resumed: SavedTraining | None, config: RslRlCfg, env: Env) -> int:
-    if resumed is None:
-        return 0
-    if resumed.env_steps is not None:
-        return resumed.env_steps
-    return resumed.next_iteration * config.num_steps_per_env * env.num_envs
-
-
-def _marks(config: RslRlCfg, env: Env, iteration: int, marks: Mapping[str, Mark]) -> dict[str, Mark]:
+def _own_marks(config: RslRlCfg, env: Env, iteration: int) -> dict[str, Mark]:
     actor = config.actor
-    own = marks_for(env, activation=actor.activation, obs_normalization=actor.obs_normalization, iteration=iteration)
-    return {**own, **marks}
+    return marks_for(env, activation=actor.activation, obs_normalization=actor.obs_normalization, iteration=iteration)
 
 
 def _groups(env: Env) -> dict[str, list[str]]:
@@ -231,31 +193,3 @@ def _widths(weights: Mapping[str, torch.Tensor]) -> list[int]:
     """Widths of a network from its weights: inputs, hidden layers, outputs."""
     layers = [tensor for name, tensor in weights.items() if re.fullmatch(r"mlp\.\d+\.weight", name)]
     return [layers[0].shape[1], *(layer.shape[0] for layer in layers)] if layers else []
-
-
-def _check_normalizer(saved: SavedTraining, network: str, weights: Mapping[str, torch.Tensor], model: ModelCfg) -> None:
-    has = "obs_normalizer._mean" in weights
-    if has != model.obs_normalization:
-        raise UsageError(
-            f"the checkpoint's {network} {'has an' if has else 'has no'} observation normaliser, "
-            f"this task's recipe has {'one' if model.obs_normalization else 'none'}",
-            source=str(saved.path),
-            hint=f"--set agent.{network}.obs_normalization={str(has).lower()}",
-        )
-
-
-def _write_agent_yaml(config: RslRlCfg, job: TrainJob, env: Env, output_dir: Path) -> None:
-    """Write what was trained with, in plain YAML that any reader loads safely."""
-    import yaml
-
-    document = {
-        "seed": job.seed,
-        "max_iterations": job.max_iterations,
-        "save_interval": job.save_interval,
-        "class_name": "OnPolicyRunner",
-        "obs_groups": _groups(env),
-        **json.loads(json.dumps(dataclasses.asdict(config))),
-    }
-    path = output_dir / "params" / "agent.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")

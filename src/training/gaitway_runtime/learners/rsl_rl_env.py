@@ -10,7 +10,7 @@ import torch
 from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
-from .rsl_rl_watch import NotFinite
+from .watch import NotFinite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

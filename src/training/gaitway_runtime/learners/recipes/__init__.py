@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ... import catalog
-from ..config import RslRlCfg
+from ..config import RslRlCfg, SkrlCfg
 from . import ant, anymal_flat, cartpole
 
 
@@ -18,12 +18,13 @@ class Recipe:
     """How a task is learned, with each library."""
 
     rsl_rl: RslRlCfg
+    skrl: SkrlCfg
 
 
 RECIPES: dict[str, Recipe] = {
-    "Isaac-Cartpole-v0": Recipe(rsl_rl=cartpole.RSL_RL),
-    "Isaac-Ant-v0": Recipe(rsl_rl=ant.RSL_RL),
-    "Isaac-Velocity-Flat-Anymal-C-v0": Recipe(rsl_rl=anymal_flat.RSL_RL),
+    "Isaac-Cartpole-v0": Recipe(rsl_rl=cartpole.RSL_RL, skrl=cartpole.SKRL),
+    "Isaac-Ant-v0": Recipe(rsl_rl=ant.RSL_RL, skrl=ant.SKRL),
+    "Isaac-Velocity-Flat-Anymal-C-v0": Recipe(rsl_rl=anymal_flat.RSL_RL, skrl=anymal_flat.SKRL),
 }
 """Recipes by the task's name in :mod:`gaitway_runtime.catalog`; a task without one learns with the Ant's."""
 

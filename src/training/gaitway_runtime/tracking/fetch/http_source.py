@@ -57,8 +57,10 @@ class HttpSource:
     def open(self, offset: int, version: str | None) -> Iterator[Stream]:
         """See :class:`~.base.Source`."""
         wanted = {"Accept-Encoding": "identity"}
-        if offset and version:
-            # without an entity tag nothing proves that the rest belongs to the beginning: then from the start again
+        if offset:
+            # without an entity tag nothing proves that the rest belongs to the beginning: start over
+            if version is None:
+                raise Changed
             wanted |= {"Range": f"bytes={offset}-", "If-Match": version}
         with self.answer(wanted) as response:
             self._check(response)

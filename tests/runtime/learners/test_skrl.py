@@ -1,0 +1,118 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from gaitway_runtime.errors import JobFailed, UsageError
+from gaitway_runtime.job import TrainJob
+from gaitway_runtime.learners import rsl_rl, skrl
+from gaitway_runtime.learners.base import Outcome, Start
+from gaitway_runtime.policies.reading import read_checkpoint
+
+from tests.fakes.mass_env import DoubleIntegrator
+from tests.runtime.learners.recording import RecordingHooks
+
+SMALL = ("agent.rollouts=8", "agent.hidden_dims=[8]", "agent.learning_epochs=1")
+
+
+def job(iterations: int = 5, *overrides: str, **settings: Any) -> TrainJob:
+    settings = {"save_interval": 2, "seed": 3, "backend": "skrl", **settings}
+    return TrainJob(
+        task="Fake-Mass-v0", num_envs=4, max_iterations=iterations, overrides=(*SMALL, *overrides), **settings
+    )
+
+
+def train(
+    folder: Path, iterations: int = 5, *overrides: str, start: Start | None = None, **settings: Any
+) -> tuple[Outcome, RecordingHooks]:
+    hooks = settings.pop("hooks", None) or RecordingHooks()
+    env = settings.pop("env", None) or DoubleIntegrator(4, critic=True)
+    asked = job(iterations, *overrides, **settings)
+    skrl.check(asked, env, start or Start())
+    return skrl.train(asked, env, start or Start(), folder, hooks, {"run_id": "run-1"}), hooks
+
+
+def load(path: Path) -> dict[str, Any]:
+    return torch.load(path, weights_only=True)
+
+
+def test_iterations_checkpoints_and_metrics_are_told_as_with_rsl_rl(tmp_path: Path) -> None:
+    outcome, hooks = train(tmp_path, 12)
+    assert (outcome.iterations, outcome.final_checkpoint.name, outcome.stopped) == (12, "model_11.pt", False)
+    assert outcome.steps == 12 * 8 * 4
+    assert hooks.iterations == list(range(12))
+    assert [name for name, _ in hooks.checkpoints] == [f"model_{i}.pt" for i in (0, 2, 4, 6, 8, 10, 11)]
+    assert {"Loss / Policy loss", "Loss / Value loss", "Train/mean_reward"} <= hooks.metrics[-1].keys()
+    agent = yaml.safe_load((tmp_path / "params" / "agent.yaml").read_text())
+    assert (agent["rollouts"], agent["hidden_dims"]) == (8, [8])
+
+
+def test_the_reported_reward_is_the_tasks_own_without_the_shaping(tmp_path: Path) -> None:
+    env = DoubleIntegrator(4)
+    env.max_episode_length = 8
+    _, hooks = train(tmp_path, 1, "agent.init_at_random_ep_len=false", env=env)
+    seen = hooks.metrics[0]
+    assert seen["Train/mean_reward"] == pytest.approx(seen["Episode_Reward/near"], rel=1e-4)
+    assert seen["Train/mean_episode_length"] == 8
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
+    first, second = (load(train(tmp_path / name, 3)[0].final_checkpoint)["policy"] for name in "ab")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_policy_can_be_read_back(tmp_path: Path) -> None:
+    outcome, _ = train(tmp_path, 1, "agent.activation=tanh", "agent.observation_preprocessor=true")
+    policy = read_checkpoint(outcome.final_checkpoint)
+    assert (policy.observation_size, policy.action_size) == (4, 2)
+    assert policy.normalizer is not None
+
+
+def test_resume_continues_the_numbering_and_the_optimiser(tmp_path: Path) -> None:
+    first, _ = train(tmp_path / "a", 3)
+    before = load(first.final_checkpoint)
+    second, hooks = train(tmp_path / "b", 6, start=Start(mode="resume", checkpoint=first.final_checkpoint))
+    assert hooks.iterations == [3, 4, 5]
+    assert (second.iterations, second.final_checkpoint.name, second.steps) == (6, "model_5.pt", 3 * 8 * 4)
+    assert hooks.steps[-1] == 6 * 8 * 4
+    after = load(second.final_checkpoint)
+    assert after["optimizer"]["state"][0]["step"] == 2 * before["optimizer"]["state"][0]["step"]
+    done, _ = train(tmp_path / "c", 6, start=Start(mode="resume", checkpoint=second.final_checkpoint))
+    assert (done.iterations, done.steps) == (6, 0)
+
+
+def test_warm_start_takes_weights_and_scalers_and_nothing_else(tmp_path: Path) -> None:
+    scaled = "agent.observation_preprocessor=true"
+    first, _ = train(tmp_path / "a", 4, scaled)
+    before = load(first.final_checkpoint)
+    second, hooks = train(tmp_path / "b", 1, scaled, start=Start(mode="warm-start", checkpoint=first.final_checkpoint))
+    after = load(second.final_checkpoint)
+    assert hooks.iterations == [0]
+    assert after["optimizer"]["state"][0]["step"] == before["optimizer"]["state"][0]["step"] / 4
+    counts = [content["observation_preprocessor"]["current_count"] for content in (before, after)]
+    assert counts[1] > counts[0] > 1
+
+
+def test_a_stop_saves_the_iteration_that_was_done(tmp_path: Path) -> None:
+    outcome, _ = train(tmp_path, 100, hooks=RecordingHooks(stop_after=3))
+    assert (outcome.iterations, outcome.final_checkpoint.name, outcome.stopped) == (4, "model_3.pt", True)
+
+
+def test_an_observation_that_is_no_number_ends_the_training_with_its_iteration(tmp_path: Path) -> None:
+    with pytest.raises(JobFailed, match="the observations 'policy' stopped being finite in iteration 3"):
+        train(tmp_path, 20, env=DoubleIntegrator(4, nan_after=4 * 8 * 3 + 4))
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    first, _ = train(tmp_path / "a", 1)
+    start = Start(mode="resume", checkpoint=first.final_checkpoint)
+    env = DoubleIntegrator(4, critic=True)
+    with pytest.raises(UsageError, match="policy is 4-8-2, this task's is 4-9-2"):
+        skrl.check(job(5, "agent.hidden_dims=[9]"), env, start)
+    with pytest.raises(UsageError, match="has an observation normaliser"):
+        skrl.check(job(5, "agent.observation_preprocessor=false"), env, start)
+    with pytest.raises(UsageError) as caught:
+        rsl_rl.check(TrainJob(task="Fake-Mass-v0"), env, start)
+    assert "is of skrl" in caught.value.message
+    assert caught.value.hint == "--backend skrl"

@@ -64,7 +64,8 @@ def test_the_users_side_keeps_its_doors(path: Path) -> None:
         others = [
             name
             for name in names
-            if name.startswith("gaitway.platforms.") and not name.startswith((mine, "gaitway.platforms.base"))
+            if name.startswith("gaitway.platforms.")
+            and not name.startswith((mine, "gaitway.platforms.base", "gaitway.platforms.container"))
         ]
         assert not others, "platforms do not know each other"
     assert not roots(names) & HEAVY, "torch, MuJoCo and ONNX are the runtime's"

@@ -73,6 +73,8 @@ def prepare(asked: Asked, environ: Mapping[str, str]) -> Prepared:
     """
     chosen = resolve([RunOptions], asked.values, environ=environ, terraform_dir=None)["platform"].value
     platform = load(chosen)
+    forwarded = platform.forwarded_settings(asked.job, asked.forwarded)
+    asked = dataclasses.replace(asked, values={**asked.values, **forwarded})
     notes = _unused_settings(asked, platform)
     settings = _resolved(asked, platform, environ)
     job, more = _job(asked.job, settings)

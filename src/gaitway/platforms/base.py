@@ -131,6 +131,14 @@ class Platform(Protocol):
     options: type[Any]
     """Dataclass of this platform's own settings, declared with ``setting()`` like a job's."""
 
+    def forwarded_settings(self, job: type[Job], words: tuple[str, ...]) -> Mapping[str, str]:
+        """Return the settings, by key, that a user named after ``--`` in the platform's own way.
+
+        Raises:
+            UsageError: What stands there cannot be read.
+        """
+        ...
+
     def check(self, settings: Mapping[str, Setting]) -> Sequence[Finding]:
         """Look, read-only, whether the platform can be used; never raises for what it finds."""
         ...

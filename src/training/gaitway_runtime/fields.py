@@ -30,6 +30,7 @@ class SettingInfo:
     secret: bool = False
     address: bool = False
     metavar: str | None = None
+    separator: str = ","
 
 
 def setting(
@@ -45,6 +46,7 @@ def setting(
     secret: bool = False,
     address: bool = False,
     metavar: str | None = None,
+    separator: str = ",",
 ) -> Any:
     """Declare a dataclass field that a user can set.
 
@@ -62,6 +64,7 @@ def setting(
         secret: Whether the value must never be printed.
         address: Whether the value is a URI, whose query or user may hold a credential.
         metavar: Placeholder in help texts.
+        separator: What stands between the values of a repeatable setting in one text (an environment variable).
     """
     info = SettingInfo(
         help=help,
@@ -74,6 +77,7 @@ def setting(
         secret=secret,
         address=address,
         metavar=metavar,
+        separator=separator,
     )
     return dataclasses.field(default=default, metadata={"setting": info})
 
@@ -113,7 +117,8 @@ def parse_value(cls: type[Any], name: str, text: str, source: str) -> Any:
     """
     base, optional, repeatable = field_type(cls, name)
     if repeatable:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+        separator = {field.name: info for field, info in settings_of(cls)}[name].separator
+        return tuple(part.strip() for part in text.split(separator) if part.strip())
     if optional and text.strip().lower() in ("", "none"):
         return None
     if base is bool:

@@ -107,7 +107,11 @@ class Job:
         (), "Python module that registers tasks when imported; repeatable.", flags="--import", env="TASK_IMPORTS"
     )
     overrides: tuple[str, ...] = setting(
-        (), "Override of the task's own configuration, agent.KEY=VALUE or env.KEY=VALUE; repeatable.", flags="--set"
+        (),
+        "Override of the task's own configuration, agent.KEY=VALUE or env.KEY=VALUE; repeatable.",
+        flags="--set",
+        env="SET_OVERRIDES",
+        separator=";",
     )
 
 

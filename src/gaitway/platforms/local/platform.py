@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gaitway_runtime import result as results
-from gaitway_runtime.job import to_document
+from gaitway_runtime.job import Job, to_document
 from gaitway_runtime.result import write_json
 from gaitway_runtime.simulators import base as simulators
 
@@ -49,6 +49,10 @@ class LocalPlatform:
     name = "local"
     limits = Limits(remote=False)
     options: type[Any] = LocalOptions
+
+    def forwarded_settings(self, job: type[Job], words: tuple[str, ...]) -> Mapping[str, str]:
+        """Return nothing: what stands after ``--`` is for other platforms."""
+        return {}
 
     def check(self, settings: Mapping[str, Setting]) -> Sequence[Finding]:
         """Look whether the parts are installed that a job needs here."""

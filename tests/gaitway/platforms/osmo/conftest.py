@@ -1,29 +1,45 @@
-"""The stand-in OSMO, its command on PATH, and a login."""
+"""The stand-in OSMO, its command on PATH, a login, and gaitway as a user types it."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.osmo import OsmoService, install_command, log_in
 
+from gaitway.cli.main import main
+
 Osmo = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Gaitway = Callable[..., Outcome]
 
 
 @pytest.fixture
 def release(request: pytest.FixtureRequest) -> str:
     """The OSMO release; a test asks for another with ``indirect``."""
-    return getattr(request, "param", "6.3.1")
+    return str(getattr(request, "param", "6.3.1"))
 
 
 @pytest.fixture
 def service(tmp_path: Path, release: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[OsmoService]:
+    """A running OSMO whose tasks only say that they ran; ``osmo`` on PATH is logged in to it."""
     found = OsmoService(tmp_path / "osmo", release)
+    found.cluster.runner = lambda pod, log: log("ran") or 0  # type: ignore[func-returns-value]
     found.start()
     install_command(tmp_path / "bin", release)
     log_in(tmp_path / "login", found.url)
@@ -43,7 +59,17 @@ def osmo(service: OsmoService) -> Osmo:
     return run
 
 
-def answer(done: subprocess.CompletedProcess[str]) -> Any:
-    """Return the JSON on a command's standard output."""
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads(done.stdout)
+@pytest.fixture
+def gaitway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Gaitway:
+    """Run gaitway in an empty folder, with the installed runtime for a payload."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+    def run(*words: Any) -> Outcome:
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return run

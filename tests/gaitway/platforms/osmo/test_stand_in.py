@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fakes.osmo import OsmoService, log_in
+from fakes.osmo import OsmoService, Pod, log_in
 from fakes.osmo.pod import namespaces
 
 
@@ -28,6 +28,11 @@ def submit(osmo: Any, path: str, *words: str) -> str:
     done = osmo("workflow", "submit", path, "-t", "json", *words)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)["name"]
+
+
+@pytest.fixture(autouse=True)
+def really_run(service: OsmoService) -> None:
+    service.cluster.runner = Pod.run
 
 
 def test_a_task_runs_and_its_log_is_kept(service: OsmoService, osmo: Any, tmp_path: Path) -> None:

@@ -1,0 +1,213 @@
+"""``python -m gaitway_runtime.container``: run a job inside somebody else's container.
+
+What a platform's container needs before and after the job itself: the missing requirements, the job's document, the
+newest checkpoint of an earlier attempt, one process per GPU, and a line of log that tells the user's side how it
+ended. Standard library only; everything is read from the environment:
+
+- ``RUN_DIR``: folder for ``job.json`` and ``outputs/``;
+- ``JOB_FILE``: the job's document; without it the job is built from variables (``TASK``, ``NUM_ENVS``, ...);
+- ``ATTEMPT_OF``: what all attempts at this job have in common (the platform's id of it);
+- ``RESUME_DIR``: folder with checkpoints that an earlier attempt has saved;
+- ``NUM_NODES``, ``NUM_GPUS``, ``NODE_RANK``, ``RENDEZVOUS``: for training on several GPUs or nodes;
+- ``GAITWAY_REQUIREMENTS=skip``: the image has everything (set it in an image of your own).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from .errors import GaitwayError, UsageError
+from .fields import values_from_environment
+from .job import AzureContext, RunContext, from_document, from_environment, to_document
+from .result import RESULT_FILE, write_json
+
+RESULT_MARK = "::gaitway-result::"
+"""Begins the log line that carries ``result.json`` to the user's side, as one line of JSON."""
+
+PROTECTED = ("torch", "torchvision", "torchaudio", "numpy", "rsl-rl-lib", "skrl", "isaaclab", "isaacsim", "warp-lang")
+"""Distributions of the container that an installation must leave as they are."""
+
+ATTEMPT_TAG = "gaitway.attempt_of"
+"""Run tag that all attempts at one job share."""
+
+_CHECKPOINT = re.compile(r"model_(\d+)\.pt")
+_RENDEZVOUS_PORT = 5555
+
+
+def main() -> int:
+    """Run the job of this container and return its exit code."""
+    try:
+        install_requirements(Path("requirements.txt"), os.environ)
+        run_dir = Path(os.environ.get("RUN_DIR") or "/tmp/gaitway_run")
+        path = prepare_job(run_dir, os.environ)
+        command = [*launcher(os.environ), "-m", "gaitway_runtime", "--job", str(path)]
+    except GaitwayError as error:
+        print("\n".join(error.lines()), file=sys.stderr, flush=True)
+        return error.exit_code
+    code = run(command)
+    report(run_dir, os.environ)
+    return code
+
+
+def install_requirements(path: Path, environ: Mapping[str, str]) -> list[str]:
+    """Install what ``requirements.txt`` names and the container lacks; return what was installed.
+
+    What is there stays as it is, in whatever version: torch, numpy and Isaac Lab's own parts above all.
+
+    Raises:
+        UsageError: pip did not succeed.
+    """
+    if environ.get("GAITWAY_REQUIREMENTS") == "skip" or not path.is_file():
+        return []
+    lines = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    missing = [line for line in lines if line and not _installed(line)]
+    if not missing:
+        return []
+    print(f"container: installing {', '.join(missing)}", flush=True)
+    constraints = path.resolve().parent / ".constraints.txt"
+    if not os.access(constraints.parent, os.W_OK):
+        constraints = Path("/tmp/gaitway-constraints.txt")
+    constraints.write_text("".join(f"{line}\n" for line in _protected()), encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    done = subprocess.run([*pip, "--constraint", str(constraints), *missing], check=False)
+    if done.returncode != 0:
+        raise UsageError(
+            "the payload's requirements cannot be installed in this container",
+            source=str(path),
+            hint="use an image that has them, and set GAITWAY_REQUIREMENTS=skip in it",
+        )
+    return missing
+
+
+def prepare_job(run_dir: Path, environ: Mapping[str, str]) -> Path:
+    """Write the run's ``job.json`` and return its path.
+
+    Raises:
+        UsageError: Neither the document nor the environment is a job.
+    """
+    document = read_job(environ)
+    attempt = environ.get("ATTEMPT_OF", "")
+    if attempt:
+        document["context"]["tags"] = {**document["context"].get("tags", {}), ATTEMPT_TAG: attempt}
+    resume(document, environ.get("RESUME_DIR", ""))
+    from_document(document, "the container's job")
+    path = run_dir / "job.json"
+    (run_dir / "outputs" / "checkpoints").mkdir(parents=True, exist_ok=True)
+    write_json(document, path)
+    return path
+
+
+def read_job(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the job's document: that of ``JOB_FILE``, or one made of the environment's variables.
+
+    Raises:
+        UsageError: It is not a job.
+    """
+    name = environ.get("JOB_FILE", "")
+    if name:
+        try:
+            document: dict[str, Any] = json.loads(Path(name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"the job file cannot be read: {error}", source=name) from None
+        return document
+    azure = AzureContext(**values_from_environment(AzureContext, environ))
+    context = RunContext(
+        run=environ.get("ATTEMPT_OF") or RunContext.run,
+        platform=environ.get("GAITWAY_PLATFORM") or "container",
+        azure=azure,
+    )
+    return to_document(from_environment(environ), context)
+
+
+def resume(document: dict[str, Any], folder: str) -> None:
+    """Let a training go on from the newest checkpoint that an earlier attempt has left in a folder."""
+    if document["kind"] != "train" or not folder or not Path(folder).is_dir():
+        return
+    found = {int(match[1]): path for path in Path(folder).rglob("*.pt") if (match := _CHECKPOINT.fullmatch(path.name))}
+    if found:
+        newest = found[max(found)]
+        print(f"container: an earlier attempt got to {newest.name}; going on from there", flush=True)
+        document["job"] |= {"checkpoint_uri": str(newest), "checkpoint_mode": "resume"}
+
+
+def launcher(environ: Mapping[str, str]) -> list[str]:
+    """Return how Python is started: alone, or by torch's launcher with one process per GPU.
+
+    Raises:
+        UsageError: A count is no number, or a node does not know where to meet the others.
+    """
+    nodes, gpus, rank = (_count(environ, name, default) for name, default in _COUNTS.items())
+    if nodes == 1 and gpus <= 1:
+        return [sys.executable]
+    meeting = environ.get("RENDEZVOUS", "")
+    if nodes > 1 and not meeting:
+        raise UsageError("several nodes train together and none knows where to meet", source="env RENDEZVOUS")
+    host = "localhost" if rank == 0 else meeting.partition(":")[0]
+    port = meeting.partition(":")[2] or str(_RENDEZVOUS_PORT)
+    return [
+        *(sys.executable, "-m", "torch.distributed.run"),
+        *(f"--nnodes={nodes}", f"--nproc_per_node={max(gpus, 1)}", f"--node_rank={rank}"),
+        *("--rdzv_backend=c10d", f"--rdzv_endpoint={host}:{port}", "--rdzv_id=gaitway"),
+    ]
+
+
+_COUNTS = {"NUM_NODES": 1, "NUM_GPUS": 1, "NODE_RANK": 0}
+
+
+def run(command: Sequence[str]) -> int:
+    """Run the job's process, hand on requests to stop, and return its exit code."""
+    process = subprocess.Popen(command)
+
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        process.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, hand_on)
+    code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+def report(run_dir: Path, environ: Mapping[str, str]) -> None:
+    """Print ``result.json`` as one line of the log; a platform keeps logs where it keeps nothing else."""
+    if environ.get("NODE_RANK", "0") not in ("", "0"):
+        return
+    try:
+        result = json.loads((run_dir / "outputs" / RESULT_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    print(f"{RESULT_MARK} {json.dumps(result, separators=(',', ':'))}", flush=True)
+
+
+def _count(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if not text.isdecimal():
+        raise UsageError(f"{name} is not a count: '{text}'", source=f"env {name}")
+    return int(text)
+
+
+def _installed(requirement: str) -> bool:
+    name = re.split(r"[\s<>=!~;\[]", requirement, maxsplit=1)[0]
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _protected() -> list[str]:
+    found = {dist.name.lower().replace("_", "-"): dist.version for dist in importlib.metadata.distributions()}
+    return [f"{name}=={found[name]}" for name in PROTECTED if name in found]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

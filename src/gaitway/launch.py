@@ -38,7 +38,7 @@ from .payload.manifest import to_document as payload_document
 from .payload.select import select
 from .planning import Plan, Previous, make_plan
 from .planning import to_document as plan_document
-from .platforms.base import Platform, Request, Submission, load, present
+from .platforms.base import Platform, Request, Submission, check_secrets, load, present
 from .settings.fields import Declared, declared
 from .settings.resolve import Settings, resolve, terraform_folder
 from .settings.values import document as settings_document
@@ -92,6 +92,7 @@ def prepare(asked: Asked, environ: Mapping[str, str]) -> Prepared:
         payload=payload,
         forwarded=asked.forwarded,
     )
+    check_secrets(platform, submission)
     request = platform.render(submission)
     plan = make_plan(submission, request, _previous(ledger, job, stem), notes)
     return Prepared(platform, submission, request, plan, stem)

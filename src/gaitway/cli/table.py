@@ -17,6 +17,7 @@ VERBS: dict[str, Verb] = {
     "train": Verb("Jobs", "Train a task: checkpoints, metrics, a registered model."),
     "validate": Verb("Jobs", "Judge a checkpoint or a registered model by its task's criterion."),
     "infer": Verb("Jobs", "Export a checkpoint, prove the exports equal, play and film each in simulation."),
+    "export": Verb("Jobs", "Turn a checkpoint into ONNX and TorchScript files that are proven equal to it."),
     "demo": Verb("Jobs", "Train a task here, then infer it: from nothing to a film and a report."),
     "runs": Verb("Runs", "List the runs of this folder, on every platform."),
     "status": Verb("Runs", "Show how a run is doing, or how it ended."),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from gaitway_runtime.job import AzureContext
 
 from ..findings import Finding
-from ..platforms.base import PLATFORMS, load
+from ..platforms.base import PLATFORMS, load, present
 from . import azure, machine, rendering, terraform, tracking
 from .surroundings import Surroundings
 
@@ -46,12 +45,11 @@ def examine(at: Surroundings) -> Iterator[Finding]:
     for check in CHECKS:
         for finding in check.look(at):
             yield dataclasses.replace(finding, required=at.platform in check.needed_on)
-    for name, module in PLATFORMS.items():
-        if importlib.util.find_spec(module):
-            platform = load(name)
-            yield from at.unusable(AzureContext, platform.options) if name == at.platform else ()
-            for finding in platform.check(at.settings(AzureContext, platform.options)):
-                yield dataclasses.replace(finding, required=finding.required and name == at.platform)
+    for name in present():
+        platform = load(name)
+        yield from at.unusable(AzureContext, platform.options) if name == at.platform else ()
+        for finding in platform.check(at.settings(AzureContext, platform.options)):
+            yield dataclasses.replace(finding, required=finding.required and name == at.platform)
 
 
 def missing(findings: Sequence[Finding]) -> list[Finding]:

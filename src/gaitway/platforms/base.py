@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from gaitway_runtime.job import Job, RunContext
 from gaitway_runtime.tracking.credentials import SECRET_URI
+from gaitway_runtime.tracking.redaction import scrub
 
 from ..errors import ConfigError, UsageError, nearest
 from ..findings import Finding as Finding
@@ -206,10 +207,11 @@ def load(name: str) -> Platform:
 
 
 def check_secrets(platform: Platform, submission: Submission) -> None:
-    """Refuse a job whose secrets the platform could only write into the request.
+    """Refuse a job whose secrets would be written into its request or its record.
 
     Raises:
-        ConfigError: The checkpoint's address holds a credential, and the platform is not this machine.
+        ConfigError: The checkpoint's address holds a credential and the platform is not this machine, or one was
+            given after ``--``.
     """
     if submission.secrets() and not platform.limits.secrets:
         raise ConfigError(
@@ -218,3 +220,10 @@ def check_secrets(platform: Platform, submission: Submission) -> None:
             allowed="the https:// address without its query (read with the job's Entra ID identity), or runs:/...",
             hint="give the job's identity the role Storage Blob Data Reader on the storage account",
         )
+    for word in submission.forwarded:
+        if scrub(word) != word:
+            raise ConfigError(
+                "a word after -- holds a credential, which would be written into the request and the run's record",
+                source=scrub(word),
+                hint="store it on the platform (osmo credential set) and name it there",
+            )

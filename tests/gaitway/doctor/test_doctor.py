@@ -55,7 +55,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def put(*found: Finding, needed_on: tuple[str, ...]) -> None:
         monkeypatch.setattr(examine, "CHECKS", (Check(lambda at: iter(found), needed_on),))
 
-    monkeypatch.setattr(examine, "PLATFORMS", {})
+    monkeypatch.setattr(examine, "present", list)
     return put
 
 
@@ -84,7 +84,7 @@ class Elsewhere:
 def test_another_platforms_needs_are_only_noted(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Elsewhere.options = type("Nothing", (), {"__dataclass_fields__": {}})
     monkeypatch.setattr(examine, "CHECKS", ())
-    monkeypatch.setattr(examine, "PLATFORMS", {"elsewhere": "gaitway.findings"})
+    monkeypatch.setattr(examine, "present", lambda: ["elsewhere"])
     monkeypatch.setattr(examine, "load", lambda name: Elsewhere())
     for platform, lacking in (("local", 0), ("elsewhere", 1)):
         found = list(examine.examine(look_around(platform, alone, {}, {}, alone)))

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from gaitway_runtime.errors import UsageError
 from gaitway_runtime.job import TrainJob
 from gaitway_runtime.simulators import base
 from gaitway_runtime.simulators.mujoco.env import MujocoEnv
@@ -282,3 +283,29 @@ def test_the_simulator_is_opened_from_a_job() -> None:
     assert env.task == "Isaac-Cartpole-v0"
     assert env.step_dt == pytest.approx(1 / 60) and env.max_episode_length == 300
     env.close()
+
+
+def test_overrides_reach_the_task() -> None:
+    texts = ("env.command.lin_vel_x=[0.5,1.5]", "env.episode_length_s=4", "agent.seed=3")
+    job = TrainJob(task=ANYMAL, overrides=texts)
+    env = base.load("mujoco").open_env(job, num_envs=50, training=False, seed=0)
+    env.reset()
+    walking = env._commands.command[~env._commands.is_standing, 0]
+    assert env.max_episode_length == 200
+    assert walking.min() >= 0.5 and walking.max() > 1.0
+    env.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("env.command.lin_vel_x=[1,-1]", "no range"),
+        ("env.command.lin_vel=1", "unknown key"),
+        ("env.command.lin_vel_x=fast", "is not"),
+        ("env.decimation=0", "decimation"),
+        ("env.rewards=none", "not a number"),
+    ],
+)
+def test_an_override_that_cannot_be_right_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        base.load("mujoco").open_env(TrainJob(task=ANYMAL, overrides=(text,)), num_envs=1, training=False, seed=0)

@@ -47,7 +47,7 @@ class LocalPlatform:
     """This machine."""
 
     name = "local"
-    limits = Limits(remote=False)
+    limits = Limits(remote=False, secrets=True)
     options: type[Any] = LocalOptions
 
     def forwarded_settings(self, job: type[Job], words: tuple[str, ...]) -> Mapping[str, str]:
@@ -55,16 +55,10 @@ class LocalPlatform:
         return {}
 
     def check(self, settings: Mapping[str, Setting]) -> Sequence[Finding]:
-        """Look whether the parts are installed that a job needs here."""
-        fix = "pip install 'gaitway[local]'"
-        names = ("torch", "rsl_rl", "onnxruntime", "mlflow")
-        parts = [(name, importlib.util.find_spec(name) is not None) for name in names]
-        findings = [
-            Finding(name, there, "installed" if there else "not installed", "" if there else fix)
-            for name, there in parts
-        ]
+        """Look whether there is a simulator; ``gaitway doctor`` itself knows the packages that a job needs here."""
         mujoco = simulators.load("mujoco").availability()
-        return [*findings, Finding("mujoco", mujoco.present, mujoco.version or mujoco.reason or "installed", fix)]
+        said = f"MuJoCo {mujoco.version}" if mujoco.present else mujoco.reason or "MuJoCo is not installed"
+        return [Finding("simulator", mujoco.present, said, "pip install 'gaitway[local]'")]
 
     def render(self, submission: Submission) -> Request:
         """Return the process that will be started, as a shell would write it, and its ``job.json``."""
@@ -101,6 +95,7 @@ class LocalPlatform:
         unpack(archive, folder, max_files=len(submission.payload.files), max_bytes=submission.payload.size)
         archive.unlink()
         environ = {**os.environ, "PYTHONPATH": str(folder), "GAITWAY_HOME": str(run_dir.parents[1])}
+        environ |= {name: secret.reveal() for name, secret in submission.secrets().items()}
         command = [sys.executable, "-m", "gaitway_runtime", "--job", str(run_dir / "job.json")]
         try:
             identity = processes.start(command, cwd=folder, env=environ, log=run_dir / "log.txt")

@@ -107,6 +107,7 @@ class Robot:
     damping: tuple[float, ...]
     armature: tuple[float, ...]
     effort_limits: tuple[float, ...]
+    """[N m], [N] for a slider; empty where effort is not limited."""
     actuator: str
     """Kind of actuator model, for example ``implicit_pd`` or ``effort``."""
     body_names: tuple[str, ...] = ()

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import logging
 import os
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,10 +136,19 @@ def _write_onnx(policy: Policy, contract: PolicyContract, path: Path) -> None:
 
 
 def _write_jit(policy: Policy, contract: PolicyContract, path: Path) -> None:
-    """Write a TorchScript archive with the contract as an extra file."""
+    """Write a TorchScript archive with the contract as an extra file.
+
+    The archive is packed again without torch's debug records, which hold the paths of this machine's source files;
+    fixed dates make it the same file every time.
+    """
+    archive = io.BytesIO()
     with quiet_torch():
         scripted = torch.jit.script(policy.module)
-        torch.jit.save(scripted, path, _extra_files={CONTRACT_FILE: contract.to_json()})
+        torch.jit.save(scripted, archive, _extra_files={CONTRACT_FILE: contract.to_json()})
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            if not name.endswith(".debug_pkl"):
+                target.writestr(zipfile.ZipInfo(name), source.read(name))
 
 
 FORMATS: dict[str, Format] = {

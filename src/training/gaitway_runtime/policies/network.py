@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -260,7 +261,8 @@ class Policy:
             "family": parts.family,
             "layer_sizes": [int(parts.linears[0].weight.shape[1]), *sizes],
             "activations": list(parts.activations),
-            "activation_source": parts.activation_source,
+            # A file by its last two parts: where it lay on this machine is nobody's business.
+            "activation_source": "/".join(Path(parts.activation_source).parts[-2:]),
             "recurrent": {"type": rnn.kind, "layers": rnn.layers, "hidden_size": rnn.hidden_size} if rnn else None,
             "normalizer": {
                 "kind": normalizer.kind,

@@ -87,13 +87,14 @@ class OnnxSession(PolicySession):
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except onnxruntime.capi.onnxruntime_pybind11_state.OnnxRuntimeException as error:
+        except (failures.Fail, failures.InvalidGraph, failures.InvalidProtobuf, failures.RuntimeException) as error:
             raise _unreadable(path, error) from None
         self.provider = self._session.get_providers()[0]
         self.threads = threads

@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError, GaitwayError
+from ..errors import ConfigError
 from .redaction import scrub, silence_http_loggers
 
 if TYPE_CHECKING:
@@ -48,13 +48,20 @@ def open_client(tracking_uri: str) -> MlflowClient:
 
 def lasting(error: Exception) -> bool:
     """Whether sending the same request again is of no use."""
+    if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError, TypeError, ValueError)):
+        return True
+    return status_of(error) in _LASTING_STATUS
+
+
+def status_of(error: Exception) -> int | None:
+    """Return the HTTP status that an error of MLflow's, or of the HTTP library below it, stands for, if any."""
     from mlflow.exceptions import MlflowException
 
-    if isinstance(error, GaitwayError):
-        return False
     if isinstance(error, MlflowException):
-        return error.get_http_status_code() in _LASTING_STATUS
-    return isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError, TypeError, ValueError))
+        status: int = error.get_http_status_code()
+        return status
+    found: int | None = getattr(getattr(error, "response", None), "status_code", None)
+    return found
 
 
 def one_line(error: BaseException) -> str:

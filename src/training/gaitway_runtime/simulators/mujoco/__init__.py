@@ -27,20 +27,20 @@ def open_env(job: Job, *, num_envs: int, training: bool, seed: int, nthread: int
     """Make an environment of the job's task.
 
     Args:
-        job: The job; ``task`` and, of a training job, ``shaping`` are read.
+        job: The job; ``task``, ``overrides`` and, of a training job, ``shaping`` are read.
         num_envs: Worlds to step together.
         training: True for noise, randomisation, pushes and shaping; False for Isaac Lab's ``-Play`` settings.
         seed: Seed of everything random.
         nthread: Threads to step on; 0 for one per available CPU. Results do not depend on it.
 
     Raises:
-        UsageError: The embedded simulator does not have the task.
+        UsageError: The embedded simulator does not have the task, or an override does not fit it.
     """
     from ...job import TrainJob
     from .env import MujocoEnv
     from .tasks import find_task
+    from .tasks.settings import with_overrides
 
+    task = with_overrides(find_task(job.task), job.overrides)
     shaping = job.shaping if isinstance(job, TrainJob) else True
-    return MujocoEnv(
-        find_task(job.task), num_envs=num_envs, training=training, seed=seed, shaping=shaping, nthread=nthread
-    )
+    return MujocoEnv(task, num_envs=num_envs, training=training, seed=seed, shaping=shaping, nthread=nthread)

@@ -94,7 +94,7 @@ def _robot(task: Task, model: mujoco.MjModel, spec: RobotSpec) -> Robot:
         stiffness=(spec.stiffness,) * count,
         damping=tuple(spec.damping + float(joint.damping[0]) for joint in joints),
         armature=tuple(float(joint.armature[0]) for joint in joints),
-        effort_limits=(spec.effort_limit,) * count,
+        effort_limits=(spec.effort_limit,) * count if np.isfinite(spec.effort_limit) else (),
         actuator=spec.actuator,
         body_names=tuple(body.name for body in bodies),
         body_masses=tuple(float(body.mass[0]) for body in bodies),

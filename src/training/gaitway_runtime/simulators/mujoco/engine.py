@@ -191,9 +191,11 @@ class Engine:
     def _read_contacts(self, state: State) -> None:
         recorded = self._records["sensordata"]
         count, steps, _ = recorded.shape
-        forces = recorded[:, :, : 3 * self.layout.num_contacts].reshape(count, steps, -1, 3)
-        touching = np.einsum("nsbk,nsbk->nsb", forces, forces) > CONTACT_THRESHOLD**2
-        touched = touching[:, -CONTACT_HISTORY:].any(axis=1)
+        squares = np.square(recorded[:, :, : 3 * self.layout.num_contacts])
+        touching = squares[:, :, 0::3] + squares[:, :, 1::3] + squares[:, :, 2::3] > CONTACT_THRESHOLD**2
+        touched = touching[:, -1]
+        for step in range(max(0, steps - CONTACT_HISTORY), steps - 1):
+            touched = touched | touching[:, step]
         for group, columns in self.layout.contact.items():
             contact = state.contacts[group]
             contact.touched = touched[:, columns]
@@ -204,11 +206,16 @@ class Engine:
             state.foot_pos_w, state.foot_vel_w = feet[:, :, 0], feet[:, :, 1]
 
     def _diverged(self) -> NDArray[np.bool_]:
-        warned = self._warnings.sum(axis=1)
-        # Written so that a speed that is not a number counts too.
-        found: NDArray[np.bool_] = (warned != self._warned) | ~(np.abs(self.qvel).max(axis=1) <= MAX_SPEED)
-        self._warned = warned
-        return found
+        """Return which worlds are not finite or move too fast, (N,); asked of all at once first, for speed."""
+        diverged = np.zeros(len(self.qvel), np.bool_)
+        # Negated, so that a speed that is not a number counts too.
+        if not np.abs(self.qvel).max() <= MAX_SPEED:
+            diverged |= ~(np.abs(self.qvel).max(axis=1) <= MAX_SPEED)
+        if self._warnings.sum() != self._warned.sum():
+            warned = self._warnings.sum(axis=1)
+            diverged |= warned != self._warned
+            self._warned = warned
+        return diverged
 
 
 def root_motion(qpos: Array, qvel: Array, base_com: Array) -> dict[str, Array]:

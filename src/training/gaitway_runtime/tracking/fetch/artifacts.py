@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 from ...errors import ConfigError, GaitwayError, PlatformError, UsageError
-from ..client import one_line
+from ..client import one_line, status_of
 from .base import Limits, Source, Stream, Transient, clean_path
 from .http_source import HttpSource
 from .local import FileSource
@@ -152,11 +152,8 @@ def _asked(action: Callable[[], T], shown: str, missing: Callable[[], T] | None 
 
     try:
         return action()
-    except MlflowException as error:
-        status, text = error.get_http_status_code(), one_line(error)
-    except OSError as error:
-        # requests' errors are OSErrors; those of an answer carry its status
-        status, text = getattr(getattr(error, "response", None), "status_code", 503), one_line(error)
+    except (MlflowException, OSError) as error:  # requests' errors are OSErrors
+        status, text = status_of(error) or 503, one_line(error)
     if status == 404 and missing is not None:
         return missing()
     raise _meaning(status, text, shown)

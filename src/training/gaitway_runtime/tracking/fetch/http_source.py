@@ -57,10 +57,8 @@ class HttpSource:
     def open(self, offset: int, version: str | None) -> Iterator[Stream]:
         """See :class:`~.base.Source`."""
         wanted = {"Accept-Encoding": "identity"}
-        if offset:
-            # without an entity tag nothing proves that the rest belongs to the beginning: start over
-            if version is None:
-                raise Changed
+        if offset and version:
+            # without an entity tag nothing proves that the rest belongs to the beginning: then from the start again
             wanted |= {"Range": f"bytes={offset}-", "If-Match": version}
         with self.answer(wanted) as response:
             self._check(response)

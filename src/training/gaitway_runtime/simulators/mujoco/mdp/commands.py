@@ -7,6 +7,7 @@ import numpy as np
 from ..engine import Ids
 from ..state import Array, State, wrap_to_pi
 from ..tasks.cfg import VelocityCommand
+from .rewards import sum_of_squares
 
 
 class VelocityCommands:
@@ -44,9 +45,9 @@ class VelocityCommands:
 
     def update(self, state: State) -> None:
         """Account for a step's errors, draw where the time is up, and steer the headings."""
-        error = self.command - np.column_stack((state.root_lin_vel_b[:, :2], state.root_ang_vel_b[:, 2]))
-        self._error_xy += np.hypot(error[:, 0], error[:, 1]) * self._per_step
-        self._error_yaw += np.abs(error[:, 2]) * self._per_step
+        error_xy = self.command[:, :2] - state.root_lin_vel_b[:, :2]
+        self._error_xy += np.sqrt(sum_of_squares(error_xy)) * self._per_step
+        self._error_yaw += np.abs(self.command[:, 2] - state.root_ang_vel_b[:, 2]) * self._per_step
         self.time_left -= self._step_dt
         due = np.flatnonzero(self.time_left <= 0.0)
         if due.size:

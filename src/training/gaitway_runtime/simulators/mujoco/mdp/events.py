@@ -50,11 +50,17 @@ def root_velocity(world: Array, yaw: Array, base_com: Array) -> Array:
         Linear velocity of the origin in the world frame and angular velocity in the base frame, (n, 6).
     """
     cos, sin = np.cos(yaw), np.sin(yaw)
-    com = np.stack((cos * base_com[:, 0] - sin * base_com[:, 1], sin * base_com[:, 0] + cos * base_com[:, 1]))
-    arm = np.column_stack((com[0], com[1], base_com[:, 2]))
-    linear, angular = world[:, :3], world[:, 3:]
-    local = np.column_stack((cos * angular[:, 0] + sin * angular[:, 1], cos * angular[:, 1] - sin * angular[:, 0]))
-    return np.hstack((linear - np.cross(angular, arm), local, angular[:, 2:]))
+    vx, vy, vz, wx, wy, wz = world.T
+    com_x, com_y = cos * base_com[:, 0] - sin * base_com[:, 1], sin * base_com[:, 0] + cos * base_com[:, 1]
+    com_z = base_com[:, 2]
+    origin = np.empty_like(world)
+    origin[:, 0] = vx - (wy * com_z - wz * com_y)
+    origin[:, 1] = vy - (wz * com_x - wx * com_z)
+    origin[:, 2] = vz - (wx * com_y - wy * com_x)
+    origin[:, 3] = cos * wx + sin * wy
+    origin[:, 4] = cos * wy - sin * wx
+    origin[:, 5] = wz
+    return origin
 
 
 class Pushes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..state import Array, State, wrap_to_pi
+from ..state import Array, State, row_sum, wrap_to_pi
 from . import observations
 
 
@@ -69,14 +69,12 @@ def action_rate_l2(state: State) -> Array:
 def feet_air_time(state: State, threshold: float) -> Array:
     """Flight time beyond a threshold [s] of each foot that just landed, summed; 0 when told to stand."""
     feet = state.contacts["feet"]
-    beyond: Array = ((feet.last_air_time - threshold) * feet.first_contact).sum(axis=1)
-    return beyond * commanded_to_walk(state)
+    return row_sum((feet.last_air_time - threshold) * feet.first_contact) * commanded_to_walk(state)
 
 
 def undesired_contacts(state: State, group: str) -> Array:
     """Number of bodies of a group that touched in the last three physics steps."""
-    count: Array = state.contacts[group].touched.sum(axis=1, dtype=np.float64)
-    return count
+    return row_sum(state.contacts[group].touched)
 
 
 def flat_orientation_l2(state: State) -> Array:
@@ -118,12 +116,10 @@ def action_l2(state: State) -> Array:
 
 def power_consumption(state: State) -> Array:
     """``sum |action * joint velocity|`` with the raw actions; every gear ratio is the largest one [rad/s]."""
-    power: Array = np.abs(state.action * state.joint_vel).sum(axis=1)
-    return power
+    return row_sum(np.abs(state.action * state.joint_vel))
 
 
 def joint_pos_limits_penalty_ratio(state: State, threshold: float) -> Array:
     """How far joints are beyond a threshold of their normalised range, over what is left of it, summed."""
     beyond = np.abs(observations.joint_pos_limit_normalized(state)) - threshold
-    excess: Array = np.maximum(beyond, 0.0).sum(axis=1)
-    return excess / (1.0 - threshold)
+    return row_sum(np.maximum(beyond, 0.0)) / (1.0 - threshold)

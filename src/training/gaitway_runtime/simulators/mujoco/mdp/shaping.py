@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.anymal_c import FOOT_RADIUS
-from ..state import Array, State
+from ..state import Array, State, row_sum
 from .rewards import commanded_to_walk
 
 LF, LH, RF, RH = range(4)
@@ -21,17 +21,16 @@ def long_steps(state: State, threshold: float, most: float) -> Array:
     Unlike Isaac Lab's ``feet_air_time`` it does not go on growing, so that flying is no goal of its own.
     """
     feet = state.contacts["feet"]
-    beyond: Array = (np.minimum(feet.last_air_time - threshold, most) * feet.first_contact).sum(axis=1)
-    return beyond * commanded_to_walk(state)
+    beyond = np.minimum(feet.last_air_time - threshold, most)
+    return row_sum(beyond * feet.first_contact) * commanded_to_walk(state)
 
 
 def diagonal_gait(state: State) -> Array:
     """1 where exactly one diagonal pair of feet is on the ground; when told to stand still, where all four are."""
     touching = state.contacts["feet"].touching
     lf, lh, rf, rh = touching[:, LF], touching[:, LH], touching[:, RF], touching[:, RH]
-    trot = (lf == rh) & (rf == lh) & (lf != rf)
-    moving = commanded_to_move(state)
-    return np.where(moving, trot, touching.all(axis=1)).astype(np.float64)
+    trot, stand = (lf == rh) & (rf == lh) & (lf != rf), lf & lh & rf & rh
+    return np.where(commanded_to_move(state), trot, stand).astype(np.float64)
 
 
 def foot_clearance(state: State, height: float, spread: float) -> Array:
@@ -40,9 +39,10 @@ def foot_clearance(state: State, height: float, spread: float) -> Array:
     ``exp(-sum_feet (h - height)^2 tanh(2 |v_xy|) / spread)`` with h the clearance of the foot's underside [m].
     """
     clearance = state.foot_pos_w[:, :, 2] - FOOT_RADIUS
-    speed = np.hypot(state.foot_vel_w[:, :, 0], state.foot_vel_w[:, :, 1])
+    vel_x, vel_y = state.foot_vel_w[:, :, 0], state.foot_vel_w[:, :, 1]
+    speed = np.sqrt(vel_x * vel_x + vel_y * vel_y)
     missed = (clearance - height) ** 2 * np.tanh(2.0 * speed)
-    shaped: Array = np.exp(missed.sum(axis=1) / -spread) * commanded_to_walk(state)
+    shaped: Array = np.exp(row_sum(missed) / -spread) * commanded_to_walk(state)
     return shaped
 
 

@@ -1,0 +1,56 @@
+"""A job's ``env.KEY=VALUE`` overrides on a task: numbers and ranges, checked before anything is built."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+from ....errors import UsageError
+from ....overrides import apply_overrides, keys_of
+from .cfg import Task
+
+_NO_RANGES = ("target", "training.shaping.penalty_scale")
+"""Pairs of numbers that are not a lower and an upper bound."""
+
+
+def with_overrides(task: Task, overrides: Sequence[str]) -> Task:
+    """Return the task with a job's overrides.
+
+    Raises:
+        UsageError: A key is unknown or has no plain value, a value does not fit, or a range is empty.
+    """
+    for text in overrides:
+        section, _, key = text.partition("=")[0].strip().partition(".")
+        if section == "env" and key in keys_of(task) and not _is_plain(_value(task, key)):
+            raise UsageError(
+                f"'{section}.{key}' is not a number or a range",
+                source=f"--set {text}",
+                allowed=", ".join(name for name in keys_of(task) if _is_plain(_value(task, name))),
+            )
+    changed = apply_overrides(task, "env", overrides)
+    _check(changed)
+    return changed
+
+
+def _check(task: Task) -> None:
+    for key in ("physics_dt", "decimation", "episode_length_s"):
+        if not _value(task, key) > 0:
+            raise UsageError(f"env.{key} is {_value(task, key)}", source="--set", allowed="more than 0")
+    for key in keys_of(task):
+        value = _value(task, key)
+        is_range = _is_plain(value) and isinstance(value, tuple) and len(value) == 2 and key not in _NO_RANGES
+        if is_range and not (math.isfinite(value[0]) and value[0] <= value[1] < math.inf):
+            raise UsageError(f"env.{key} is {value}, which is no range", source="--set", allowed="LOW,HIGH")
+
+
+def _value(task: Task, key: str) -> Any:
+    return reduce(getattr, key.split("."), task)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a number, or a tuple of numbers."""
+    if isinstance(value, tuple):
+        return bool(value) and all(isinstance(part, (int, float)) for part in value)
+    return isinstance(value, (int, float))

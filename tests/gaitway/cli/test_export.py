@@ -1,0 +1,75 @@
+"""``gaitway export``: any checkpoint in, proven files out, without a task or a simulator."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+CHECKPOINTS = Path(__file__).resolve().parents[2] / "fixtures" / "checkpoints"
+
+
+def test_a_checkpoint_becomes_files_that_answer_as_its_library_did(gaitway: Callable, tmp_path: Path) -> None:
+    import onnxruntime
+
+    case = CHECKPOINTS / "skrl-2.1.1-shared"
+    ran = gaitway("export", str(case / "model.pt"), "--output", str(tmp_path / "out"), "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["library"] == "skrl 1.4-2.x"
+    assert ran.json["parity"]["passed"] is True and ran.json["parity"]["observations"] == "drawn"
+    assert ran.json["network"]["normalizer"] == "running_standard_scaler"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["contract.json", "policy.onnx", "policy.pt"]
+    session = onnxruntime.InferenceSession(ran.json["files"]["onnx"], providers=["CPUExecutionProvider"])
+    observations = np.load(CHECKPOINTS / "observations.npz")["observations"]
+    actions = session.run(["actions"], {"obs": observations})[0]
+    np.testing.assert_allclose(actions, np.load(case / "actions.npz")["actions"], rtol=0, atol=1e-6)
+
+
+def test_the_answer_for_people_names_files_and_parity(
+    gaitway: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = gaitway("export", str(CHECKPOINTS / "rsl_rl-2.3.3" / "model.pt"))
+    assert ran.code == 0, ran.err
+    lines = ran.out.splitlines()
+    assert lines[0] == "policy      mlp: 12 observations, 4 actions; layers 12-16-8-4, elu"
+    assert "activation from: params/agent.yaml" in ran.out and "normaliser: none in the checkpoint" in ran.out
+    assert f"onnx        {Path('exported/policy.onnx')}" in lines
+    assert any(line.startswith("parity      largest difference ") for line in lines)
+    assert ran.err.startswith("next: gaitway infer --checkpoint-uri ")
+    contract = json.loads((tmp_path / "exported" / "contract.json").read_text())
+    assert "observations" in contract["unknown"] and contract["source"]["checkpoint"] == "model.pt"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "does not tell its network's activation"),
+        (("--activation", "eluu"), "unknown activation 'eluu'"),
+        (("--checkpoint-sha256", "0" * 64), "sha256|SHA-256|hash"),
+    ],
+)
+def test_a_refusal_leaves_nothing_behind(
+    gaitway: Callable, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    shutil.copy(CHECKPOINTS / "rsl_rl-5.5.1-normalized" / "model.pt", tmp_path / "model.pt")
+    ran = gaitway("export", str(tmp_path / "model.pt"), "--output", str(tmp_path / "out"), *arguments)
+    assert ran.code in (2, 4) and ran.out == ""
+    assert re.search(message, ran.err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_torch_the_error_says_what_to_install() -> None:
+    code = "import sys; sys.modules['torch'] = None; from gaitway.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    checkpoint = str(CHECKPOINTS / "rsl_rl-2.3.3" / "model.pt")
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, "export", checkpoint]
+    done = subprocess.run(command, capture_output=True, text=True, env=environ)
+    assert done.returncode == 3
+    assert "not installed: torch" in done.stderr and "pip install 'gaitway[local]'" in done.stderr

@@ -1,0 +1,195 @@
+"""The sender: batches off the caller's thread, back-off, and nothing lost whatever the store does."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from gaitway_runtime.tracking.journal import JOURNAL, Journal, JournalBusy
+from gaitway_runtime.tracking.records import Artifact, End, Metrics, Open, Params, Record, Tags, from_line, to_line
+from gaitway_runtime.tracking.sender import REJECTED, Patience, Sender
+from hypothesis import given
+from hypothesis import strategies as st
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, REQUEST_LIMIT_EXCEEDED, TEMPORARILY_UNAVAILABLE
+
+QUICK = Patience(flush=0.01, first_delay=0.001, longest_delay=0.01, at_end=5)
+HEADER = Open(tracking_uri="http://127.0.0.1:1", experiment="e", name="r", run_id="1")
+
+
+def metrics(step: int) -> Metrics:
+    return Metrics(values={"reward": float(step)}, step=step, time_ms=step)
+
+
+def assert_true(value: bool) -> None:
+    assert value
+
+
+class FakeStore:
+    """A store that fails as scripted: ``trouble`` looks at what is sent and may raise."""
+
+    def __init__(self) -> None:
+        self.received: list[Record] = []
+        self.calls = 0
+        self.trouble: Callable[[Sequence[Record]], None] = lambda records: None
+
+    def open(self) -> Open:
+        self.trouble([HEADER])
+        return HEADER
+
+    def send_values(self, records: Sequence[Record]) -> None:
+        self.calls += 1
+        self.trouble(records)
+        self.received += records
+
+    send_artifacts = send_end = send_values
+
+
+@pytest.fixture
+def store() -> FakeStore:
+    return FakeStore()
+
+
+def start(store: FakeStore, folder: Path, *, opened: bool = True, patience: Patience = QUICK) -> Sender:
+    journal = Journal(folder / JOURNAL)
+    journal.append(HEADER)
+    return Sender(store, journal, patience, opened=opened)
+
+
+def test_everything_arrives_once_in_order_and_the_journal_is_gone(store: FakeStore, tmp_path: Path) -> None:
+    sender = start(store, tmp_path)
+    sent: list[Record] = [metrics(step) for step in range(500)]
+    sent += [Params(values={"seed": "1"}), Tags(values={"a": "b"})]
+    for record in sent:
+        sender.add(record)
+    assert sender.drain(5)
+    sender.stop()
+    assert store.received == sent
+    assert store.calls <= 20, "records travel in batches"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_end_comes_last_even_when_uploads_are_late(store: FakeStore, tmp_path: Path) -> None:
+    failures = iter([True] * 3)
+
+    def trouble(records: Sequence[Record]) -> None:
+        if isinstance(records[0], Artifact) and next(failures, False):
+            raise ConnectionError("away")
+
+    store.trouble = trouble
+    sender = start(store, tmp_path)
+    sender.add(Artifact(path="model_1.pt", artifact_path="checkpoints"))
+    sender.add(End(status="FINISHED", time_ms=1))
+    sender.add(metrics(1))
+    assert sender.drain(5)
+    sender.stop()
+    assert [record.kind for record in store.received] == ["metrics", "artifact", "end"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionError("connection refused"),
+        MlflowException("too many requests", error_code=REQUEST_LIMIT_EXCEEDED),
+        MlflowException("locked", error_code=TEMPORARILY_UNAVAILABLE),
+        RuntimeError("something nobody thought of"),
+    ],
+    ids=["away", "429", "503", "unknown"],
+)
+def test_passing_failures_hold_things_up_and_lose_nothing(store: FakeStore, tmp_path: Path, error: Exception) -> None:
+    failures = iter([error] * 5)
+
+    def trouble(records: Sequence[Record]) -> None:
+        if found := next(failures, None):
+            raise found
+
+    store.trouble = trouble
+    sender = start(store, tmp_path, opened=False)
+    for step in range(100):
+        sender.add(metrics(step))
+    assert sender.drain(5)
+    sender.stop()
+    assert store.received == [metrics(step) for step in range(100)]
+
+
+def test_one_record_that_is_never_taken_is_set_aside_and_the_others_arrive(store: FakeStore, tmp_path: Path) -> None:
+    bad = Params(values={"lr": "2"})
+
+    def trouble(records: Sequence[Record]) -> None:
+        if bad in records:
+            raise MlflowException("lr is 1 already", error_code=INVALID_PARAMETER_VALUE)
+
+    store.trouble = trouble
+    sender = start(store, tmp_path)
+    for step in range(30):
+        sender.add(metrics(step))
+        if step == 10:
+            sender.add(bad)
+    assert sender.drain(5)
+    sender.stop()
+    assert store.received == [metrics(step) for step in range(30)]
+    (line,) = (tmp_path / REJECTED).read_text().splitlines()
+    assert json.loads(line) == {"reason": "lr is 1 already", "record": {"kind": "params", "values": {"lr": "2"}}}
+
+
+def test_what_a_store_that_is_away_has_not_got_is_sent_by_the_next_process(store: FakeStore, tmp_path: Path) -> None:
+    def away(records: Sequence[Record]) -> None:
+        raise ConnectionError("away")
+
+    store.trouble = away
+    sender = start(store, tmp_path)
+    for step in range(50):
+        sender.add(metrics(step))
+    assert not sender.drain(0.05)
+    sender.stop()
+    assert (tmp_path / JOURNAL).stat().st_size > 0
+
+    store.trouble = lambda records: None
+    sender = Sender(store, Journal(tmp_path / JOURNAL), QUICK, opened=True)
+    assert sender.drain(5)
+    sender.stop()
+    assert store.received == [metrics(step) for step in range(50)]
+    assert not (tmp_path / JOURNAL).exists()
+
+
+def test_adding_never_waits_for_the_store(store: FakeStore, tmp_path: Path) -> None:
+    release = threading.Event()
+    store.trouble = lambda records: assert_true(release.wait(10))
+    sender = start(store, tmp_path)
+    for step in range(1000):
+        sender.add(metrics(step))
+    assert store.received == []
+    release.set()
+    assert sender.drain(5)
+    sender.stop()
+    assert len(store.received) == 1000
+
+
+def test_a_journal_belongs_to_one_process(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / JOURNAL)
+    with pytest.raises(JournalBusy):
+        Journal(tmp_path / JOURNAL)
+    journal.close(delete=False)
+    Journal(tmp_path / JOURNAL).close(delete=True)
+
+
+def test_a_line_that_a_crash_cut_short_costs_only_itself(tmp_path: Path) -> None:
+    line = to_line(metrics(1))
+    (tmp_path / JOURNAL).write_text(to_line(HEADER) + line + '{"kind": "nonsense"}\n[]\n' + line[: len(line) // 2])
+    journal = Journal(tmp_path / JOURNAL)
+    assert journal.read() == [HEADER, metrics(1)]
+    journal.close(delete=False)
+
+
+NUMBERS = st.floats(allow_nan=False)
+
+
+@given(st.dictionaries(st.text(), NUMBERS), st.integers(), st.dictionaries(st.text(), st.text()))
+def test_records_survive_the_way_to_disk(values: dict[str, float], step: int, tags: dict[str, str]) -> None:
+    upload = Artifact(path="p", artifact_path="a", tags=tags)
+    for record in (Metrics(values=values, step=step, time_ms=0), Tags(values=tags), upload):
+        assert from_line(to_line(record)) == record
+        assert to_line(record).count("\n") == 1

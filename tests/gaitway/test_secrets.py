@@ -22,6 +22,7 @@ import pytest
 from gaitway.platforms.base import load, present
 
 ROOT = Path(__file__).resolve().parents[2]
+CHECKPOINT = ROOT / "tests" / "fixtures" / "checkpoints" / "rsl_rl-5.5.1-normalized" / "model.pt"
 SIGNATURE = "PlantedSignature%2Bof%2FaSAS%3D"
 CLIENT_SECRET = "Planted~Client.Secret-0123"
 OUTPUT = "planted-terraform-output"
@@ -31,8 +32,9 @@ PLANTED = (SIGNATURE, unquote(SIGNATURE), CLIENT_SECRET, OUTPUT, PASSWORD)
 
 @dataclass
 class Storage:
-    """A server that has no checkpoint, and remembers what it was asked for."""
+    """A server that has a checkpoint (of another task) for whom shows the signature, and remembers who asked."""
 
+    checkpoint: Path = CHECKPOINT
     asked: list[str] = field(default_factory=list)
     port: int = 0
 
@@ -50,7 +52,12 @@ def storage() -> Iterator[Storage]:
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             kept.asked.append(self.path)
-            self.send_error(404)
+            if SIGNATURE not in self.path:
+                return self.send_error(403)
+            self.send_response(200)
+            self.send_header("Content-Length", str(kept.checkpoint.stat().st_size))
+            self.end_headers()
+            self.wfile.write(kept.checkpoint.read_bytes() if self.command == "GET" else b"")
 
         do_HEAD = do_GET  # noqa: N815 - the name is the library's
 
@@ -151,6 +158,18 @@ def test_a_failing_run_leaves_no_secret_and_the_server_got_it(user: User, storag
     ran = user.types(*TRAIN, "--name", "planted", "--debug", "--json", "--checkpoint-uri", storage.url)
     assert ran.returncode != 0
     assert any(SIGNATURE in path for path in storage.asked), "the signature must reach the server"
+    assert ran.returncode == 2, "the checkpoint is another task's"
     for words in (("runs",), ("status", "planted"), ("logs", "planted"), ("status", "planted", "--json")):
         user.types(*words)
+    assert user.files_with_secrets() == []
+
+
+@pytest.mark.slow
+def test_a_run_that_succeeds_and_its_tags_hold_no_secret(user: User, storage: Storage) -> None:
+    first = user.types("train", "--task", "Isaac-Cartpole-v0", "--num-envs", "4", "--max-iterations", "1", "--json")
+    assert first.returncode == 0, first.stderr
+    storage.checkpoint = Path(json.loads(first.stdout)["final_checkpoint"]["path"])
+    second = user.types(*TRAIN, "--num-envs", "4", "--json", CHECKPOINT_URI=storage.url)
+    assert second.returncode == 0, second.stderr
+    assert (user.home / "mlflow.db").exists()
     assert user.files_with_secrets() == []

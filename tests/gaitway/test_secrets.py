@@ -18,7 +18,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from gaitway_runtime.job import TrainJob
 
+import gaitway
 from gaitway.platforms.base import load, present
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,6 +154,19 @@ def test_a_platform_that_would_write_it_down_refuses(user: User, storage: Storag
     assert refused.returncode == 3
     assert "holds a credential" in refused.stderr
     assert "runs:/" in refused.stderr
+
+
+@pytest.mark.parametrize("platform", present())
+def test_a_request_holds_no_secret(
+    user: User, storage: Storage, platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**user.environ, "AZUREML_WORKSPACE_NAME": "mlw", "AZURE_RESOURCE_GROUP": "rg"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(ROOT)
+    url = "runs:/abc/checkpoints/final" if load(platform).limits.remote else storage.url
+    prepared = gaitway.plan(TrainJob, on=platform, checkpoint_mode="warm-start", checkpoint_uri=url)
+    assert prepared.submission.settings["azure_workspace_name"].value == "mlw"
+    assert not [secret for secret in PLANTED if secret in repr(prepared)]
 
 
 def test_a_failing_run_leaves_no_secret_and_the_server_got_it(user: User, storage: Storage) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from gaitway_runtime.job import Job, RunContext
 from gaitway_runtime.tracking.credentials import SECRET_URI
-from gaitway_runtime.tracking.redaction import scrub
+from gaitway_runtime.tracking.redaction import names_a_secret, scrub
 
 from ..errors import ConfigError, UsageError, nearest
 from ..findings import Finding as Finding
@@ -221,9 +221,10 @@ def check_secrets(platform: Platform, submission: Submission) -> None:
             hint="give the job's identity the role Storage Blob Data Reader on the storage account",
         )
     for word in submission.forwarded:
-        if scrub(word) != word:
+        name = word.partition("=")[0]
+        if scrub(word) != word or ("=" in word and names_a_secret(name)):
             raise ConfigError(
-                "a word after -- holds a credential, which would be written into the request and the run's record",
-                source=scrub(word),
-                hint="store it on the platform (osmo credential set) and name it there",
+                f"{name} holds a credential, which would be written into the request and the run's record",
+                source="after --",
+                hint="store it on the platform and name it there; on OSMO: osmo credential set, then --credential",
             )

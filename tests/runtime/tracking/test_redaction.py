@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from gaitway_runtime.tracking.redaction import ScrubbingFormatter, scrub
+from gaitway_runtime.tracking.redaction import ScrubbingFormatter, names_a_secret, scrub
 
 BLOB = "https://acct.blob.core.windows.net/c/m.pt"
 
@@ -59,3 +59,10 @@ def test_a_log_line_and_its_traceback_are_scrubbed() -> None:
     line = ScrubbingFormatter("%(levelname)s | %(message)s").format(record)
     assert line.startswith(f"INFO | got {BLOB}?***\nTraceback")
     assert "planted" not in line
+
+
+def test_a_name_tells_a_secret() -> None:
+    for name in ("AZURE_CLIENT_SECRET", "MLFLOW_TRACKING_PASSWORD", "storage_account_key", "HF_TOKEN", "blob_sas"):
+        assert names_a_secret(name)
+    for name in ("AZURE_FEDERATED_TOKEN_FILE", "MLFLOW_TRACKING_TOKEN_REFRESH_RETRIES", "azure_client_id", "TASK"):
+        assert not names_a_secret(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,6 @@ from .delivery import Route, choose
 from .forwarding import Forwarded
 from .options import Chosen, OsmoOptions, chosen
 
-SECRETIVE = re.compile(r"secret|password|passwd|token|(access|account|api|storage)_?key|connection_string|_sas\b", re.I)
-"""Names of variables whose values had better not stand in a workflow, which OSMO keeps and shows."""
-
 KEPT_ENCODED = "osmo-training.b64"
 
 
@@ -31,7 +27,7 @@ def render(submission: Submission) -> Request:
         GaitwayError: OSMO would refuse it, or accept it and let it die.
     """
     words = forwarding.read(submission.forwarded)
-    _check_secrets(submission, words)
+    _check_tracking(submission)
     settings = chosen(submission)
     options = settings.options
     archive_size = len(packed(submission.payload))
@@ -128,11 +124,11 @@ def _declared(job: type[Job]) -> dict[str, Declared]:
     return declared([job, AzureContext, OsmoOptions])
 
 
-def _check_secrets(submission: Submission, words: Forwarded) -> None:
-    """Refuse what OSMO would keep in the workflow for all to read.
+def _check_tracking(submission: Submission) -> None:
+    """Refuse an address that OSMO would keep in the workflow for all to read.
 
     Raises:
-        ConfigError: There is a secret, or what looks like one.
+        ConfigError: It holds a credential.
     """
     tracking = submission.settings.get("tracking_uri")
     if tracking and tracking.whole:
@@ -140,13 +136,6 @@ def _check_secrets(submission: Submission, words: Forwarded) -> None:
             "the address of the MLflow server holds a credential, which the workflow would have to write down",
             source=str(tracking.origin),
             hint="osmo credential set mlflow ..., then --credential mlflow:MLFLOW_TRACKING_URI=KEY",
-        )
-    secretive = next((name for name in (*words.variables, *words.environment) if SECRETIVE.search(name)), None)
-    if secretive:
-        raise ConfigError(
-            f"'{secretive}' looks like a secret, and OSMO would keep it in the workflow for all to read",
-            source=forwarding.SOURCE,
-            hint="osmo credential set NAME --type GENERIC ..., then --credential NAME:VARIABLE=KEY",
         )
 
 

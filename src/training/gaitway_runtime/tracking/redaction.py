@@ -25,9 +25,15 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(AccountKey|SharedAccessSignature|SharedAccessKey)=[^\s;'\"]+", re.IGNORECASE), rf"\1={MASK}"),
     (re.compile(r"\b(Bearer|Basic|SharedKey)\s+[A-Za-z0-9._~+/:=-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
 )
-_SECRET_VARIABLE = re.compile(
-    r"(SECRET|PASSWORD|PASSWD|TOKEN|CONNECTION_STRING|ACCESS_KEY|ACCOUNT_KEY|API_KEY|PRIVATE_KEY)$", re.IGNORECASE
+_SECRET_NAME = re.compile(
+    r"(secret|password|passwd|token|_sas|connection_string|(access|account|api|storage|private|secret)_?key)$",
+    re.IGNORECASE,
 )
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether a variable is called like one that holds a secret: ``AZURE_CLIENT_SECRET``, ``storage_account_key``."""
+    return _SECRET_NAME.search(name) is not None
 
 
 def scrub(text: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -48,7 +54,7 @@ def scrub(text: str, environ: Mapping[str, str] = os.environ) -> str:
 def secret_values(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield the secrets an environment holds: those named so, and those inside of its URLs."""
     for name, value in environ.items():
-        if _SECRET_VARIABLE.search(name) and len(value) >= SHORTEST:
+        if names_a_secret(name) and len(value) >= SHORTEST:
             yield value
         if "://" in value and public_form(value) != value:
             yield from _secrets_in_url(value)

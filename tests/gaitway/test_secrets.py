@@ -164,7 +164,8 @@ def test_a_request_holds_no_secret(
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(ROOT)
     url = "runs:/abc/checkpoints/final" if load(platform).limits.remote else storage.url
-    prepared = gaitway.plan(TrainJob, on=platform, checkpoint_mode="warm-start", checkpoint_uri=url)
+    asked = {"task": "Isaac-Cartpole-v0", "checkpoint_mode": "warm-start", "checkpoint_uri": url}
+    prepared = gaitway.plan(TrainJob, on=platform, **asked)
     assert prepared.submission.settings["azure_workspace_name"].value == "mlw"
     assert not [secret for secret in PLANTED if secret in repr(prepared)]
 

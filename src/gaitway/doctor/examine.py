@@ -44,14 +44,18 @@ def examine(at: Surroundings) -> Iterator[Finding]:
     """Yield every finding as it is made. Only what the chosen platform needs is required."""
     for check in CHECKS:
         for finding in check.look(at):
-            yield dataclasses.replace(finding, required=at.platform in check.needed_on)
+            yield _as_shown(finding, at.platform in check.needed_on)
     for name in present():
         platform = load(name)
         yield from at.unusable(AzureContext, platform.options) if name == at.platform else ()
         for finding in platform.check(at.settings(AzureContext, platform.options)):
-            yield dataclasses.replace(finding, required=finding.required and name == at.platform)
+            yield _as_shown(finding, finding.required and name == at.platform)
 
 
 def missing(findings: Sequence[Finding]) -> list[Finding]:
     """Return what the chosen platform needs and does not have."""
     return [finding for finding in findings if finding.required and not finding.ok]
+
+
+def _as_shown(finding: Finding, required: bool) -> Finding:
+    return dataclasses.replace(finding, required=required, fix="" if finding.ok else finding.fix)

@@ -41,7 +41,8 @@ def packages(extra: str) -> Iterator[Finding]:
     wanted = [need for need in map(Requirement, lines) if need.marker and need.marker.evaluate({"extra": extra})]
     found = {need: _version(need.name) for need in wanted}
     fitting = {need.name: version for need, version in found.items() if version and _fits(need, version)}
-    yield Finding(f"packages {extra}", True, ", ".join(f"{name} {version}" for name, version in fitting.items()))
+    if fitting:
+        yield Finding(f"packages {extra}", True, ", ".join(f"{name} {version}" for name, version in fitting.items()))
     for need, version in found.items():
         if need.name not in fitting:
             message = f"{need.name}{need.specifier} is needed, found {version or 'none'}"

@@ -36,7 +36,7 @@ def run(command: Sequence[str], environ: Mapping[str, str] | None = None, *, tim
             errors="replace",
         )
     except subprocess.TimeoutExpired:
-        return Answer("", f"no answer within {timeout:.0f} s")
+        return Answer("", f"no answer within {timeout:g} s")
     except OSError as error:
         return Answer("", str(error.strerror))
     last = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ConfigError, GaitwayError
 from ..findings import Finding
-from ..settings.fields import declared
+from ..settings.fields import Declared, declared
 from ..settings.resolve import choose
 from ..settings.sources import Candidate, candidates
 from ..settings.terraform import Outputs, read_outputs
@@ -41,7 +41,7 @@ class Surroundings:
                 fix = f"correct {error.source}" + (f"; allowed: {error.allowed}" if error.allowed else "")
                 yield Finding(f"setting {key}", False, error.message, fix)
 
-    def _offers(self, item: Any) -> list[Candidate]:
+    def _offers(self, item: Declared) -> list[Candidate]:
         return candidates(item, self.cli, self.environ, self.outputs)
 
 

@@ -1,20 +1,25 @@
-"""What every test may count on: an empty home of its own, and nothing of the caller's environment."""
+"""What every test may count on: an empty home of its own, nothing of the caller's environment, golden files."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+GOLDENS = Path(__file__).parent / "goldens"
+UPDATE = "--update-goldens"
 
 INHERITED_PREFIXES = ("AZURE", "GAITWAY_", "MLFLOW_", "OSMO_", "TF_", "GIT_")
 
 
 def _variables_gaitway_reads() -> set[str]:
     from gaitway_runtime.fields import settings_of
-    from gaitway_runtime.job import JOB_KINDS, AzureContext
 
-    return {name for cls in (*JOB_KINDS.values(), AzureContext) for _, info in settings_of(cls) for name in info.env}
+    from gaitway.settings.listing import scopes
+
+    return {name for cls in scopes().values() for _, info in settings_of(cls) for name in info.env}
 
 
 @pytest.fixture(autouse=True)
@@ -32,3 +37,22 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "gaitway-home"
     monkeypatch.setenv("GAITWAY_HOME", str(folder))
     return folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(UPDATE, action="store_true", help="write the golden files anew; then look at git diff")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Return a function that compares a text with the golden file of a name, for example ``help/train.txt``."""
+
+    def compare(name: str, text: str) -> None:
+        path = GOLDENS / name
+        if request.config.getoption(UPDATE):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        wanted = path.read_text(encoding="utf-8") if path.exists() else ""
+        assert text == wanted, f"differs from {path.relative_to(GOLDENS.parent)}; if rightly: pytest {UPDATE}"
+
+    return compare

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError, nearest
-from .options import ORDER, SectionOption
+from .options import SectionOption, section_order
 from .table import VERBS
 
 CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -39,15 +39,14 @@ class VerbCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, a section at a time."""
-        sections: dict[str, list[tuple[str, str]]] = {name: [] for name in ORDER}
+        sections: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             record = param.get_help_record(ctx)
             if record and isinstance(param, click.Option):
                 sections.setdefault(getattr(param, "section", "Output"), []).append(record)
-        for name, records in sections.items():
-            if records:
-                with formatter.section(name):
-                    formatter.write_dl(records, col_max=38)
+        for name in sorted(sections, key=section_order):
+            with formatter.section(name):
+                formatter.write_dl(sections[name], col_max=38)
 
 
 class LazyGroup(click.Group):

@@ -35,9 +35,9 @@ class JobCommand(VerbCommand):
     """A verb that submits a job: what follows ``--`` is handed to the platform, and nothing else is."""
 
     def __init__(self, job: type[Job]) -> None:
-        platforms = [load(name).options for name in present()]
+        platforms = {f"On {name}": [load(name).options] for name in present()}
         settings = setting_options(
-            {"Core": [job], "Platform": [RunOptions, *platforms], "Azure": [AzureContext], "Advanced": [Sources]}
+            {"Core": [job], "Platform": [RunOptions], **platforms, "Azure": [AzureContext], "Advanced": [Sources]}
         )
         taken = {flag for option in settings for flag in option.opts}
         super().__init__(

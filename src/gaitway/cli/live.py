@@ -24,7 +24,7 @@ REFRESH_S = 0.2
 
 def follow(run: Run) -> StatusReport:
     """Show a run's log, and its progress where it can be seen, until it ends."""
-    if not render.in_colour(sys.stderr) or run.platform.limits.remote:
+    if not render.is_terminal(sys.stderr) or run.platform.limits.remote:
         return run.follow(render.say)
     with _live_line(run.run_dir / "outputs" / "progress.jsonl") as say:
         return run.follow(lambda line: None if PLAIN_PROGRESS.fullmatch(line) else say(line))
@@ -43,6 +43,7 @@ def _live_line(progress_file: Path) -> Iterator[Any]:
         TextColumn("{task.fields[words]}"),
         console=console,
         transient=True,
+        refresh_per_second=5,
     )
     over = threading.Event()
     feeder = threading.Thread(target=_feed, args=(bar, progress_file, over), daemon=True)

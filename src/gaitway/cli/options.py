@@ -35,7 +35,12 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 """Sections of ``--help`` for settings that do not stand in the section of their class."""
 
 ORDER = ("Core", "Checkpoints", "Platform", "Azure", "Advanced", "Output")
-"""Sections in the order of ``--help``."""
+"""Sections in the order of ``--help``; those of single platforms come behind ``Platform``."""
+
+
+def section_order(section: str) -> int:
+    """Return a key that sorts sections."""
+    return ORDER.index(section if section in ORDER else "Platform")
 
 
 class SectionOption(click.Option):

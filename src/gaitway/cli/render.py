@@ -54,7 +54,12 @@ def paint(text: str, stream: IO[str], **style: Any) -> str:
 
 def in_colour(stream: IO[str]) -> bool:
     """Whether a stream shows colour."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
+
+
+def is_terminal(stream: IO[str]) -> bool:
+    """Whether a stream is a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def file_size(size: int) -> str:

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from gaitway_runtime.catalog import find
 
 from gaitway.handles import Run
 
+SCALE = find("Isaac-Cartpole-v0").local
 Gaitway = Callable[..., "object"]
 FIELDS = {
     "run",
@@ -65,9 +67,9 @@ def test_what_is_planned_is_what_is_submitted(gaitway: Gaitway, stand_in: list[s
 
 def test_a_laptop_gets_the_recipes_scale_and_the_plan_says_why(gaitway: Gaitway, stand_in: list[str]) -> None:
     settings = gaitway("train", *stand_in, "--dry-run", "--json").json["plan"]["settings"]
-    assert settings["num_envs"]["value"] == 256
-    assert settings["num_envs"]["origin"].startswith("local 2048 environments are for a GPU")
-    assert settings["max_iterations"]["value"] == 60
+    assert settings["num_envs"]["value"] == SCALE.num_envs
+    assert settings["num_envs"]["origin"] == f"local {SCALE.why}"
+    assert settings["max_iterations"]["value"] == SCALE.max_iterations
 
 
 @pytest.mark.parametrize("how", ["flag", "variable"])
@@ -80,7 +82,7 @@ def test_a_named_scale_is_kept(
     settings = gaitway("train", *stand_in, *words, "--dry-run", "--json").json["plan"]["settings"]
     assert settings["num_envs"]["value"] == 2048
     assert settings["num_envs"]["origin"] == ("cli --num-envs" if how == "flag" else "env NUM_ENVS")
-    assert settings["max_iterations"]["value"] == 60
+    assert settings["max_iterations"]["value"] == SCALE.max_iterations
 
 
 def test_isaac_lab_keeps_the_clusters_scale_and_any_task(gaitway: Gaitway, stand_in: list[str]) -> None:
@@ -180,7 +182,7 @@ def test_the_plan_says_what_changed_since_the_last_run(gaitway: Gaitway, stand_i
     (tmp_path / "extra.py").write_text("2")
     ran = gaitway("train", *stand_in, "--with", str(tmp_path / "extra.py"), "--num-envs", "64")
     plan = " ".join(ran.err.partition("submitted")[0].split())
-    assert "changed since isaac-cartpole-v0-1: num_envs 256 → 64 extra.py is changed" in plan
+    assert f"changed since isaac-cartpole-v0-1: num_envs {SCALE.num_envs} → 64 extra.py is changed" in plan
     assert "gaitway_runtime" not in plan
 
 

@@ -1,7 +1,7 @@
 """``python -m gaitway_runtime --job job.json``: the stand-in's only way in.
 
 ``do=succeed`` (default) ``fail`` ``gate`` ``crash`` ``wait`` (until SIGTERM, then saves) ``stubborn`` (never ends);
-``child=yes`` starts another process in the group first.
+``child=yes`` starts another process in the group first; ``report=yes`` tells progress first.
 """
 
 import json
@@ -26,13 +26,19 @@ def main() -> int:
     if asked.get("child"):
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         print("child", child.pid, flush=True)
+    if asked.get("report"):
+        report(outputs)
     return globals()[asked.get("do", "succeed")](document, outputs)
 
 
-def succeed(document: dict, outputs: Path) -> int:
+def report(outputs: Path) -> None:
     progress = {"time": 0, "phase": "train", "iteration": 3, "total": 3, "reward": 1.5, "steps_per_s": 100.0}
     (outputs / "progress.jsonl").write_text(json.dumps(progress) + "\n")
     print("train 3/3 | reward 1.50", flush=True)
+
+
+def succeed(document: dict, outputs: Path) -> int:
+    report(outputs)
     (outputs / "checkpoints").mkdir()
     (outputs / "checkpoints" / "model_2.pt").write_bytes(b"weights")
     checkpoint = {

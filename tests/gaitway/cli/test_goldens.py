@@ -1,0 +1,67 @@
+"""Texts that users read, held as files: help, errors, plans."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gaitway.cli.table import VERBS
+
+STAND_IN = Path(__file__).parents[2] / "fakes" / "runtime"
+CARTPOLE = ["--task", "Isaac-Cartpole-v0"]
+ERRORS = (
+    ["trian"],
+    ["tasks", "--jsn"],
+    ["status"],
+    ["status", "nothing"],
+    ["status", "../../etc"],
+    ["train", "--num-env", "64"],
+    ["train", "--num-envs", "-5"],
+    ["train", "--max-iterations", "many"],
+    ["train", "--backend", "rslrl"],
+    ["train", "--on", "cloud"],
+    ["train"],
+    ["train", "--task", "Isaac-Cartpol-v0"],
+    ["train", "--task", "Isaac-Velocity-Rough-Anymal-C-v0"],
+    ["train", *CARTPOLE, "--checkpoint-mode", "resume"],
+    ["train", *CARTPOLE, "--checkpoint-uri", "runs:/0123/checkpoints/final"],
+    ["train", *CARTPOLE, "--register-checkpoint", "mine", "--skip-register-checkpoint"],
+    ["train", *CARTPOLE, "--training-path", "nowhere"],
+    ["train", *CARTPOLE, "--with", "nowhere"],
+    ["infer", "--format", "tflite"],
+    ["download", "nothing"],
+)
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: Path) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_help(gaitway: Callable, golden: Callable[[str, str], None]) -> None:
+    golden("help/gaitway.txt", gaitway("--help").out)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb(gaitway: Callable, golden: Callable[[str, str], None], verb: str) -> None:
+    golden(f"help/{verb}.txt", gaitway(verb, "--help").out)
+
+
+def test_errors(gaitway: Callable, golden: Callable[[str, str], None], home: Path) -> None:
+    parts = []
+    for words in ERRORS:
+        ran = gaitway(*words)
+        assert ran.out == ""
+        parts.append(
+            f"$ gaitway {' '.join(words)}\n{ran.err.replace(str(home), '$GAITWAY_HOME')}exit code {ran.code}\n"
+        )
+    golden("errors.txt", "\n".join(parts))
+
+
+def test_a_dry_run(gaitway: Callable, golden: Callable[[str, str], None], home: Path, tmp_path: Path) -> None:
+    shutil.copytree(STAND_IN, tmp_path / "src" / "training", ignore=shutil.ignore_patterns("__pycache__"))
+    ran = gaitway("train", *CARTPOLE, "--seed", "1", "--dry-run")
+    golden("plans/train-local.txt", ran.out.replace(str(home), "$GAITWAY_HOME").replace(sys.executable, "python"))

@@ -1,0 +1,163 @@
+variable "subscription_id" {
+  description = "Azure subscription that everything is made in."
+  type        = string
+  validation {
+    condition     = can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", lower(var.subscription_id)))
+    error_message = "subscription_id is a GUID, for example 00000000-0000-0000-0000-000000000000 (az account show --query id)."
+  }
+}
+
+variable "location" {
+  description = "Azure region, in its short form."
+  type        = string
+  default     = "westus3"
+  validation {
+    condition     = can(regex("^[a-z]+[0-9]?$", var.location))
+    error_message = "location is a region's short name such as westus3 or swedencentral (az account list-locations -o table)."
+  }
+}
+
+variable "project" {
+  description = "Short name that every resource's name is made of."
+  type        = string
+  default     = "gaitway"
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{1,9}$", var.project))
+    error_message = "project is 2 to 10 lower-case letters and digits and starts with a letter."
+  }
+}
+
+variable "environment" {
+  description = "Stage, part of every name."
+  type        = string
+  default     = "dev"
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{1,3}$", var.environment))
+    error_message = "environment is 2 to 4 lower-case letters and digits, for example dev, test, prod."
+  }
+}
+
+variable "instance" {
+  description = "Number of this deployment, so that several can stand beside each other."
+  type        = number
+  default     = 1
+  validation {
+    condition     = var.instance >= 1 && var.instance <= 999 && floor(var.instance) == var.instance
+    error_message = "instance is a whole number from 1 to 999."
+  }
+}
+
+variable "tags" {
+  description = "Tags for every resource."
+  type        = map(string)
+  default     = {}
+}
+
+variable "private_endpoints" {
+  description = "Whether storage, Key Vault, the registry, the workspace and PostgreSQL are reached only from inside the network."
+  type        = bool
+  default     = true
+}
+
+variable "allowed_ip_ranges" {
+  description = "Public addresses (CIDR) that may reach the cluster's API server and, without private endpoints, the data services."
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for range in var.allowed_ip_ranges : can(cidrnetmask(range))])
+    error_message = "allowed_ip_ranges are IPv4 ranges in CIDR form, for example 203.0.113.0/24."
+  }
+  validation {
+    condition     = alltrue([for range in var.allowed_ip_ranges : !endswith(range, "/0")])
+    error_message = "allowed_ip_ranges must not be the whole Internet."
+  }
+}
+
+variable "address_space" {
+  description = "Address range of the virtual network, a /16 to /20."
+  type        = string
+  default     = "10.42.0.0/16"
+  validation {
+    condition     = can(cidrnetmask(var.address_space)) && try(tonumber(split("/", var.address_space)[1]), 0) >= 16 && try(tonumber(split("/", var.address_space)[1]), 99) <= 20
+    error_message = "address_space is an IPv4 range from /16 to /20, for example 10.42.0.0/16."
+  }
+}
+
+variable "kubernetes_version" {
+  description = "Kubernetes release of the cluster; null takes the region's default."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.kubernetes_version == null || can(regex("^1\\.[0-9]{2}(\\.[0-9]+)?$", var.kubernetes_version))
+    error_message = "kubernetes_version is a release such as 1.33 or 1.33.4 (az aks get-versions --location REGION)."
+  }
+}
+
+variable "system_pool" {
+  description = "Node pool for everything that needs no GPU."
+  type = object({
+    vm_size   = optional(string, "Standard_D8ds_v5")
+    min_count = optional(number, 1)
+    max_count = optional(number, 3)
+    zones     = optional(list(string), [])
+  })
+  default = {}
+  validation {
+    condition     = can(regex("^Standard_[A-Z]+[0-9]", var.system_pool.vm_size))
+    error_message = "system_pool.vm_size is an Azure VM size such as Standard_D8ds_v5 (az vm list-skus --location REGION --size Standard_D)."
+  }
+  validation {
+    condition     = var.system_pool.min_count >= 1 && var.system_pool.max_count >= var.system_pool.min_count
+    error_message = "system_pool needs at least one node, and max_count must not be below min_count."
+  }
+}
+
+variable "gpu_pools" {
+  description = "GPU node pools by name. They scale to zero; spot pools are evicted when Azure needs the capacity."
+  type = map(object({
+    vm_size   = string
+    spot      = optional(bool, true)
+    max_count = optional(number, 1)
+    zones     = optional(list(string), [])
+  }))
+  default = {
+    gpuspot = { vm_size = "Standard_NV36ads_A10_v5" }
+    gpu     = { vm_size = "Standard_NV36ads_A10_v5", spot = false }
+  }
+  validation {
+    condition     = alltrue([for name in keys(var.gpu_pools) : can(regex("^[a-z][a-z0-9]{0,11}$", name))])
+    error_message = "A pool's name is at most 12 lower-case letters and digits and starts with a letter."
+  }
+  validation {
+    condition     = alltrue([for pool in values(var.gpu_pools) : can(regex("^Standard_N[CDV]", pool.vm_size))])
+    error_message = "A GPU pool's vm_size is of Azure's N series: Standard_NC..., Standard_ND... or Standard_NV...."
+  }
+  validation {
+    condition     = alltrue([for pool in values(var.gpu_pools) : pool.max_count >= 1 && pool.max_count <= 100])
+    error_message = "A GPU pool's max_count is 1 to 100."
+  }
+}
+
+variable "osmo" {
+  description = "Data services of an OSMO control plane: PostgreSQL and Redis. Off when OSMO runs elsewhere."
+  type = object({
+    enabled        = optional(bool, true)
+    postgresql_sku = optional(string, "GP_Standard_D2ds_v5")
+    storage_mb     = optional(number, 32768)
+    redis_sku      = optional(string, "Balanced_B1")
+    namespaces     = optional(map(string), { control_plane = "osmo-control-plane", workflows = "osmo-workflows" })
+  })
+  default = {}
+  validation {
+    condition     = can(regex("^(B|GP|MO)_Standard_", var.osmo.postgresql_sku))
+    error_message = "osmo.postgresql_sku is a flexible-server SKU such as GP_Standard_D2ds_v5."
+  }
+  validation {
+    condition     = contains([32768, 65536, 131072, 262144, 524288, 1048576], var.osmo.storage_mb)
+    error_message = "osmo.storage_mb is one of 32768, 65536, 131072, 262144, 524288, 1048576."
+  }
+  validation {
+    condition     = can(regex("^(Balanced|ComputeOptimized|MemoryOptimized)_[A-Z][0-9]+$", var.osmo.redis_sku))
+    error_message = "osmo.redis_sku is a managed Redis SKU such as Balanced_B1."
+  }
+}

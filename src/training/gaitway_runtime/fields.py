@@ -131,15 +131,21 @@ def parse_value(cls: type[Any], name: str, text: str, source: str) -> Any:
 
 
 def check_value(cls: type[Any], name: str, value: Any, source: str) -> Any:
-    """Return ``value`` if it is within the field's declared limits.
+    """Return ``value`` if it is of the field's type and within its declared limits.
 
     Raises:
         UsageError: It is not; the error says what is allowed.
     """
     info = {field.name: info for field, info in settings_of(cls)}[name]
     label = name.replace("_", " ")
-    if value is None:
+    base, optional, repeatable = field_type(cls, name)
+    if value is None and optional:
         return None
+    if repeatable and not isinstance(value, tuple):
+        raise UsageError(f"{label} is not a sequence: {value!r}", source=source)
+    for part in value if repeatable else (value,):
+        if not isinstance(part, _ACCEPTED[base]) or (isinstance(part, bool) and base is not bool):
+            raise UsageError(f"{label} is not {_KINDS[base]}: {part!r}", source=source)
     if info.choices and value not in info.choices:
         close = nearest(str(value), info.choices, 1)
         raise UsageError(
@@ -170,6 +176,10 @@ def values_from_environment(cls: type[Any], environ: Mapping[str, str]) -> dict[
     return values
 
 
+_ACCEPTED: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
+_KINDS = {bool: "a yes or a no", int: "a whole number", float: "a number", str: "a text"}
+
+
 def _parse_bool(name: str, text: str, source: str) -> bool:
     word = text.strip().lower()
     if word in ("1", "true", "yes", "on"):
@@ -177,7 +187,7 @@ def _parse_bool(name: str, text: str, source: str) -> bool:
     if word in ("0", "false", "no", "off", ""):
         return False
     raise UsageError(
-        f"{name.replace('_', ' ')} is not a yes or a no: '{text}'", source=source, allowed="1, 0, true, false"
+        f"{name.replace('_', ' ')} is not {_KINDS[bool]}: '{text}'", source=source, allowed="1, 0, true, false"
     )
 
 
@@ -185,8 +195,7 @@ def _parse_number(base: type, name: str, text: str, source: str) -> Any:
     try:
         return base(text.strip())
     except ValueError:
-        what = "a whole number" if base is int else "a number"
-        raise UsageError(f"{name.replace('_', ' ')} is not {what}: '{text}'", source=source) from None
+        raise UsageError(f"{name.replace('_', ' ')} is not {_KINDS[base]}: '{text}'", source=source) from None
 
 
 def range_text(info: SettingInfo) -> str:

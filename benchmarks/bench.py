@@ -20,10 +20,12 @@ TASKS = (
     ("Isaac-Ant-v0", False),
     ("Isaac-Velocity-Flat-Anymal-C-v0", False),
     ("Isaac-Velocity-Flat-Anymal-C-v0", True),
+    ("Isaac-Velocity-Rough-Anymal-C-v0", False),
+    ("Isaac-Velocity-Rough-Anymal-C-v0", True),
 )
 LEAST = 0.80
 """Least ratio of a full environment to its bare physics."""
-LINE = "{:<44}{:>12}{:>12}{:>8}{:>11}{:>11}{:>9}"
+LINE = "{:<46}{:>12}{:>12}{:>8}{:>11}{:>11}{:>9}"
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ import mujoco
 import numpy as np
 import pytest
 from gaitway_runtime.errors import UsageError
-from gaitway_runtime.simulators.mujoco.models import ROBOTS, build_model, compile_scene, mjcf, robot_spec
+from gaitway_runtime.simulators.mujoco.models import ROBOTS, build_model, compile_robot, robot_spec
 from gaitway_runtime.simulators.mujoco.tasks import TASKS
 
 ANYMAL = robot_spec("anymal_c")
@@ -21,14 +21,14 @@ def stand(model: mujoco.MjModel, seconds: float) -> mujoco.MjData:
 
 
 def test_anymal_weighs_what_anybotics_says() -> None:
-    model = compile_scene(mjcf("anymal_c", timestep=0.005))
+    model = compile_robot("anymal_c", timestep=0.005)
     assert model.body_mass.sum() == pytest.approx(52.135, abs=0.005)
     assert model.body("base").mass[0] == pytest.approx(26.3732)
     assert model.body("base").ipos == pytest.approx([-0.01779, -0.00018, 0.0085])
 
 
 def test_anymal_joints_are_in_isaac_labs_order() -> None:
-    model = compile_scene(mjcf("anymal_c", timestep=0.005))
+    model = compile_robot("anymal_c", timestep=0.005)
     order = [f"{leg}_{joint}" for joint in ("HAA", "HFE", "KFE") for leg in ("LF", "LH", "RF", "RH")]
     assert list(ANYMAL.joint_names) == order
     assert [model.actuator(number).name for number in range(model.nu)] == order
@@ -39,8 +39,8 @@ def test_anymal_joints_are_in_isaac_labs_order() -> None:
 
 
 def test_anymal_feet_are_where_the_description_puts_them() -> None:
-    data = stand(compile_scene(mjcf("anymal_c", timestep=0.005)), 0.0)
-    mujoco.mj_forward(compile_scene(mjcf("anymal_c", timestep=0.005)), data)
+    data = stand(compile_robot("anymal_c", timestep=0.005), 0.0)
+    mujoco.mj_forward(compile_robot("anymal_c", timestep=0.005), data)
     for leg, x, y in (("LF", 1, 1), ("LH", -1, 1), ("RF", 1, -1), ("RH", -1, -1)):
         foot = data.body(f"{leg}_FOOT").xpos - data.body("base").xpos
         assert foot == pytest.approx([x * 0.4527, y * 0.3012, -0.5188], abs=2e-4)
@@ -48,20 +48,20 @@ def test_anymal_feet_are_where_the_description_puts_them() -> None:
 
 @pytest.mark.parametrize("timestep", [0.005, 0.01])
 def test_anymal_stands_on_its_default_pose(timestep: float) -> None:
-    data = stand(compile_scene(mjcf("anymal_c", timestep=timestep)), 3.0)
+    data = stand(compile_robot("anymal_c", timestep=timestep), 3.0)
     assert 0.48 <= data.qpos[2] <= 0.53, "the base sags more than with the drive gains of the description"
     assert np.abs(data.actuator_force).max() < 30.0
 
 
 def test_the_robots_friction_counts_not_the_grounds() -> None:
-    model = compile_scene(mjcf("anymal_c", timestep=0.005))
+    model = compile_robot("anymal_c", timestep=0.005)
     data = stand(model, 1.0)
     assert data.ncon >= 4
     assert data.contact[0].friction[0] == pytest.approx(0.7)
 
 
 def test_ant_has_the_range_and_armature_of_its_description() -> None:
-    model = compile_scene(mjcf("ant", timestep=1 / 120))
+    model = compile_robot("ant", timestep=1 / 120)
     degrees = [np.rad2deg(model.joint(name).range).round(3).tolist() for name in robot_spec("ant").joint_names]
     back, forth = [-100.0, -30.0], [30.0, 100.0]
     assert degrees == [[-40.0, 40.0]] * 4 + [forth, back, back, forth]
@@ -70,7 +70,7 @@ def test_ant_has_the_range_and_armature_of_its_description() -> None:
 
 
 def test_cartpole_is_two_kilograms_on_a_damped_slider() -> None:
-    model = compile_scene(mjcf("cartpole", timestep=1 / 120))
+    model = compile_robot("cartpole", timestep=1 / 120)
     assert model.body_mass.tolist() == [0.0, 1.0, 1.0]
     assert model.body("pole").ipos == pytest.approx([0, 0, 0.47])
     assert model.dof_damping.tolist() == [10.0, 0.0]
@@ -78,7 +78,7 @@ def test_cartpole_is_two_kilograms_on_a_damped_slider() -> None:
 
 @pytest.mark.parametrize("robot", ROBOTS)
 def test_looks_change_no_physics(robot: str) -> None:
-    plain, seen = (compile_scene(mjcf(robot, timestep=0.005, visual=visual)) for visual in (False, True))
+    plain, seen = (compile_robot(robot, timestep=0.005, visual=visual) for visual in (False, True))
     assert (seen.nq, seen.nv, seen.nu) == (plain.nq, plain.nv, plain.nu)
     assert seen.body_mass == pytest.approx(plain.body_mass)
     assert seen.body_inertia == pytest.approx(plain.body_inertia)

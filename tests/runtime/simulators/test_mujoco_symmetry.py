@@ -32,6 +32,15 @@ def test_twice_in_the_mirror_is_nothing(mirror: Mirror) -> None:
         assert np.array_equal(apply(each, apply(each, values)), values)
 
 
+def test_the_height_scan_is_mirrored_as_a_grid() -> None:
+    left_right, front_back, _ = mirrors(find_task("Isaac-Velocity-Rough-Anymal-C-v0"))
+    scan = np.arange(187, dtype=np.float32).reshape(11, 17)  # y by x
+    whole = np.zeros(235, np.float32)
+    whole[48:] = scan.ravel()
+    assert np.array_equal(apply(left_right.observations["policy"], whole)[48:].reshape(11, 17), scan[::-1])
+    assert np.array_equal(apply(front_back.observations["policy"], whole)[48:].reshape(11, 17), scan[:, ::-1])
+
+
 def test_both_mirrors_one_after_the_other_are_the_third() -> None:
     left_right, front_back, both = (mirror.observations["critic"] for mirror in mirrors(ANYMAL))
     values = np.random.default_rng(0).normal(size=61).astype(np.float32)

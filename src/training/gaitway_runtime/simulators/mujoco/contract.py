@@ -11,9 +11,11 @@ import numpy as np
 
 from ...policies.contract import ActionTerm, ObservationTerm, PolicyContract, Robot, Timing
 from .engine import CONTACT_HISTORY, CONTACT_THRESHOLD
+from .mdp.observations import SCAN_X, SCAN_Y
 from .models import RobotSpec, mjcf
 from .state import Array
 from .tasks.cfg import Action, Observation, Task
+from .terrain import rough_terrain
 
 
 def build_contract(task: Task, model: mujoco.MjModel, spec: RobotSpec) -> PolicyContract:
@@ -32,14 +34,27 @@ def build_contract(task: Task, model: mujoco.MjModel, spec: RobotSpec) -> Policy
         terminations={"time_out_s": task.episode_length_s, "terms": [term.name for term in task.terminations]},
         contacts=_contacts(model, spec),
         randomization=_randomization(task),
-        conventions={
-            "quaternion": "wxyz",
-            "base_velocity": "centre of mass of the base, in the base frame",
-            "gravity": "unit vector",
-            "joint_order": "breadth first, as Isaac Lab",
-            "notes": list(task.notes),
-        },
+        conventions=_conventions(task),
     )
+
+
+def _conventions(task: Task) -> Mapping[str, Any]:
+    found: dict[str, Any] = {
+        "quaternion": "wxyz",
+        "base_velocity": "centre of mass of the base, in the base frame",
+        "gravity": "unit vector",
+        "joint_order": "breadth first, as Isaac Lab",
+        "notes": list(task.notes),
+    }
+    if task.terrain:
+        found["height_scan"] = {
+            "points": [len(SCAN_X), len(SCAN_Y)],
+            "size_m": [float(np.ptp(SCAN_X)), float(np.ptp(SCAN_Y))],
+            "order": "x fastest",
+            "frame": "base, yaw only",
+            "value": "base height - ground height - offset",
+        }
+    return found
 
 
 def action_offset(action: Action, spec: RobotSpec) -> Array:
@@ -101,8 +116,16 @@ def _robot(task: Task, model: mujoco.MjModel, spec: RobotSpec) -> Robot:
         base_com=tuple(model.body(spec.base).ipos.tolist()) if spec.base else None,
         init_base_height=spec.init_height,
         soft_limit_factor=spec.soft_limit_factor,
-        model_sha256=hashlib.sha256(mjcf(task.robot, timestep=task.physics_dt).encode()).hexdigest(),
+        model_sha256=_model_sha256(task),
     )
+
+
+def _model_sha256(task: Task) -> str:
+    terrain = rough_terrain() if task.terrain else None
+    digest = hashlib.sha256(mjcf(task.robot, timestep=task.physics_dt, terrain=terrain).encode())
+    if terrain:
+        digest.update(terrain.heights.tobytes())
+    return digest.hexdigest()
 
 
 def _commands(task: Task) -> Mapping[str, Any]:

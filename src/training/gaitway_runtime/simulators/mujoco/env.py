@@ -17,13 +17,15 @@ from ..base import Transition
 from .contract import action_offset, build_contract
 from .engine import Engine, Ids
 from .mdp.commands import VelocityCommands
+from .mdp.curriculum import TerrainLevels
 from .mdp.events import Pushes, draw_start, randomize
-from .models import compile_scene, mjcf, robot_spec
+from .models import compile_robot, robot_spec
 from .observing import Observations
 from .rewarding import Rewards
 from .state import Array, State
 from .tasks.cfg import Task
 from .tasks.symmetry import mirrors
+from .terrain import rough_terrain
 
 
 class MujocoEnv:
@@ -97,7 +99,9 @@ class MujocoEnv:
         done = np.flatnonzero(terminated | truncated)
         log: dict[str, float] = {}
         if done.size:
-            log = self._restart(done, diverged)
+            if self._ground:
+                log.update(self._ground.choose(done, state, self.cfg.episode_length_s))
+            log.update(self._restart(done, diverged))
             log.update((f"Episode_Termination/{name}", float(cause[done].sum())) for name, cause in causes.items())
         if self._commands:
             self._commands.update(state)
@@ -128,7 +132,8 @@ class MujocoEnv:
         timestep, decimation = task.physics_dt, task.decimation
         if self._training:
             timestep, decimation = task.training.physics_dt or timestep, task.training.decimation or decimation
-        model = compile_scene(mjcf(task.robot, timestep=timestep))
+        self._terrain = rough_terrain() if task.terrain else None
+        model = compile_robot(task.robot, timestep=timestep, terrain=self._terrain)
         self.engine = Engine(model, spec, self.num_envs, decimation, nthread)
         self.state = State(step_dt=self.step_dt, max_episode_length=self.max_episode_length)
         self.engine.attach(self.state)
@@ -143,8 +148,8 @@ class MujocoEnv:
     def _build_random_parts(self, seed: int) -> None:
         """Make everything that draws, each part on a stream of its own: noise on or off changes no command."""
         task, training = self.cfg, self.cfg.training
-        streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(5)]
-        self._reset_rng, commands, pushes, noise, worlds = streams
+        streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(6)]
+        self._reset_rng, commands, pushes, noise, worlds, levels = streams
         if self._randomized and training.randomization:
             randomize(self.engine, training.randomization, worlds)
         self._commands = None
@@ -154,6 +159,13 @@ class MujocoEnv:
                 cfg = replace(cfg, resampling_time=training.command_resampling_time)
             self._commands = VelocityCommands(cfg, self.num_envs, self.step_dt, commands)
             self.state.command = self._commands.command
+        self._ground = None
+        if task.terrain and self._terrain:
+            self._ground = TerrainLevels(
+                task.terrain, self._terrain, self.num_envs, training=self._randomized, rng=levels
+            )
+            self.state.terrain, self.state.terrain_kind = self._terrain, self._ground.kinds
+            self.state.terrain_level = self._ground.levels
         self._pushes = None
         if self._randomized and training.push:
             self._pushes = Pushes(training.push, self.num_envs, self.step_dt, pushes)
@@ -174,8 +186,11 @@ class MujocoEnv:
 
     def _restart(self, ids: Ids, diverged: NDArray[np.bool_]) -> dict[str, float]:
         """Start new episodes in some worlds; return the ended ones' log."""
-        state = self.state
-        start = draw_start(self.cfg.reset, self.engine.spec, state, self.engine.base_com[ids], self._reset_rng)
+        state, origins = self.state, np.zeros((len(ids), 3))
+        if self._ground:
+            origins = self._ground.origins[ids]
+        com = self.engine.base_com[ids]
+        start = draw_start(self.cfg.reset, self.engine.spec, state, com, origins, self._reset_rng)
         self.engine.restart(state, ids, start)
         state.action[ids] = 0.0
         state.previous_action[ids] = 0.0

@@ -7,10 +7,13 @@ world frame, ``_b`` in the frame of the robot's base link.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .terrain import Terrain
 
 Array = NDArray[np.float64]
 
@@ -85,6 +88,13 @@ class State:
     """Distance to the far target in the ground plane [m], (N,)."""
     previous_target_distance: Array = field(default_factory=_none)
 
+    terrain: Terrain | None = None
+    """The ground, where it is not flat."""
+    terrain_level: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Difficulty of the ground on which each world's episode began, (N,)."""
+    terrain_kind: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Index of its kind in ``terrain.KINDS``, (N,)."""
+
     action: Array = field(default_factory=_none)
     """Raw output of the policy, (N, A)."""
     previous_action: Array = field(default_factory=_none)
@@ -93,6 +103,10 @@ class State:
     max_episode_length: int = 0
     terminated: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     """Ended by a termination that is not the time limit, (N,)."""
+
+    def ground_height(self, x: Array, y: Array) -> Array:
+        """Return the height of the ground at points [m], of their shape."""
+        return np.zeros_like(x) if self.terrain is None else self.terrain.height_at(x, y).astype(np.float64)
 
 
 def wrap_to_pi(angle: Array) -> Array:

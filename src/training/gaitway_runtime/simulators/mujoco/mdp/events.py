@@ -10,7 +10,9 @@ from ..state import Array, State
 from ..tasks.cfg import Push, Randomization, Reset
 
 
-def draw_start(cfg: Reset, spec: RobotSpec, state: State, base_com: Array, rng: np.random.Generator) -> Start:
+def draw_start(
+    cfg: Reset, spec: RobotSpec, state: State, base_com: Array, origins: Array, rng: np.random.Generator
+) -> Start:
     """Draw the start of n episodes.
 
     Joint positions are clamped to the soft limits, as in Isaac Lab.
@@ -20,6 +22,7 @@ def draw_start(cfg: Reset, spec: RobotSpec, state: State, base_com: Array, rng: 
         spec: The robot.
         state: For the default pose and the limits.
         base_com: Centre of mass of each world's base, in the base frame [m], (n, 3).
+        origins: Ground under each world's start [m], (n, 3).
         rng: Source of the draws.
     """
     count, joints = len(base_com), len(spec.joint_names)
@@ -33,6 +36,7 @@ def draw_start(cfg: Reset, spec: RobotSpec, state: State, base_com: Array, rng: 
     root = np.zeros((count, 7))
     root[:, :2] = _uniform(rng, (cfg.root_xy,), (count, 2))
     root[:, 2] = spec.init_height
+    root[:, :3] += origins
     root[:, 3], root[:, 6] = np.cos(yaw / 2), np.sin(yaw / 2)
     motion = root_velocity(_uniform(rng, (cfg.root_velocity,), (count, 6)), yaw, base_com)
     return Start(pos, vel, root, motion)

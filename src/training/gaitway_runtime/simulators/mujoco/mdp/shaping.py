@@ -38,7 +38,8 @@ def foot_clearance(state: State, height: float, spread: float) -> Array:
 
     ``exp(-sum_feet (h - height)^2 tanh(2 |v_xy|) / spread)`` with h the clearance of the foot's underside [m].
     """
-    clearance = state.foot_pos_w[:, :, 2] - FOOT_RADIUS
+    x, y, z = (state.foot_pos_w[:, :, axis] for axis in range(3))
+    clearance = z - state.ground_height(x, y) - FOOT_RADIUS
     vel_x, vel_y = state.foot_vel_w[:, :, 0], state.foot_vel_w[:, :, 1]
     speed = np.sqrt(vel_x * vel_x + vel_y * vel_y)
     missed = (clearance - height) ** 2 * np.tanh(2.0 * speed)

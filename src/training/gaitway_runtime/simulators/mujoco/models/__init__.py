@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import mujoco
 
+from ..terrain import Terrain, rough_terrain
 from . import ant, anymal_c, cartpole
 from .robot import RobotSpec, contact_sensor
-from .scene import GROUND, Scene, document
+from .scene import GROUND, Scene, document, on_terrain
 
-__all__ = ["GROUND", "ROBOTS", "RobotSpec", "build_model", "compile_scene", "contact_sensor", "mjcf", "robot_spec"]
+__all__ = ["GROUND", "ROBOTS", "RobotSpec", "build_model", "compile_robot", "contact_sensor", "mjcf", "robot_spec"]
 
 ROBOTS: dict[str, tuple[RobotSpec, Callable[[bool], Scene]]] = {
     module.SPEC.name: (module.SPEC, module.scene) for module in (cartpole, ant, anymal_c)
@@ -23,20 +24,28 @@ def robot_spec(robot: str) -> RobotSpec:
     return ROBOTS[robot][0]
 
 
-def mjcf(robot: str, *, timestep: float, visual: bool = False) -> str:
-    """Return a robot's MJCF on flat ground.
+def mjcf(robot: str, *, timestep: float, visual: bool = False, terrain: Terrain | None = None) -> str:
+    """Return a robot's MJCF.
 
     Args:
         robot: A name in :data:`ROBOTS`.
         timestep: Length of a physics step [s].
         visual: Whether to add geoms that are only seen. They have no mass and touch nothing, but cost time.
+        terrain: Rough ground; flat ground when omitted. The heights themselves are not part of the text.
     """
-    return document(ROBOTS[robot][1](visual), timestep)
+    scene = ROBOTS[robot][1](visual)
+    return document(on_terrain(scene, terrain) if terrain else scene, timestep)
 
 
-def compile_scene(xml: str) -> mujoco.MjModel:
-    """Compile an MJCF document."""
-    return mujoco.MjModel.from_xml_string(xml)
+def compile_robot(
+    robot: str, *, timestep: float, visual: bool = False, terrain: Terrain | None = None
+) -> mujoco.MjModel:
+    """Compile a robot on its ground; arguments as for :func:`mjcf`."""
+    model = mujoco.MjModel.from_xml_string(mjcf(robot, timestep=timestep, visual=visual, terrain=terrain))
+    if terrain:
+        low, high = terrain.bounds
+        model.hfield_data[:] = ((terrain.heights.T - low) / (high - low)).ravel()
+    return model
 
 
 def build_model(task: str, *, timestep: float | None = None, visual: bool = True) -> mujoco.MjModel:
@@ -55,4 +64,5 @@ def build_model(task: str, *, timestep: float | None = None, visual: bool = True
     from ..tasks import find_task
 
     found = find_task(task)
-    return compile_scene(mjcf(found.robot, timestep=timestep or found.physics_dt, visual=visual))
+    terrain = rough_terrain() if found.terrain else None
+    return compile_robot(found.robot, timestep=timestep or found.physics_dt, visual=visual, terrain=terrain)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from ..terrain import Terrain
 
 GROUND = "ground"
-"""Name of the ground's geom."""
+"""Name of the ground's geom, and of its height field."""
+_GROUND_LOOKS = 'material="ground" friction="1 0.005 0.0001"'
+_AROUND = 15.0
+"""Half the width of the flat ground around rough terrain [m]: a robot walks no further in an episode."""
 
 _LOOKS = """
     <texture name="sky" type="skybox" builtin="gradient" rgb1="0.55 0.68 0.82" rgb2="0.95 0.97 1" width="64"
@@ -29,9 +34,30 @@ class Scene:
     actuators: str
     sensors: str = ""
     assets: str = ""
-    ground: str = f'<geom name="{GROUND}" type="plane" size="0 0 1" material="ground" friction="1 0.005 0.0001"/>'
+    ground: str = f'<geom name="{GROUND}" type="plane" size="0 0 1" {_GROUND_LOOKS}/>'
     options: str = ""
     """Further attributes and flags of ``option``."""
+
+
+def on_terrain(scene: Scene, terrain: Terrain) -> Scene:
+    """Put a scene on rough ground: a height field whose data is filled in after compilation, flat ground around it."""
+    half_x, half_y = terrain.half_size
+    low, high = terrain.bounds
+    rows = terrain.heights.shape[1]  # MuJoCo's rows are along y
+    field = f'<hfield name="{GROUND}" nrow="{rows}" ncol="{terrain.heights.shape[0]}" '
+    field += f'size="{half_x:g} {half_y:g} {high - low:g} 1"/>'
+    ground = f'<geom name="{GROUND}" type="hfield" hfield="{GROUND}" pos="0 0 {low:g}" {_GROUND_LOOKS}/>'
+    for number, (x, y, size_x, size_y) in enumerate(
+        (
+            (half_x + _AROUND, 0.0, _AROUND, half_y + 2 * _AROUND),
+            (-half_x - _AROUND, 0.0, _AROUND, half_y + 2 * _AROUND),
+            (0.0, half_y + _AROUND, half_x, _AROUND),
+            (0.0, -half_y - _AROUND, half_x, _AROUND),
+        )
+    ):
+        ground += f'''
+    <geom name="border_{number}" type="box" pos="{x:g} {y:g} -1" size="{size_x:g} {size_y:g} 1" {_GROUND_LOOKS}/>'''
+    return replace(scene, assets=f"{scene.assets}\n    {field}", ground=ground)
 
 
 def document(scene: Scene, timestep: float) -> str:

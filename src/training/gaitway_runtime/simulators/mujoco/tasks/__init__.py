@@ -6,9 +6,9 @@ from ....catalog import embedded
 from .ant import ANT
 from .cartpole import CARTPOLE
 from .cfg import Task
-from .velocity import FLAT, FLAT_PLAY
+from .velocity import FLAT, FLAT_PLAY, ROUGH, ROUGH_PLAY
 
-TASKS: dict[str, Task] = {task.name: task for task in (CARTPOLE, ANT, FLAT, FLAT_PLAY)}
+TASKS: dict[str, Task] = {task.name: task for task in (CARTPOLE, ANT, FLAT, FLAT_PLAY, ROUGH, ROUGH_PLAY)}
 """Tasks by name, ``-Play`` variants included."""
 
 

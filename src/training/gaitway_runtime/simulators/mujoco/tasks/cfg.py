@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ class Observation:
     """One observation term. Noise comes before the clip, the clip before the scale, as in Isaac Lab."""
 
     name: str
-    func: Term
+    func: Callable[[State], NDArray[np.floating[Any]]]
+    """Returns (N, size) or, for a single number, (N,)."""
     size: int
     units: str = ""
     frame: str = ""
@@ -100,6 +102,16 @@ class VelocityCommand:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RoughTerrain:
+    """Isaac Lab's rough terrain and its ``terrain_levels_vel`` curriculum."""
+
+    first_levels: tuple[int, int] = (0, 5)
+    """Least and greatest level of a world's first episode in training; robots that walk far climb from there."""
+    levels: tuple[int, int] = (0, 9)
+    """Least and greatest level in evaluation, drawn anew for every episode."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Push:
     """Isaac Lab's ``push_by_setting_velocity``: at intervals, a random horizontal velocity is added to the root."""
 
@@ -166,6 +178,8 @@ class Task:
     diagnostics: tuple[tuple[str, Term], ...] = ()
     """Measurements of every step by metric name, each (N,)."""
     command: VelocityCommand | None = None
+    terrain: RoughTerrain | None = None
+    """None: flat ground."""
     target: tuple[float, float] | None = None
     """A far target in the ground plane to run to [m]."""
     training: Training = Training()

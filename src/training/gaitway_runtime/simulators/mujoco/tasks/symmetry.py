@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...base import Mirror, SignedPermutation
+from ..mdp.observations import SCAN_X, SCAN_Y
 from ..models.anymal_c import SPEC
 from ..observing import CRITIC, POLICY
 from .cfg import Observation, Task
@@ -59,7 +60,8 @@ def _term(term: Observation, axes: _Axes, joints: SignedPermutation) -> SignedPe
         "foot_air_time": _legs(axes),
         "foot_contact_time": _legs(axes),
         "foot_contact": _legs(axes),
-        "base_pos_z": _signs(1),
+        "base_height": _signs(1),
+        "height_scan": _scan(axes.vector),
     }
     return by_name[term.name]
 
@@ -76,6 +78,13 @@ def _signs(*signs: int) -> SignedPermutation:
 
 def _legs(axes: _Axes) -> SignedPermutation:
     return SignedPermutation(np.array(axes.legs), np.ones(4, np.float32))
+
+
+def _scan(vector: tuple[int, int, int]) -> SignedPermutation:
+    """The height scan's grid has x running fastest; a mirror turns its axes around."""
+    grid = np.arange(len(SCAN_Y) * len(SCAN_X)).reshape(len(SCAN_Y), len(SCAN_X))
+    index = grid[:: vector[1], :: vector[0]].ravel()
+    return SignedPermutation(index, np.ones(len(index), np.float32))
 
 
 def _joints(axes: _Axes) -> SignedPermutation:

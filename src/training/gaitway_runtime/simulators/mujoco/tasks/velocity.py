@@ -18,6 +18,7 @@ from .cfg import (
     Randomization,
     Reset,
     Reward,
+    RoughTerrain,
     Shaping,
     Task,
     Termination,
@@ -67,7 +68,7 @@ PRIVILEGED = (
     Observation(name="foot_air_time", func=observations.foot_air_time, size=4, units="s"),
     Observation(name="foot_contact_time", func=observations.foot_contact_time, size=4, units="s"),
     Observation(name="foot_contact", func=observations.foot_contact, size=4),
-    Observation(name="base_pos_z", func=observations.base_pos_z, size=1, units="m", frame="world"),
+    Observation(name="base_height", func=observations.base_height, size=1, units="m", frame="above the ground"),
 )
 """What the critic of the laptop recipe sees beside the policy's inputs without their noise."""
 
@@ -167,3 +168,57 @@ FLAT = Task(
 )
 
 FLAT_PLAY = replace(FLAT, name="Isaac-Velocity-Flat-Anymal-C-Play-v0", play=True)
+
+
+def terrain_level(state: State) -> Array:
+    """Difficulty of the ground on which the episode began."""
+    return state.terrain_level.astype(np.float64)
+
+
+def terrain_kind(state: State) -> Array:
+    """Kind of the ground on which the episode began, as its number in ``terrain.KINDS``."""
+    return state.terrain_kind.astype(np.float64)
+
+
+HEIGHT_SCAN = Observation(
+    name="height_scan",
+    func=partial(observations.height_scan, offset=0.5),
+    size=len(observations.SCAN_X) * len(observations.SCAN_Y),
+    units="m",
+    frame="base, yaw only; x fastest",
+    noise=(-0.1, 0.1),
+    clip=(-1.0, 1.0),
+)
+
+ROUGH_WEIGHTS = {"dof_torques_l2": -1.0e-5, "feet_air_time": 0.125, "flat_orientation_l2": 0.0}
+"""Where Isaac Lab's rough task weighs differently from its flat one."""
+
+ROUGH = replace(
+    FLAT,
+    name="Isaac-Velocity-Rough-Anymal-C-v0",
+    observations=(*OBSERVATIONS, HEIGHT_SCAN),
+    rewards=tuple(replace(term, weight=ROUGH_WEIGHTS.get(term.name, term.weight)) for term in FLAT_REWARDS),
+    terrain=RoughTerrain(),
+    diagnostics=(*DIAGNOSTICS, ("terrain_level", terrain_level), ("terrain_kind", terrain_kind)),
+    training=replace(
+        FLAT.training,
+        # The curriculum compares the way walked with the last command: it needs commands that last.
+        command_resampling_time=None,
+        shaping=replace(
+            FLAT_SHAPING,
+            terms=(
+                Reward("track_lin_vel_xy_wide", partial(rewards.track_lin_vel_xy_exp, variance=1.0), 1.0),
+                Reward("long_steps", partial(shaping.long_steps, threshold=0.25, most=0.2), 6.0),
+                Reward("diagonal_gait", shaping.diagonal_gait, 0.3),
+                Reward("foot_clearance", partial(shaping.foot_clearance, height=0.1, spread=0.02), 0.3),
+                Reward("flat_orientation", rewards.flat_orientation_l2, -1.0),
+            ),
+        ),
+    ),
+    notes=(
+        *FLAT.notes,
+        "stairs and boxes are part of a height field of 0.1 m: their walls are ramps of one cell",
+    ),
+)
+
+ROUGH_PLAY = replace(ROUGH, name="Isaac-Velocity-Rough-Anymal-C-Play-v0", play=True)

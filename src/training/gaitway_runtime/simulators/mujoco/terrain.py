@@ -1,0 +1,156 @@
+"""Isaac Lab's rough terrain as one height field: ten levels of difficulty, twenty columns of six kinds.
+
+``ROUGH_TERRAINS_CFG``: tiles of 8 m, levels along x, columns along y. The ground is the same in every run (fixed
+seed), so that a recorded trajectory can be drawn later. Differences from Isaac Lab: stairs and boxes are part of the
+height field, so that their walls are ramps of one cell; the border is flat ground around the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .state import Array
+
+RESOLUTION = 0.1
+"""Distance between height samples [m]; Isaac Lab's ``horizontal_scale``."""
+TILE = 8.0
+"""[m]."""
+LEVELS, COLUMNS = 10, 20
+_CELLS = round(TILE / RESOLUTION)
+_BORDER = 0.25
+_SEED = 0
+
+Heights = NDArray[np.float32]
+SubTerrain = Callable[[float, np.random.Generator], Heights]
+"""Difficulty in [0, 1] and a source of draws in, heights of one tile out [m]; x is the first axis."""
+
+
+def _distance_from_centre() -> tuple[Array, Array]:
+    """Distance of each sample from the tile's centre along x and along y [m]."""
+    along = np.abs((np.arange(_CELLS) + 0.5) * RESOLUTION - TILE / 2)
+    return np.meshgrid(along, along, indexing="ij")
+
+
+def stairs(difficulty: float, rng: np.random.Generator) -> Heights:
+    """A pyramid of six steps of 0.3 m and a platform of 2.4 m on top; steps of 0.05 to 0.23 m."""
+    step_height = 0.05 + 0.18 * difficulty
+    ring = np.maximum(*_distance_from_centre())
+    steps = np.clip(np.floor((3.0 - ring) / 0.3) + 1.0, 0.0, 7.0)
+    return (steps * step_height).astype(np.float32)
+
+
+def stairs_down(difficulty: float, rng: np.random.Generator) -> Heights:
+    """The same pyramid as a pit."""
+    return -stairs(difficulty, rng)
+
+
+def boxes(difficulty: float, rng: np.random.Generator) -> Heights:
+    """A grid of 17 by 17 boxes of 0.45 m, each up to 0.05 to 0.2 m high or low, about a platform of 2 m."""
+    most = 0.05 + 0.15 * difficulty
+    cells = rng.uniform(-most, most, (17, 17))
+    along = (np.arange(_CELLS) + 0.5) * RESOLUTION - (TILE - 17 * 0.45) / 2
+    cell = np.floor(along / 0.45).astype(int)
+    inside = (cell >= 0) & (cell < 17)
+    cell = np.clip(cell, 0, 16)
+    heights = np.where(np.outer(inside, inside), cells[np.ix_(cell, cell)], 0.0)
+    heights[np.maximum(*_distance_from_centre()) < 1.0] = most
+    return heights.astype(np.float32)
+
+
+def random_rough(difficulty: float, rng: np.random.Generator) -> Heights:
+    """Random heights of 0.02 to 0.1 m in steps of 0.02, whatever the difficulty."""
+    ring = np.maximum(*_distance_from_centre())
+    heights = 0.02 * rng.integers(1, 6, (_CELLS, _CELLS))
+    return np.where(ring > TILE / 2 - _BORDER, 0.0, heights).astype(np.float32)
+
+
+def slope(difficulty: float, rng: np.random.Generator) -> Heights:
+    """A pyramid with slopes of up to 0.4 (the product of two ramps, as in Isaac Lab) and a platform of 2 m."""
+    half = TILE / 2 - _BORDER
+    ramp_x, ramp_y = (np.maximum(1.0 - distance / half, 0.0) for distance in _distance_from_centre())
+    most = 0.4 * difficulty * half
+    heights = most * ramp_x * ramp_y
+    platform = most * (1.0 - 1.0 / half) ** 2
+    return np.minimum(heights, platform).astype(np.float32)
+
+
+def slope_down(difficulty: float, rng: np.random.Generator) -> Heights:
+    """The same pyramid as a pit."""
+    return -slope(difficulty, rng)
+
+
+KINDS: tuple[tuple[str, SubTerrain, int], ...] = (
+    ("pyramid_stairs", stairs, 4),
+    ("pyramid_stairs_inv", stairs_down, 4),
+    ("boxes", boxes, 4),
+    ("random_rough", random_rough, 4),
+    ("hf_pyramid_slope", slope, 2),
+    ("hf_pyramid_slope_inv", slope_down, 2),
+)
+"""Kinds of sub-terrain with the number of columns that each has, in the columns' order."""
+
+KIND_OF_COLUMN = np.repeat(np.arange(len(KINDS)), [columns for *_, columns in KINDS])
+"""Index into :data:`KINDS` by column, (COLUMNS,)."""
+
+
+@dataclass(frozen=True)
+class Terrain:
+    """The ground: heights on a regular grid, and where episodes start."""
+
+    heights: Heights
+    """[m], samples along x and y, in the middle of their cells."""
+    origins: Array
+    """Where the tile of a level and a column starts its episodes [m], (LEVELS, COLUMNS, 3)."""
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Lowest and highest ground [m]."""
+        return float(self.heights.min()), float(self.heights.max())
+
+    @property
+    def half_size(self) -> tuple[float, float]:
+        """Half the extent between the outermost samples along x and y [m]."""
+        across_x, across_y = self.heights.shape
+        return (across_x - 1) * RESOLUTION / 2, (across_y - 1) * RESOLUTION / 2
+
+    def height_at(self, x: NDArray[np.floating], y: NDArray[np.floating]) -> Heights:
+        """Return the ground's height at points [m], that of the nearest sample; 0 beyond the field, any shape."""
+        across_x, across_y = self.heights.shape
+        # The grid has a sample at (k + 0.5) cells from its lower edge: the floor finds the nearest one.
+        row = (x * (1.0 / RESOLUTION) + 0.5 * across_x).astype(np.int32)
+        column = (y * (1.0 / RESOLUTION) + 0.5 * across_y).astype(np.int32)
+        np.clip(row, 0, across_x - 1, out=row)
+        np.clip(column, 0, across_y - 1, out=column)
+        row *= across_y
+        row += column
+        found: Heights = self.heights.ravel().take(row)
+        return found
+
+
+@lru_cache(maxsize=1)
+def rough_terrain() -> Terrain:
+    """Return Isaac Lab's rough terrain; always the same."""
+    rng = np.random.default_rng(_SEED)
+    heights = np.zeros((LEVELS * _CELLS, COLUMNS * _CELLS), np.float32)
+    origins = np.zeros((LEVELS, COLUMNS, 3))
+    for level in range(LEVELS):
+        for column in range(COLUMNS):
+            difficulty = (level + rng.random()) / LEVELS
+            tile = KINDS[KIND_OF_COLUMN[column]][1](difficulty, rng)
+            rows, columns = (slice(k * _CELLS, (k + 1) * _CELLS) for k in (level, column))
+            heights[rows, columns] = tile
+            centre = (np.array([level, column]) + 0.5) * TILE - np.array([LEVELS, COLUMNS]) * TILE / 2
+            origins[level, column] = (*centre, _start_height(tile))
+    return Terrain(heights, origins)
+
+
+def _start_height(tile: Heights) -> float:
+    """Highest ground within 1 m of the tile's centre [m]: where Isaac Lab puts the origin."""
+    near = round(1.0 / RESOLUTION)
+    middle = slice(_CELLS // 2 - near, _CELLS // 2 + near)
+    return float(tile[middle, middle].max())

@@ -1,0 +1,150 @@
+"""Rough ground: the shapes of its tiles, what the robot sees of it, and how training makes it harder."""
+
+import numpy as np
+import pytest
+from gaitway_runtime.simulators.mujoco.mdp import observations
+from gaitway_runtime.simulators.mujoco.tasks import find_task
+from gaitway_runtime.simulators.mujoco.terrain import COLUMNS, KINDS, LEVELS, TILE, rough_terrain
+
+from .conftest import OpenEnv
+
+ROUGH = "Isaac-Velocity-Rough-Anymal-C-v0"
+TERRAIN = rough_terrain()
+
+
+def tile(level: int, column: int) -> np.ndarray:
+    cells = round(TILE / 0.1)
+    return TERRAIN.heights[level * cells : (level + 1) * cells, column * cells : (column + 1) * cells]
+
+
+def test_the_columns_are_isaac_labs() -> None:
+    assert [(name, columns) for name, _, columns in KINDS] == [
+        ("pyramid_stairs", 4),
+        ("pyramid_stairs_inv", 4),
+        ("boxes", 4),
+        ("random_rough", 4),
+        ("hf_pyramid_slope", 2),
+        ("hf_pyramid_slope_inv", 2),
+    ]
+    assert TERRAIN.heights.shape == (800, 1600)
+    assert TERRAIN.origins.shape == (LEVELS, COLUMNS, 3)
+
+
+def test_stairs_have_seven_rises_of_the_levels_height() -> None:
+    middle = tile(6, 0)[:, 40].astype(float)
+    rises = np.diff(middle)
+    step = rises[rises > 0]
+    assert len(step) == 7 and step == pytest.approx(np.full(7, step[0]), abs=1e-6)
+    assert 0.05 + 0.18 * 0.6 <= step[0] <= 0.05 + 0.18 * 0.7
+    assert (middle[:10] == 0.0).all(), "a border of one metre"
+    assert np.flatnonzero(rises > 0).tolist() == [9, 12, 15, 18, 21, 24, 27], "steps of 0.3 m"
+    assert TERRAIN.origins[6, 0, 2] == pytest.approx(7 * step[0], abs=1e-6)
+    assert TERRAIN.origins[6, 4, 2] == pytest.approx(tile(6, 4).min()), "in the pit of the inverted stairs"
+
+
+def test_slopes_boxes_and_rough_ground() -> None:
+    slope = tile(9, 16)
+    assert 0.36 <= np.diff(slope[:, 40]).max() / 0.1 <= 0.4
+    assert slope[30:50, 30:50].std() == pytest.approx(0.0, abs=1e-6), "a platform of two metres"
+    boxes = tile(9, 8)
+    assert 0.05 + 0.15 * 0.9 <= np.abs(boxes).max() <= 0.2
+    assert len(np.unique(boxes)) <= 17 * 17 + 2
+    for level in (0, 9):
+        rough = tile(level, 12)
+        assert np.unique(rough[5:-5, 5:-5]) == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1])
+        assert (rough[:2] == 0.0).all()
+
+
+def test_every_tile_meets_its_neighbours_on_the_level() -> None:
+    for level in range(LEVELS):
+        for column in range(COLUMNS):
+            heights = tile(level, column)
+            assert (np.concatenate((heights[0], heights[-1], heights[:, 0], heights[:, -1])) == 0.0).all()
+
+
+def test_the_contract_has_the_height_scan(open_env: OpenEnv) -> None:
+    env = open_env(ROUGH)
+    last = env.contract.observations[-1]
+    assert (last.name, last.start, last.stop, last.clip, last.noise) == ("height_scan", 48, 235, (-1, 1), (-0.1, 0.1))
+    assert env.contract.conventions["height_scan"]["points"] == [17, 11]
+
+
+def test_the_scan_sees_what_rays_would_hit(open_env: OpenEnv) -> None:
+    env = open_env(ROUGH, num_envs=40)
+    env.reset()
+    state = env.state
+    scan = observations.height_scan(state, offset=0.5)
+    for world in range(0, 40, 3):
+        x, y, z = state.root_pos_w[world]
+        cos, sin = np.cos(state.heading_w[world]), np.sin(state.heading_w[world])
+        grid = [(gx, gy) for gy in np.arange(-5, 6) / 10 for gx in np.arange(-8, 9) / 10]
+        points = np.array([(x + cos * gx - sin * gy, y + sin * gx + cos * gy, 20.0) for gx, gy in grid])
+        dist, geom = env.engine.batch.ray(points, np.array([0.0, 0.0, -1.0]), ids=[world])
+        ground = env.engine.model.geom_bodyid[geom[0]] == 0  # the rays of MuJoCo also meet the robot
+        error = np.abs(scan[world] - (z - (20.0 - dist[0]) - 0.5))[ground]
+        assert ground.sum() > 100
+        # The nearest sample, against the surface between samples: they differ at walls only.
+        assert np.median(error) < 0.015 and error.max() < 0.2
+
+
+def test_standing_at_the_nominal_height_the_scan_reads_a_little_above_zero(open_env: OpenEnv) -> None:
+    env = open_env(ROUGH, num_envs=1)
+    env.reset()
+    env.engine.qpos[0, :7] = (0.0, 90.0, 0.55, 1, 0, 0, 0)  # on the flat ground around the field
+    env.engine.read_motion(env.state)
+    assert env._observe()["policy"][0, 48:] == pytest.approx(np.full(187, 0.05), abs=1e-6)
+
+
+def test_robots_start_on_their_tiles_and_stand_there(open_env: OpenEnv) -> None:
+    env = open_env(ROUGH, num_envs=100)
+    env.reset()
+    home = TERRAIN.origins[env._ground.levels, env._ground.columns]
+    assert (np.abs(env.state.root_pos_w[:, :2] - home[:, :2]) <= 0.5).all()
+    assert env.state.root_pos_w[:, 2] == pytest.approx(home[:, 2] + 0.6)
+    assert np.bincount(env._ground.kinds).tolist() == [20, 20, 20, 20, 10, 10]
+    fallen = np.zeros(100, bool)
+    for _ in range(25):
+        fallen |= env.step(np.zeros((100, 12), np.float32)).terminated
+    assert fallen.mean() < 0.1
+    height = observations.base_height(env.state)
+    assert np.median(height) == pytest.approx(0.52, abs=0.05)
+
+
+def test_the_curriculum_is_isaac_labs(open_env: OpenEnv) -> None:
+    env = open_env(ROUGH, num_envs=5, training=True)
+    env.reset()
+    ground, state = env._ground, env.state
+    ground.levels[:] = (3, 3, 3, 9, 0)
+    state.root_pos_w[:] = ground.origins
+    state.command[:] = (0.5, 0.0, 0.0)  # asks for 10 m in an episode: 5 m are half of it
+    walked = np.array([4.5, 3.9, 5.5, 4.5, 0.0])
+    state.command[1] = (0.3, 0.0, 0.0)  # 3.9 m are more than half of 6 m
+    state.root_pos_w[:, 0] += walked
+    log = ground.choose(np.arange(5), state, 20.0)
+    assert ground.levels[:3].tolist() == [4, 3, 4]
+    assert 0 <= ground.levels[3] < LEVELS, "beyond the last level: any"
+    assert ground.levels[4] == 0, "not below the first"
+    assert log == {"Curriculum/terrain_levels": pytest.approx(ground.levels.mean())}
+
+
+def test_evaluation_draws_from_every_level_and_training_starts_low(open_env: OpenEnv) -> None:
+    evaluation, training = (open_env(ROUGH, num_envs=400, training=flag) for flag in (False, True))
+    assert set(evaluation._ground.levels) == set(range(10))
+    assert set(training._ground.levels) == set(range(6))
+    play = open_env("Isaac-Velocity-Rough-Anymal-C-Play-v0", num_envs=400, training=True)
+    assert set(play._ground.levels) == set(range(10))
+    before = evaluation._ground.levels.copy()
+    evaluation.reset()
+    evaluation.episode_length = np.full(400, evaluation.max_episode_length - 1)
+    transition = evaluation.step(np.zeros((400, 12), np.float32))
+    assert transition.diagnostics["terrain_level"].tolist() == before.tolist(), "of the episode that ended"
+    assert (evaluation._ground.levels != before).any()
+
+
+def test_rough_rewards_differ_where_isaac_labs_do() -> None:
+    flat, rough = (
+        {term.name: term.weight for term in find_task(name).rewards}
+        for name in ("Isaac-Velocity-Flat-Anymal-C-v0", ROUGH)
+    )
+    changed = {name: weight for name, weight in rough.items() if weight != flat[name]}
+    assert changed == {"dof_torques_l2": -1.0e-5, "feet_air_time": 0.125, "flat_orientation_l2": 0.0}

@@ -1,6 +1,7 @@
 """The real ``terraform`` on a real folder, and what happens without it."""
 
 import json
+import re
 import shutil
 import stat
 import subprocess
@@ -11,6 +12,7 @@ from gaitway_runtime.job import AzureContext
 
 from gaitway.errors import ConfigError
 from gaitway.settings import terraform
+from gaitway.settings.listing import entries
 from gaitway.settings.resolve import resolve
 from gaitway.settings.terraform import read_outputs
 from gaitway.settings.values import Secret
@@ -117,3 +119,11 @@ def test_an_answer_of_another_form_is_a_configuration_error(
 ) -> None:
     with pytest.raises(ConfigError):
         read_outputs(tool(tmp_path, f"echo '{answer}'", monkeypatch))
+
+
+def test_the_outputs_that_settings_read_are_declared_in_the_projects_own_configuration() -> None:
+    text = (Path(__file__).resolve().parents[3] / "deploy" / "001-iac" / "outputs.tf").read_text(encoding="utf-8")
+    offered = set(re.findall(r'^output "(\w+)"', text, re.MULTILINE))
+    wanted = {path.partition(".")[0] for entry in entries() for path in entry.item.info.terraform}
+    assert wanted
+    assert wanted <= offered

@@ -202,7 +202,8 @@ def test_a_diverged_world_is_reset_and_counted_nowhere(open_env: OpenEnv) -> Non
     assert transition.terminated.tolist() == [False, True, True, False]
     assert transition.rewards[1:3].tolist() == transition.task_rewards[1:3].tolist() == [0.0, 0.0]
     assert all(np.isfinite(value).all() for value in transition.reward_terms.values())
-    assert not [tag for tag in transition.log if tag.startswith("Episode_Reward/")], "no mean over nothing"
+    assert not [tag for tag in transition.log if tag.startswith(("Episode_Reward/", "Metrics/"))], "no mean over none"
+    assert transition.log["Episode_Termination/diverged"] == 2
     assert all(np.isfinite(array).all() for array in transition.observations.values())
     after = env.step(still(env))
     assert not after.diverged.any()
@@ -303,6 +304,7 @@ def test_overrides_reach_the_task() -> None:
         ("env.command.lin_vel=1", "unknown key"),
         ("env.command.lin_vel_x=fast", "is not"),
         ("env.decimation=0", "decimation"),
+        ("env.decimation=8", "in training"),
         ("env.rewards=none", "not a number"),
     ],
 )

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from gaitway_runtime.errors import UsageError
 from gaitway_runtime.simulators.mujoco.mdp import observations
 from gaitway_runtime.simulators.mujoco.tasks import find_task
+from gaitway_runtime.simulators.mujoco.tasks.settings import with_overrides
 from gaitway_runtime.simulators.mujoco.terrain import COLUMNS, KINDS, LEVELS, TILE, rough_terrain
 
 from .conftest import OpenEnv
@@ -139,6 +141,13 @@ def test_evaluation_draws_from_every_level_and_training_starts_low(open_env: Ope
     transition = evaluation.step(np.zeros((400, 12), np.float32))
     assert transition.diagnostics["terrain_level"].tolist() == before.tolist(), "of the episode that ended"
     assert (evaluation._ground.levels != before).any()
+
+
+def test_a_level_can_be_chosen_but_not_one_that_does_not_exist() -> None:
+    task = with_overrides(find_task(ROUGH), ("env.terrain.levels=3,3",))
+    assert task.terrain is not None and task.terrain.levels == (3, 3)
+    with pytest.raises(UsageError, match="level of the terrain"):
+        with_overrides(find_task(ROUGH), ("env.terrain.levels=3,12",))
 
 
 def test_rough_rewards_differ_where_isaac_labs_do() -> None:

@@ -97,7 +97,7 @@ class Engine:
     ) -> None:
         mujoco.set_mju_user_warning(_log.debug)  # else a line on stderr and in ./MUJOCO_LOG.TXT per diverged world
         self.model, self.spec, self.decimation = model, spec, decimation
-        self.batch = Batch(model, num_envs, nthread or len(os.sched_getaffinity(0)))
+        self.batch = Batch(model, num_envs, nthread or available_cpus())
         self.qpos: Array = self.batch.bind("qpos")
         self.qvel: Array = self.batch.bind("qvel")
         self.ctrl: Array = self.batch.bind("ctrl")
@@ -125,6 +125,7 @@ class Engine:
             group: _no_contact(count, len(bodies), timed=group == "feet")
             for group, bodies in spec.contact_bodies.items()
         }
+        state.applied_torque = self._actuator_force
         state.incoming_wrench_b = np.zeros((count, 6 * len(spec.wrench_bodies)))
         self.read_motion(state)
 
@@ -139,7 +140,6 @@ class Engine:
         else:
             self.batch.step(nstep=self.decimation)
         self.read_motion(state)
-        state.applied_torque = self._actuator_force
         if self.spec.wrench_bodies:
             state.incoming_wrench_b[:] = self._sensordata[:, self.layout.wrench]
         return self._diverged()
@@ -216,6 +216,13 @@ class Engine:
             diverged |= warned != self._warned
             self._warned = warned
         return diverged
+
+
+def available_cpus() -> int:
+    """Return how many CPUs this process may use; a container's share may be less than the machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def root_motion(qpos: Array, qvel: Array, base_com: Array) -> dict[str, Array]:

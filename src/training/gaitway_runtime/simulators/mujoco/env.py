@@ -100,7 +100,7 @@ class MujocoEnv:
         log: dict[str, float] = {}
         if done.size:
             if self._ground:
-                log.update(self._ground.choose(done, state, self.cfg.episode_length_s))
+                log.update(self._ground.choose(done[~diverged[done]], state, self.cfg.episode_length_s))
             log.update(self._restart(done, diverged))
             log.update((f"Episode_Termination/{name}", float(cause[done].sum())) for name, cause in causes.items())
         if self._commands:
@@ -182,10 +182,12 @@ class MujocoEnv:
         for cause in causes.values():
             terminated |= cause
         state.terminated = terminated
+        if diverged.any():
+            causes["diverged"] = diverged
         return {"time_out": truncated, **causes}, truncated
 
     def _restart(self, ids: Ids, diverged: NDArray[np.bool_]) -> dict[str, float]:
-        """Start new episodes in some worlds; return the ended ones' log."""
+        """Start new episodes in some worlds; return the log of the ended ones, but for those that diverged."""
         state, origins = self.state, np.zeros((len(ids), 3))
         if self._ground:
             origins = self._ground.origins[ids]
@@ -196,9 +198,10 @@ class MujocoEnv:
         state.previous_action[ids] = 0.0
         state.episode_length[ids] = 0
         self._measure_target_of(ids)
-        log = self._rewards.finish(ids, diverged[ids], self.cfg.episode_length_s)
+        counted = ids[~diverged[ids]]
+        log = self._rewards.finish(ids, counted, self.cfg.episode_length_s)
         if self._commands:
-            log.update(self._commands.finish(ids))
+            log.update(self._commands.finish(ids, counted))
         if self._pushes:
             self._pushes.restart(ids)
         return log

@@ -73,15 +73,14 @@ class Rewards:
         terms = dict(zip(self._names, values.astype(np.float32), strict=True))
         return StepRewards(total.astype(np.float32), task.astype(np.float32), terms)
 
-    def finish(self, ids: Ids, void: NDArray[np.bool_], episode_length_s: float) -> dict[str, float]:
+    def finish(self, ids: Ids, counted: Ids, episode_length_s: float) -> dict[str, float]:
         """Forget the sums of ended episodes and return their means by TensorBoard tag, as Isaac Lab logs them.
 
         Args:
             ids: Worlds whose episode ended.
-            void: Whether each of them diverged; those are left out of the means.
+            counted: Those of them that go into the means.
             episode_length_s: Length of a full episode [s], by which the sums are divided.
         """
-        counted = ids[~void]
         log: dict[str, float] = {}
         if counted.size:
             means: Array = self._sums[:, counted].mean(axis=1) / episode_length_s

@@ -49,7 +49,7 @@ class VelocityCommands:
         self._error_xy += np.sqrt(sum_of_squares(error_xy)) * self._per_step
         self._error_yaw += np.abs(self.command[:, 2] - state.root_ang_vel_b[:, 2]) * self._per_step
         self.time_left -= self._step_dt
-        due = np.flatnonzero(self.time_left <= 0.0)
+        due = np.flatnonzero(self.time_left < 1e-6)
         if due.size:
             self.resample(due)
         self.steer(state)
@@ -62,16 +62,16 @@ class VelocityCommands:
         np.copyto(self.command[:, 2], turn, where=self.is_heading)
         self.command[self.is_standing] = 0.0
 
-    def finish(self, ids: Ids) -> dict[str, float]:
-        """Start new episodes in some worlds; return the ended ones' mean errors by TensorBoard tag.
+    def finish(self, ids: Ids, counted: Ids) -> dict[str, float]:
+        """Start new episodes in some worlds; return the mean errors of the counted ones by TensorBoard tag.
 
         As in Isaac Lab the errors are summed over the episode and divided by the longest time between commands, so
         that a full episode of two commands logs about twice its mean error.
         """
-        log = {
-            "Metrics/base_velocity/error_vel_xy": float(self._error_xy[ids].mean()),
-            "Metrics/base_velocity/error_vel_yaw": float(self._error_yaw[ids].mean()),
-        }
+        log = {}
+        if counted.size:
+            log["Metrics/base_velocity/error_vel_xy"] = float(self._error_xy[counted].mean())
+            log["Metrics/base_velocity/error_vel_yaw"] = float(self._error_yaw[counted].mean())
         self._error_xy[ids] = 0.0
         self._error_yaw[ids] = 0.0
         self.resample(ids)

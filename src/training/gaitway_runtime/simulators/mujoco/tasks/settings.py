@@ -9,6 +9,7 @@ from typing import Any
 
 from ....errors import UsageError
 from ....overrides import apply_overrides, keys_of
+from ..terrain import LEVELS
 from .cfg import Task
 
 _NO_RANGES = ("target", "training.shaping.penalty_scale")
@@ -38,6 +39,15 @@ def _check(task: Task) -> None:
     for key in ("physics_dt", "decimation", "episode_length_s"):
         if not _value(task, key) > 0:
             raise UsageError(f"env.{key} is {_value(task, key)}", source="--set", allowed="more than 0")
+    training = (task.training.physics_dt or task.physics_dt) * (task.training.decimation or task.decimation)
+    if not math.isclose(training, task.step_dt):
+        raise UsageError(
+            f"a control step would last {task.step_dt:g} s, but {training:g} s in training",
+            source="--set",
+            hint="set env.training.physics_dt and env.training.decimation as well",
+        )
+    if task.terrain and not all(0 <= level < LEVELS for level in (*task.terrain.levels, *task.terrain.first_levels)):
+        raise UsageError("a level of the terrain does not exist", source="--set", allowed=f"0 to {LEVELS - 1}")
     for key in keys_of(task):
         value = _value(task, key)
         is_range = _is_plain(value) and isinstance(value, tuple) and len(value) == 2 and key not in _NO_RANGES

@@ -1,6 +1,7 @@
 """The order of events in a step, what ends an episode, what is random, and what is not."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -284,6 +285,20 @@ def test_the_simulator_is_opened_from_a_job() -> None:
     assert env.task == "Isaac-Cartpole-v0"
     assert env.step_dt == pytest.approx(1 / 60) and env.max_episode_length == 300
     env.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts threads as Linux shows them")
+def test_closing_ends_the_threads() -> None:
+    def threads() -> int:
+        return len(list(Path("/proc/self/task").iterdir()))
+
+    before = threads()
+    env = MujocoEnv(find_task(ANYMAL), num_envs=4, training=False, seed=0, nthread=4)
+    env.reset()
+    env.step(still(env))
+    assert threads() > before
+    env.close()
+    assert threads() == before
 
 
 def test_overrides_reach_the_task() -> None:

@@ -179,8 +179,8 @@ class Engine:
         self.read_motion_of(state, ids)
 
     def close(self) -> None:
-        """Release the threads and the worlds."""
-        del self.batch
+        """Release the threads and the worlds, which every array on them would keep alive."""
+        del self.batch, self.qpos, self.qvel, self.ctrl, self._actuator_force, self._sensordata, self._warnings
 
     def _make_records(self, num_envs: int) -> dict[str | int | mujoco.mjtState, NDArray[np.float64]]:
         return {

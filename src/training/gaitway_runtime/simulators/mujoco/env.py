@@ -126,6 +126,7 @@ class MujocoEnv:
     def close(self) -> None:
         """Release threads and memory; further calls are errors."""
         self.engine.close()
+        del self.state
 
     def _build_physics(self, nthread: int) -> None:
         task, spec = self.cfg, robot_spec(self.cfg.robot)

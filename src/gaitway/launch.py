@@ -77,11 +77,12 @@ def prepare(asked: Asked, environ: Mapping[str, str]) -> Prepared:
     asked = dataclasses.replace(asked, values={**asked.values, **forwarded})
     notes = _unused_settings(asked, platform)
     settings = _resolved(asked, platform, environ)
+    ledger = Ledger.at_home(environ)
+    notes += _find_checkpoint(settings, ledger, platform.limits.remote)
     job, more = _job(asked.job, settings)
     training_path = settings["training_path"]
     named = training_path.origin.layer != "default"
     payload = select(training_path.value, (*settings["with_paths"].value, *more), named=named)
-    ledger = Ledger.at_home(environ)
     stem = settings["run_name"].value or _stem(job)
     name = ledger.free_name(stem, settings["run_name"].value)
     submission = Submission(
@@ -183,6 +184,22 @@ def _resolved(asked: Asked, platform: Platform, environ: Mapping[str, str]) -> S
 def _simulator(name: str) -> str:
     """Return the simulator that a job will use here, installed or not: a plan needs none."""
     return choose("auto") if name == "auto" else name
+
+
+def _find_checkpoint(settings: Settings, ledger: Ledger, remote: bool) -> tuple[str, ...]:
+    """Put an address that the job can read in place of ``RUN@best`` and the like; return a note on what it stands for.
+
+    Raises:
+        UsageError: There is no such run, checkpoint or file.
+    """
+    named = settings.get("checkpoint_uri")
+    if named is None or named.value is None:
+        return ()
+    from .checkpoints import references  # knows every kind of address, which most plans do without
+
+    address = references.resolve(named.value, ledger, remote=remote)
+    settings["checkpoint_uri"] = dataclasses.replace(named, value=address)
+    return (f"checkpoint {named.value} is {address}",) if address != named.value else ()
 
 
 def _scale_down(job: type[Job], settings: Settings) -> None:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from gaitway_runtime.job import Job
 
+from ..checkpoints import references
 from ..errors import ConfigError
+from ..ledger import Ledger
 from ..settings.fields import declared
 from ..settings.resolve import choose
 from ..settings.sources import candidates
@@ -31,7 +33,7 @@ def run(ctx: click.Context, /, checkpoint: str, output: str, as_json: bool, **_:
     """Export a checkpoint, proven or not at all."""
     cli = typed(ctx)
     said = {key: choose(item, candidates(item, cli, os.environ, None)).value for key, item in SETTINGS.items()}
-    made = _export(checkpoint, Path(output), said)
+    made = _export(references.resolve(checkpoint, Ledger.at_home(os.environ)), Path(output), said)
     document = made.as_dict()
     document["next"] = f"gaitway infer --checkpoint-uri {checkpoint} --task {document['task'] or 'TASK'}"
     if as_json:

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -93,9 +94,9 @@ def test_a_cache_that_cannot_be_used_only_costs_time(tmp_path: Path, monkeypatch
 
 def test_without_mlflow_the_hint_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
-        raise store_module.metadata.PackageNotFoundError(name)
+        raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(store_module.metadata, "version", missing)
+    monkeypatch.setattr(metadata, "version", missing)
     with pytest.raises(ConfigError, match="not installed") as caught:
         ensure_store(tmp_path)
     assert "gaitway[local]" in str(caught.value.hint)

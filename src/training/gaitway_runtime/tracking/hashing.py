@@ -7,6 +7,8 @@ from pathlib import Path
 
 SHA256_TAG = "gaitway.sha256."
 """Prefix of the run tags that hold the SHA-256 of published checkpoints; the file's stem follows."""
+VERSION_SHA256_TAG = "gaitway.sha256"
+"""Tag of a registered model version that holds the SHA-256 of its checkpoint."""
 
 _BLOCK = 1 << 20
 

@@ -11,7 +11,7 @@ import fcntl
 import threading
 from pathlib import Path
 
-from .records import Open, Record, from_line, to_line
+from .records import Artifact, Open, Record, from_line, to_line
 
 JOURNAL = "tracking-backlog.jsonl"
 
@@ -69,3 +69,12 @@ class Journal:
             if delete:
                 self.path.unlink(missing_ok=True)
             self._file.close()
+
+
+def unsent_artifacts(folder: Path) -> set[str]:
+    """Return the files below an output folder that have not been uploaded yet, as far as its journal knows."""
+    try:
+        lines = (folder / JOURNAL).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return {record.path for record in map(from_line, lines) if isinstance(record, Artifact)}

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+RUN_NOTE = "mlflow.json"
+"""File in a job's output folder that names its MLflow run: ``run_id``, ``experiment``, ``tracking_uri``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:

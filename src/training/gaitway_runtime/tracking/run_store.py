@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import ConfigError
+from ..result import write_json
 from .client import open_client
 from .credentials import public_form
-from .records import Artifact, End, Metrics, Open, Params, Record, Tags
+from .records import RUN_NOTE, Artifact, End, Metrics, Open, Params, Record, Tags
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -64,6 +65,8 @@ class RunStore:
             )
         self.header = dataclasses.replace(self.header, run_id=run.info.run_id, experiment=experiment.name)
         self._experiment_id = experiment.experiment_id
+        names = ("run_id", "experiment", "tracking_uri")
+        write_json({name: getattr(self.header, name) for name in names}, self._folder / RUN_NOTE)
         return self.header
 
     def mark_running(self) -> None:

@@ -13,7 +13,6 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from importlib import metadata
 from pathlib import Path
 from urllib.parse import quote
 
@@ -156,6 +155,8 @@ def _migrate(path: Path) -> None:
 
 
 def _mlflow_version() -> str:
+    from importlib import metadata
+
     for distribution in ("mlflow", "mlflow-skinny"):
         with suppress(metadata.PackageNotFoundError):
             return metadata.version(distribution)

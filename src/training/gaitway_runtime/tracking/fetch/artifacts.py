@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import base64
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
-from ...errors import ConfigError, GaitwayError, PlatformError, UsageError
-from ..client import one_line, status_of
-from .base import Limits, Source, Stream, Transient, clean_path
+from ...errors import PlatformError, UsageError
+from .asking import TrackingServer
+from .base import Source, Stream, clean_path
 from .http_source import HttpSource
 from .local import FileSource
 from .picking import SUBFOLDERS, newest
-from .retrying import persist
 
 if TYPE_CHECKING:
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,19 +41,18 @@ class ArtifactFolder:
 
     Args:
         uri: MLflow's artifact URI of the root.
-        tracking_uri: The tracking server that knows it.
-        limits: Bounds.
+        server: The tracking server that knows it.
         shown: The root's address as errors may show it.
     """
 
-    def __init__(self, uri: str, tracking_uri: str, limits: Limits, shown: str) -> None:
+    def __init__(self, uri: str, server: TrackingServer, shown: str) -> None:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        self._limits = limits
+        self._server = server
         self._shown = shown
         self._root = _local_root(uri)
-        self._repository: ArtifactRepository = ask(
-            lambda: get_artifact_repository(uri, tracking_uri=tracking_uri), limits, shown
+        self._repository: ArtifactRepository = server.ask(
+            lambda: get_artifact_repository(uri, tracking_uri=server.uri), shown
         )
 
     def entries(self, path: str) -> list[Entry]:
@@ -65,7 +61,7 @@ class ArtifactFolder:
         Raises:
             PlatformError: The server lists something that does not lie there.
         """
-        listed = ask(lambda: self._repository.list_artifacts(path or None), self._limits, self._shown, missing=list)
+        listed = self._server.ask(lambda: self._repository.list_artifacts(path or None), self._shown, missing=list)
         entries = [Entry(item.path, bool(item.is_dir), item.file_size) for item in listed]
         for entry in entries:
             if _unsafe(entry.path) or entry.path.rpartition("/")[0] != path:
@@ -105,9 +101,11 @@ class ArtifactFolder:
         url = str(self._repository.artifact_uri)
         access = _plain_access(url) if url.startswith(("http:", "https:")) else None
         if access is None:
-            return RepositorySource(self._repository, path, self._shown)
+            return RepositorySource(self._repository, path, self._server, self._shown)
         headers, verify = access
-        return HttpSource(f"{url.rstrip('/')}/{quote(path)}", self._limits, headers=lambda: headers, verify=verify)
+        return HttpSource(
+            f"{url.rstrip('/')}/{quote(path)}", self._server.limits, headers=lambda: headers, verify=verify
+        )
 
 
 @dataclass(frozen=True)
@@ -116,55 +114,21 @@ class RepositorySource:
 
     repository: ArtifactRepository
     path: str
+    server: TrackingServer
     shown: str
 
     @contextmanager
     def open(self, offset: int, version: str | None) -> Iterator[Stream]:
         """See :class:`~.base.Source`; such a store cannot resume."""
         with tempfile.TemporaryDirectory(prefix="gaitway-") as folder:
-            found = Path(_asked(lambda: self.repository.download_artifacts(self.path, folder), self.shown))
+            found = Path(
+                self.server.ask_once(lambda: self.repository.download_artifacts(self.path, folder), self.shown)
+            )
             # a version registered on a single file "downloads" as an empty folder, with success
             if found.is_symlink() or not found.is_file():
                 raise PlatformError("the artifact store handed over no file", source=f"{self.shown}/{self.path}")
             with FileSource(found).open(0, None) as stream:
                 yield stream
-
-
-def ask(action: Callable[[], T], limits: Limits, shown: str, missing: Callable[[], T] | None = None) -> T:
-    """Ask MLflow something, patiently.
-
-    Args:
-        action: The question.
-        limits: Bounds.
-        shown: What is asked about, for errors.
-        missing: Makes the answer for something that does not exist; None makes that an error.
-
-    Raises:
-        UsageError: There is no such thing.
-        ConfigError: We may not ask.
-        PlatformError: The server is away.
-    """
-    return persist(lambda: _asked(action, shown, missing), limits, shown)
-
-
-def _asked(action: Callable[[], T], shown: str, missing: Callable[[], T] | None = None) -> T:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return action()
-    except (MlflowException, OSError) as error:  # requests' errors are OSErrors
-        status, text = status_of(error) or 503, one_line(error)
-    if status == 404 and missing is not None:
-        return missing()
-    raise _meaning(status, text, shown)
-
-
-def _meaning(status: int, text: str, shown: str) -> GaitwayError | Transient:
-    if status in (401, 403):
-        return ConfigError(f"the tracking server does not let us read: {text}", source=shown)
-    if status in (400, 404):
-        return UsageError(f"the tracking server has no such thing: {text}", source=shown)
-    return Transient(text)
 
 
 def _unsafe(path: str) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
-from xml.etree import ElementTree
 
 from ...errors import ConfigError, PlatformError, UsageError
 from ..azure import azure_token
@@ -120,6 +119,8 @@ class BlobAddress:
 
 def _parse_listing(content: bytes) -> tuple[list[str], str]:
     """Return the blob names of one page of a listing, and the marker of the next."""
+    from xml.etree import ElementTree
+
     try:
         root = ElementTree.fromstring(content)
     except ElementTree.ParseError:

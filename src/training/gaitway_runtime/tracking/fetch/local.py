@@ -36,7 +36,7 @@ class LocalAddress:
         path = unquote(found[2]) if found else text
         if (text.lower().startswith("file:") and not found) or "\x00" in path:
             raise UsageError("this is no file: URI", source=text, allowed="file:///path")
-        return cls(Path(path).expanduser())
+        return cls(Path(os.path.expanduser(path)))
 
     def locate(self, order: Order) -> Located:
         """See :meth:`~.base.Address.locate`."""

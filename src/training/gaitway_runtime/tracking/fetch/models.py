@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import PurePosixPath
+from typing import Any, ClassVar
 
 from ...errors import UsageError
-from ..client import open_client
-from ..server import tracking_uri_for
-from .artifacts import ArtifactFolder, ask
+from ..hashing import SHA256_TAG, VERSION_SHA256_TAG
+from .artifacts import ArtifactFolder
+from .asking import TrackingServer
 from .base import Located, Order, clean_path
 from .picking import is_checkpoint
 from .runs import known_sha256, run_tags
-
-if TYPE_CHECKING:
-    from mlflow.tracking import MlflowClient
 
 _NAME = r"[^/@:\x00-\x1f\x7f'\"]{1,255}"
 
@@ -51,24 +50,21 @@ class ModelsAddress:
 
     def locate(self, order: Order) -> Located:
         """See :meth:`~.base.Address.locate`."""
-        uri = tracking_uri_for(order.context)
-        client = open_client(uri)
-        version = self._version(client, order)
+        server = TrackingServer.of(order.context, order.limits)
+        version = self._version(server)
         shown = f"models:/{self.name}/{version.version}"
-        source = ask(
-            lambda: client.get_model_version_download_uri(self.name, version.version), order.limits, shown
-        ).rstrip("/")
-        inner = ""
+        question = functools.partial(server.client.get_model_version_download_uri, self.name, version.version)
+        source, inner = server.ask(question, shown).rstrip("/"), ""
         if is_checkpoint(source.rpartition("/")[2]):
             # registered on a single file: MLflow would hand over an empty folder, so the file is asked for itself
             source, _, inner = source.rpartition("/")
-        folder = ArtifactFolder(source, uri, order.limits, shown)
+        folder = ArtifactFolder(source, server, shown)
         path, note = folder.choose(self.path or inner)
         return Located(
             resolved_uri=f"{shown}/{path}",
             name=path,
             source=folder.source(path),
-            sha256=known_sha256(folder, path, run_tags(client, version.run_id, order)),
+            sha256=known_sha256(folder, path, {**run_tags(server, version.run_id), **_own_hash(version, path)}),
             run_id=version.run_id or None,
             note=note if self.version not in (None, "latest") else f"{self} is version {version.version}",
         )
@@ -77,13 +73,24 @@ class ModelsAddress:
         """Return the address without a path."""
         return f"models:/{self.name}" + (f"@{self.alias}" if self.alias else f"/{self.version}")
 
-    def _version(self, client: MlflowClient, order: Order) -> Any:
+    def _version(self, server: TrackingServer) -> Any:
+        client = server.client
         if self.alias:
-            alias = self.alias
-            return ask(lambda: client.get_model_version_by_alias(self.name, alias), order.limits, str(self))
-        if self.version != "latest":
-            return ask(lambda: client.get_model_version(self.name, str(self.version)), order.limits, str(self))
-        versions = ask(lambda: list(client.search_model_versions(f"name='{self.name}'")), order.limits, str(self))
+            question = functools.partial(client.get_model_version_by_alias, self.name, self.alias)
+        elif self.version != "latest":
+            question = functools.partial(client.get_model_version, self.name, self.version)
+        else:
+            return self._newest(server)
+        return server.ask(question, str(self))
+
+    def _newest(self, server: TrackingServer) -> Any:
+        versions = server.ask(lambda: list(server.client.search_model_versions(f"name='{self.name}'")), str(self))
         if not versions:
             raise UsageError(f"there is no registered model {self.name}", source=str(self))
         return max(versions, key=lambda version: int(version.version))
+
+
+def _own_hash(version: Any, path: str) -> dict[str, str]:
+    """Return the hash that a version carries itself, in the form of a run's tag."""
+    found = version.tags.get(VERSION_SHA256_TAG)
+    return {SHA256_TAG + PurePosixPath(path).stem: found} if found else {}

@@ -6,18 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from ...errors import GaitwayError, UsageError
-from ..client import open_client
 from ..hashing import SHA256_TAG
-from ..server import tracking_uri_for
-from .artifacts import ArtifactFolder, ask
+from .artifacts import ArtifactFolder
+from .asking import TrackingServer
 from .base import Changed, Located, Order, Transient, clean_path
 from .local import read_sidecar
-
-if TYPE_CHECKING:
-    from mlflow.tracking import MlflowClient
 
 
 @dataclass(frozen=True)
@@ -41,11 +37,10 @@ class RunsAddress:
 
     def locate(self, order: Order) -> Located:
         """See :meth:`~.base.Address.locate`."""
-        uri = tracking_uri_for(order.context)
+        server = TrackingServer.of(order.context, order.limits)
         shown = f"runs:/{self.run_id}"
-        client = open_client(uri)
-        run = ask(lambda: client.get_run(self.run_id), order.limits, shown)
-        folder = ArtifactFolder(run.info.artifact_uri, uri, order.limits, shown)
+        run = server.ask(lambda: server.client.get_run(self.run_id), shown)
+        folder = ArtifactFolder(run.info.artifact_uri, server, shown)
         path, note = folder.choose(self.path)
         return Located(
             resolved_uri=f"{shown}/{path}",
@@ -57,12 +52,11 @@ class RunsAddress:
         )
 
 
-def run_tags(client: MlflowClient, run_id: str, order: Order) -> Mapping[str, str]:
+def run_tags(server: TrackingServer, run_id: str) -> Mapping[str, str]:
     """Return a run's tags; none where the run is gone, as a model may outlive its run."""
     if not run_id:
         return {}
-    shown = f"runs:/{run_id}"
-    return ask(lambda: dict(client.get_run(run_id).data.tags), order.limits, shown, missing=dict)
+    return server.ask(lambda: dict(server.client.get_run(run_id).data.tags), f"runs:/{run_id}", missing=dict)
 
 
 def known_sha256(folder: ArtifactFolder, path: str, tags: Mapping[str, str]) -> str | None:

@@ -1,0 +1,79 @@
+"""``gaitway checkpoints``."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+from typing import Any
+
+import click
+from gaitway_runtime.job import RunContext
+
+from ..checkpoints import listing
+from ..checkpoints.known import Checkpoint
+from ..checkpoints.listing import Listing
+from ..errors import UsageError
+from ..ledger import Ledger
+from . import render
+from .command import VerbCommand, json_option
+from .options import SectionOption
+
+
+def run(name: str | None, task: str | None, as_json: bool) -> None:
+    """List addresses of checkpoints, newest last."""
+    if name and task:
+        raise UsageError("a run and a task are given", source="--task", hint="name one of them")
+    found = _find(Ledger.at_home(os.environ), name, task)
+    if as_json:
+        render.document(_document(found))
+    elif found.checkpoints:
+        render.table(("CHECKPOINT", "ITERATION", "REWARD", "RUN", "CREATED"), map(_row, found.checkpoints))
+    else:
+        render.say("no checkpoints; the first: gaitway train --task Isaac-Cartpole-v0")
+    for note in found.notes:
+        render.say(f"note: {note}")
+    if found.best and found.best != found.latest:
+        render.say(f"best: {found.best.uri}")
+    if found.latest:
+        render.say(f"next: {_next(found.best or found.latest)}")
+
+
+def _find(ledger: Ledger, name: str | None, task: str | None) -> Listing:
+    if name:
+        return listing.of_run(ledger, name)
+    return listing.of_task(ledger, task, RunContext()) if task else listing.of_everything(ledger)
+
+
+def _row(checkpoint: Checkpoint) -> tuple[str, ...]:
+    iteration = "" if checkpoint.iteration is None else str(checkpoint.iteration)
+    reward = "" if checkpoint.reward is None else f"{checkpoint.reward:.2f}"
+    return checkpoint.uri, iteration, reward, checkpoint.run, checkpoint.created.partition("+")[0].replace("T", " ")
+
+
+def _document(found: Listing) -> dict[str, Any]:
+    return {
+        "checkpoints": [dataclasses.asdict(checkpoint) for checkpoint in found.checkpoints],
+        "latest": found.latest and found.latest.uri,
+        "best": found.best and found.best.uri,
+        "notes": list(found.notes),
+    }
+
+
+def _next(checkpoint: Checkpoint) -> str:
+    return shlex.join(("gaitway", "infer", "--task", checkpoint.task, "--checkpoint-uri", checkpoint.uri))
+
+
+command = VerbCommand(
+    "checkpoints",
+    callback=run,
+    params=[
+        click.Argument(["name"], metavar="[RUN]", required=False),
+        SectionOption(
+            ["--task", "-t"], metavar="NAME", section="Core", help="Those of a task: of all runs, here and tracked."
+        ),
+        json_option(),
+    ],
+    help="Addresses are ready to paste after --checkpoint-uri. With --task, the tracking server's runs and registered "
+    "models are listed too. A run's checkpoint can also be written as RUN@latest, RUN@best or RUN@ITERATION.",
+)

@@ -1,9 +1,11 @@
 """Rough ground: the shapes of its tiles, what the robot sees of it, and how training makes it harder."""
 
+import mujoco
 import numpy as np
 import pytest
 from gaitway_runtime.errors import UsageError
 from gaitway_runtime.simulators.mujoco.mdp import observations
+from gaitway_runtime.simulators.mujoco.models import build_model
 from gaitway_runtime.simulators.mujoco.tasks import find_task
 from gaitway_runtime.simulators.mujoco.tasks.settings import with_overrides
 from gaitway_runtime.simulators.mujoco.terrain import COLUMNS, KINDS, LEVELS, TILE, rough_terrain
@@ -148,6 +150,20 @@ def test_a_level_can_be_chosen_but_not_one_that_does_not_exist() -> None:
     assert task.terrain is not None and task.terrain.levels == (3, 3)
     with pytest.raises(UsageError, match="level of the terrain"):
         with_overrides(find_task(ROUGH), ("env.terrain.levels=3,12",))
+
+
+def test_a_part_of_the_ground_is_where_the_whole_has_it() -> None:
+    part = TERRAIN.around(np.array([[3.0, -20.0], [9.0, -18.0]]), margin=6.0)
+    assert part.heights.size < TERRAIN.heights.size / 40
+    x, y = np.random.default_rng(0).uniform((-2, -25), (14, -13), (500, 2)).T
+    assert np.array_equal(part.height_at(x, y), TERRAIN.height_at(x, y))
+    model = build_model(ROUGH, around=np.array([[3.0, -20.0], [9.0, -18.0]]))
+    data = mujoco.MjData(model)
+    data.qpos[2] = 50.0
+    mujoco.mj_forward(model, data)
+    for at in zip(x[:20], y[:20], strict=True):
+        hit = 20.0 - mujoco.mj_ray(model, data, [*at, 20.0], [0, 0, -1.0], None, 1, -1, np.zeros(1, np.int32))
+        assert hit == pytest.approx(TERRAIN.height_at(*np.array(at)[:, None])[0], abs=0.2)
 
 
 def test_rough_rewards_differ_where_isaac_labs_do() -> None:

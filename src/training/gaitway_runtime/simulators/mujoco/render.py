@@ -49,7 +49,7 @@ def pictures(film: Film, backend: str, *, model: mujoco.MjModel | None = None) -
     if model is None:
         from .models import build_model
 
-        model = build_model(film.task)
+        model = build_model(film.task, around=film.snapshots[:, :2])
     renderer = RENDERERS[backend](model, film.width, film.height)
     overlay = Overlay(film.title, film.width, film.height)
     roams = bool(model.njnt and model.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE)

@@ -106,6 +106,8 @@ class Terrain:
     """[m], samples along x and y, in the middle of their cells."""
     origins: Array
     """Where the tile of a level and a column starts its episodes [m], (LEVELS, COLUMNS, 3)."""
+    centre: tuple[float, float] = (0.0, 0.0)
+    """Middle of the field [m]."""
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -122,14 +124,26 @@ class Terrain:
         """Return the ground's height at points [m], that of the nearest sample; 0 beyond the field, any shape."""
         across_x, across_y = self.heights.shape
         # The grid has a sample at (k + 0.5) cells from its lower edge: the floor finds the nearest one.
-        row = (x * (1.0 / RESOLUTION) + 0.5 * across_x).astype(np.int32)
-        column = (y * (1.0 / RESOLUTION) + 0.5 * across_y).astype(np.int32)
+        row = (x * (1.0 / RESOLUTION) + (0.5 * across_x - self.centre[0] / RESOLUTION)).astype(np.int32)
+        column = (y * (1.0 / RESOLUTION) + (0.5 * across_y - self.centre[1] / RESOLUTION)).astype(np.int32)
         np.clip(row, 0, across_x - 1, out=row)
         np.clip(column, 0, across_y - 1, out=column)
         row *= across_y
         row += column
         found: Heights = self.heights.ravel().take(row)
         return found
+
+    def around(self, positions: Array, margin: float) -> Terrain:
+        """Return the ground within a margin [m] of positions, (k, 2): pictures cost by its size."""
+        cuts, centre = [], []
+        for axis, count in enumerate(self.heights.shape):
+            low = (positions[:, axis].min() - margin - self.centre[axis]) / RESOLUTION + 0.5 * count
+            high = (positions[:, axis].max() + margin - self.centre[axis]) / RESOLUTION + 0.5 * count
+            first = min(max(int(low), 0), count - 2)
+            last = max(min(int(high), count), first + 2)
+            cuts.append(slice(first, last))
+            centre.append(self.centre[axis] + (0.5 * (first + last) - 0.5 * count) * RESOLUTION)
+        return Terrain(self.heights[cuts[0], cuts[1]], self.origins, (centre[0], centre[1]))
 
 
 @lru_cache(maxsize=1)

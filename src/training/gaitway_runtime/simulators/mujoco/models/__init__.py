@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import mujoco
+import numpy as np
+from numpy.typing import NDArray
 
 from ..terrain import Terrain, rough_terrain
 from . import ant, anymal_c, cartpole
@@ -17,6 +19,10 @@ ROBOTS: dict[str, tuple[RobotSpec, Callable[[bool], Scene]]] = {
     module.SPEC.name: (module.SPEC, module.scene) for module in (cartpole, ant, anymal_c)
 }
 """Robots by name: what is known of each, and the function that generates its scene."""
+
+
+_SEEN = 6.0
+"""How much of the ground around a robot a picture shows [m]."""
 
 
 def robot_spec(robot: str) -> RobotSpec:
@@ -48,7 +54,13 @@ def compile_robot(
     return model
 
 
-def build_model(task: str, *, timestep: float | None = None, visual: bool = True) -> mujoco.MjModel:
+def build_model(
+    task: str,
+    *,
+    timestep: float | None = None,
+    visual: bool = True,
+    around: NDArray[np.float64] | None = None,
+) -> mujoco.MjModel:
     """Return the model of a task, by default with everything that a picture wants.
 
     Its ``qpos`` is laid out as :meth:`Env.snapshot` gives it, whether ``visual`` or not.
@@ -57,6 +69,8 @@ def build_model(task: str, *, timestep: float | None = None, visual: bool = True
         task: A task of the embedded simulator, by any of its names.
         timestep: Length of a physics step [s]; the task's own when omitted.
         visual: Whether to add geoms that are only seen.
+        around: Positions in the ground plane [m], (k, 2): rough ground is cut down to what is near them, because the
+            whole of it takes seconds to draw.
 
     Raises:
         UsageError: The embedded simulator has no such task.
@@ -65,4 +79,6 @@ def build_model(task: str, *, timestep: float | None = None, visual: bool = True
 
     found = find_task(task)
     terrain = rough_terrain() if found.terrain else None
+    if terrain and around is not None:
+        terrain = terrain.around(around, margin=_SEEN)
     return compile_robot(found.robot, timestep=timestep or found.physics_dt, visual=visual, terrain=terrain)

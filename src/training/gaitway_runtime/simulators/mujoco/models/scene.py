@@ -42,11 +42,13 @@ class Scene:
 def on_terrain(scene: Scene, terrain: Terrain) -> Scene:
     """Put a scene on rough ground: a height field whose data is filled in after compilation, flat ground around it."""
     half_x, half_y = terrain.half_size
+    middle_x, middle_y = terrain.centre
     low, high = terrain.bounds
     rows = terrain.heights.shape[1]  # MuJoCo's rows are along y
     field = f'<hfield name="{GROUND}" nrow="{rows}" ncol="{terrain.heights.shape[0]}" '
     field += f'size="{half_x:g} {half_y:g} {high - low:g} 1"/>'
-    ground = f'<geom name="{GROUND}" type="hfield" hfield="{GROUND}" pos="0 0 {low:g}" {_GROUND_LOOKS}/>'
+    ground = f'<geom name="{GROUND}" type="hfield" hfield="{GROUND}" '
+    ground += f'pos="{middle_x:g} {middle_y:g} {low:g}" {_GROUND_LOOKS}/>'
     for number, (x, y, size_x, size_y) in enumerate(
         (
             (half_x + _AROUND, 0.0, _AROUND, half_y + 2 * _AROUND),
@@ -55,8 +57,8 @@ def on_terrain(scene: Scene, terrain: Terrain) -> Scene:
             (0.0, -half_y - _AROUND, half_x, _AROUND),
         )
     ):
-        ground += f'''
-    <geom name="border_{number}" type="box" pos="{x:g} {y:g} -1" size="{size_x:g} {size_y:g} 1" {_GROUND_LOOKS}/>'''
+        ground += f'\n    <geom name="border_{number}" type="box" pos="{middle_x + x:g} {middle_y + y:g} -1" '
+        ground += f'size="{size_x:g} {size_y:g} 1" {_GROUND_LOOKS}/>'
     return replace(scene, assets=f"{scene.assets}\n    {field}", ground=ground)
 
 

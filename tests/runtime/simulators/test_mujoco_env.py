@@ -11,6 +11,7 @@ from gaitway_runtime.simulators import base
 from gaitway_runtime.simulators.mujoco.env import MujocoEnv
 from gaitway_runtime.simulators.mujoco.tasks import TASKS, find_task
 from gaitway_runtime.simulators.mujoco.tasks.cfg import VelocityCommand
+from gaitway_runtime.simulators.mujoco.tasks.settings import with_overrides
 
 from .conftest import OpenEnv
 
@@ -181,6 +182,20 @@ def test_evaluation_and_play_are_without_noise_pushes_and_randomisation(open_env
         assert (env.engine.base_com == env.engine.base_com[0]).all()
 
 
+def test_an_evaluation_may_be_asked_to_be_harder(open_env: OpenEnv) -> None:
+    asked = ("env.conditions.noise=true", "env.conditions.push=1.5", "env.conditions.friction_scale=0.5")
+    env = open_env(with_overrides(find_task(ANYMAL), (*asked, "env.conditions.payload=5")), num_envs=40)
+    first = env.reset()["policy"]
+    model, nominal = env.engine.model, open_env(ANYMAL, num_envs=1).engine.model
+    foot = model.geom("LF_FOOT").friction[0]
+    assert foot == pytest.approx(0.5 * nominal.geom("LF_FOOT").friction[0])
+    assert model.geom("ground").friction[0] == nominal.geom("ground").friction[0]
+    base = model.body("base").id
+    assert env.engine.batch.expanded("body_mass")[:, base] == pytest.approx(26.3732 + 5.0)
+    assert np.abs(first[:, 24:36]).max() > 1.0, "joints at rest, seen through noise"
+    assert env._pushes is not None and env._pushes.cfg.velocity == (-1.5, 1.5)
+
+
 def test_a_fall_ends_the_episode(open_env: OpenEnv) -> None:
     env = open_env(ANYMAL, num_envs=2)
     env.reset()
@@ -320,6 +335,8 @@ def test_overrides_reach_the_task() -> None:
         ("env.command.lin_vel_x=fast", "is not"),
         ("env.decimation=0", "decimation"),
         ("env.decimation=8", "in training"),
+        ("env.conditions.friction_scale=0", "friction_scale"),
+        ("env.conditions.payload=-5", "payload"),
         ("env.rewards=none", "not a number"),
     ],
 )

@@ -7,7 +7,7 @@ commands, pushes, observations.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,18 @@ from .models import compile_robot, robot_spec
 from .observing import Observations
 from .rewarding import Rewards
 from .state import Array, State
-from .tasks.cfg import Task
+from .tasks.cfg import Push, Randomization, Task
 from .tasks.symmetry import mirrors
 from .terrain import rough_terrain
+
+
+@dataclass(frozen=True)
+class _Variations:
+    """What differs from the nominal world, in training and where an evaluation asks for it."""
+
+    noise: bool = False
+    push: Push | None = None
+    randomization: Randomization | None = None
 
 
 class MujocoEnv:
@@ -135,6 +144,8 @@ class MujocoEnv:
             timestep, decimation = task.training.physics_dt or timestep, task.training.decimation or decimation
         self._terrain = rough_terrain() if task.terrain else None
         model = compile_robot(task.robot, timestep=timestep, terrain=self._terrain)
+        if not self._training:
+            model.geom_friction[model.geom_bodyid > 0, 0] *= task.conditions.friction_scale
         self.engine = Engine(model, spec, self.num_envs, decimation, nthread)
         self.state = State(step_dt=self.step_dt, max_episode_length=self.max_episode_length)
         self.engine.attach(self.state)
@@ -151,8 +162,9 @@ class MujocoEnv:
         task, training = self.cfg, self.cfg.training
         streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(6)]
         self._reset_rng, commands, pushes, noise, worlds, levels = streams
-        if self._randomized and training.randomization:
-            randomize(self.engine, training.randomization, worlds)
+        varied = self._variations()
+        if varied.randomization:
+            randomize(self.engine, varied.randomization, worlds)
         self._commands = None
         if task.command:
             cfg = task.command
@@ -168,11 +180,22 @@ class MujocoEnv:
             self.state.terrain, self.state.terrain_kind = self._terrain, self._ground.kinds
             self.state.terrain_level = self._ground.levels
         self._pushes = None
-        if self._randomized and training.push:
-            self._pushes = Pushes(training.push, self.num_envs, self.step_dt, pushes)
+        if varied.push:
+            self._pushes = Pushes(varied.push, self.num_envs, self.step_dt, pushes)
         self._rewards = Rewards(task.rewards, self._shaping, self.step_dt, self.num_envs)
         privileged = training.privileged if self._training else ()
-        self._observations = Observations(task.observations, privileged, noise if self._randomized else None)
+        self._observations = Observations(task.observations, privileged, noise if varied.noise else None)
+
+    def _variations(self) -> _Variations:
+        if self._training:
+            block = self.cfg.training
+            return _Variations(True, block.push, block.randomization) if self._randomized else _Variations()
+        asked = self.cfg.conditions
+        return _Variations(
+            asked.noise,
+            Push(velocity=(-asked.push, asked.push)) if asked.push else None,
+            Randomization(base_mass=(asked.payload, asked.payload)) if asked.payload else None,
+        )
 
     def _terminate(self, diverged: NDArray[np.bool_]) -> tuple[dict[str, NDArray[np.bool_]], NDArray[np.bool_]]:
         """Fill in ``State.terminated``; return each cause's worlds and those whose time is up."""

@@ -161,6 +161,20 @@ class Training:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What an evaluation may ask of a policy beyond nominal conditions; training has its own block."""
+
+    noise: bool = False
+    """Whether observations carry their training noise."""
+    push: float = 0.0
+    """Greatest change of velocity by a push in x and y, every 10 to 15 s [m/s]."""
+    friction_scale: float = 1.0
+    """Factor on the robot's friction."""
+    payload: float = 0.0
+    """Mass added to the base [kg]."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """One task of the embedded simulator."""
 
@@ -183,6 +197,8 @@ class Task:
     target: tuple[float, float] | None = None
     """A far target in the ground plane to run to [m]."""
     training: Training = Training()
+    conditions: Conditions = Conditions()
+    """Of an evaluation."""
     play: bool = False
     """A ``-Play`` variant: even training has no noise, pushes or randomisation."""
     notes: tuple[str, ...] = ()

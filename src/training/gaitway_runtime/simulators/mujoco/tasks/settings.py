@@ -12,6 +12,8 @@ from ....overrides import apply_overrides, keys_of
 from ..terrain import LEVELS
 from .cfg import Task
 
+_POSITIVE = ("physics_dt", "decimation", "episode_length_s", "conditions.friction_scale")
+_NOT_NEGATIVE = ("conditions.push", "conditions.payload")
 _NO_RANGES = ("target", "training.shaping.penalty_scale")
 """Pairs of numbers that are not a lower and an upper bound."""
 
@@ -36,9 +38,12 @@ def with_overrides(task: Task, overrides: Sequence[str]) -> Task:
 
 
 def _check(task: Task) -> None:
-    for key in ("physics_dt", "decimation", "episode_length_s"):
-        if not _value(task, key) > 0:
+    for key in _POSITIVE:
+        if not 0 < _value(task, key) < math.inf:
             raise UsageError(f"env.{key} is {_value(task, key)}", source="--set", allowed="more than 0")
+    for key in _NOT_NEGATIVE:
+        if not 0 <= _value(task, key) < math.inf:
+            raise UsageError(f"env.{key} is {_value(task, key)}", source="--set", allowed="0 or more")
     training = (task.training.physics_dt or task.physics_dt) * (task.training.decimation or task.decimation)
     if not math.isclose(training, task.step_dt):
         raise UsageError(

@@ -18,7 +18,7 @@ from .contract import action_offset, build_contract
 from .engine import Engine, Ids
 from .mdp.commands import VelocityCommands
 from .mdp.curriculum import TerrainLevels
-from .mdp.events import Pushes, draw_start, randomize
+from .mdp.events import Pushes, Starts, randomize
 from .models import compile_robot, robot_spec
 from .observing import Observations
 from .rewarding import Rewards
@@ -161,7 +161,8 @@ class MujocoEnv:
         """Make everything that draws, each part on a stream of its own: noise on or off changes no command."""
         task, training = self.cfg, self.cfg.training
         streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(6)]
-        self._reset_rng, commands, pushes, noise, worlds, levels = streams
+        starts, commands, pushes, noise, worlds, levels = streams
+        self._starts = Starts(task.reset, self.engine.spec, self.state, starts)
         varied = self._variations()
         if varied.randomization:
             randomize(self.engine, varied.randomization, worlds)
@@ -215,9 +216,7 @@ class MujocoEnv:
         state, origins = self.state, np.zeros((len(ids), 3))
         if self._ground:
             origins = self._ground.origins[ids]
-        com = self.engine.base_com[ids]
-        start = draw_start(self.cfg.reset, self.engine.spec, state, com, origins, self._reset_rng)
-        self.engine.restart(state, ids, start)
+        self.engine.restart(state, ids, self._starts.draw(self.engine.base_com[ids], origins))
         state.action[ids] = 0.0
         state.previous_action[ids] = 0.0
         state.episode_length[ids] = 0

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .engine import Ids
-from .state import Array, State
+from .state import State
 from .tasks.cfg import Reward, Shaping
 
 PENALTY_RELIEF = "shaping/penalty_relief"
@@ -45,6 +45,7 @@ class Rewards:
         if shaping:
             self._names += [PENALTY_RELIEF, FLOOR]
             self._scaled = np.array([float(term.name not in shaping.unscaled) for term in self._own])
+        self._tags = [_tag(name) for name in self._names]
         self._sums = np.zeros((len(self._names), num_envs))
 
     def compute(self, state: State, void: NDArray[np.bool_], env_steps: int) -> StepRewards:
@@ -83,8 +84,8 @@ class Rewards:
         """
         log: dict[str, float] = {}
         if counted.size:
-            means: Array = self._sums[:, counted].mean(axis=1) / episode_length_s
-            log = {_tag(name): mean for name, mean in zip(self._names, means.tolist(), strict=True)}
+            means = self._sums[:, counted].sum(axis=1) / (counted.size * episode_length_s)
+            log = dict(zip(self._tags, means.tolist(), strict=True))
         self._sums[:, ids] = 0.0
         return log
 

@@ -10,36 +10,53 @@ from ..state import Array, State
 from ..tasks.cfg import Push, Randomization, Reset
 
 
-def draw_start(
-    cfg: Reset, spec: RobotSpec, state: State, base_com: Array, origins: Array, rng: np.random.Generator
-) -> Start:
-    """Draw the start of n episodes.
-
-    Joint positions are clamped to the soft limits, as in Isaac Lab.
+class Starts:
+    """Draws the starts of episodes: everything a start needs is one row of uniform numbers.
 
     Args:
         cfg: The ranges.
         spec: The robot.
         state: For the default pose and the limits.
-        base_com: Centre of mass of each world's base, in the base frame [m], (n, 3).
-        origins: Ground under each world's start [m], (n, 3).
         rng: Source of the draws.
     """
-    count, joints = len(base_com), len(spec.joint_names)
-    pos = state.default_joint_pos * _uniform(rng, (cfg.joint_pos_scale,), (count, joints))
-    pos = pos + _uniform(rng, cfg.joint_pos_offset, (count, joints))
-    pos = np.clip(pos, *state.soft_joint_pos_limits.T)
-    vel = _uniform(rng, cfg.joint_vel, (count, joints))
-    if spec.base is None:
-        return Start(pos, vel)
-    yaw = _uniform(rng, (cfg.root_yaw,), (count, 1))[:, 0]
-    root = np.zeros((count, 7))
-    root[:, :2] = _uniform(rng, (cfg.root_xy,), (count, 2))
-    root[:, 2] = spec.init_height
-    root[:, :3] += origins
-    root[:, 3], root[:, 6] = np.cos(yaw / 2), np.sin(yaw / 2)
-    motion = root_velocity(_uniform(rng, (cfg.root_velocity,), (count, 6)), yaw, base_com)
-    return Start(pos, vel, root, motion)
+
+    def __init__(self, cfg: Reset, spec: RobotSpec, state: State, rng: np.random.Generator) -> None:
+        joints = len(spec.joint_names)
+        scale, offset, velocity = cfg.joint_pos_scale, cfg.joint_pos_offset, cfg.joint_vel
+        per_joint = [(scale,) * joints, _for_all(offset, joints), _for_all(velocity, joints)]
+        root = [(cfg.root_xy,) * 2, (cfg.root_yaw,), (cfg.root_velocity,) * 6] if spec.base else []
+        bounds = np.array([pair for part in (*per_joint, *root) for pair in part])
+        self._low, self._width = bounds[:, 0], bounds[:, 1] - bounds[:, 0]
+        self._joints, self._height = joints, spec.init_height if spec.base else None
+        self._default = state.default_joint_pos
+        self._least, self._most = state.soft_joint_pos_limits.T
+        self._rng = rng
+
+    def draw(self, base_com: Array, origins: Array) -> Start:
+        """Draw n starts. Joint positions are clamped to the soft limits, as in Isaac Lab.
+
+        Args:
+            base_com: Centre of mass of each world's base, in the base frame [m], (n, 3).
+            origins: Ground under each world's start [m], (n, 3).
+        """
+        count, joints = len(base_com), self._joints
+        drawn = self._rng.random((count, len(self._low)))
+        drawn *= self._width
+        drawn += self._low
+        pos = self._default * drawn[:, :joints] + drawn[:, joints : 2 * joints]
+        np.maximum(pos, self._least, out=pos)
+        np.minimum(pos, self._most, out=pos)
+        vel = drawn[:, 2 * joints : 3 * joints]
+        if self._height is None:
+            return Start(pos, vel)
+        place, yaw, motion = np.split(drawn[:, 3 * joints :], (2, 3), axis=1)
+        yaw = yaw[:, 0]
+        pose = np.zeros((count, 7))
+        pose[:, :2] = place
+        pose[:, 2] = self._height
+        pose[:, :3] += origins
+        pose[:, 3], pose[:, 6] = np.cos(yaw / 2), np.sin(yaw / 2)
+        return Start(pos, vel, pose, root_velocity(motion, yaw, base_com))
 
 
 def root_velocity(world: Array, yaw: Array, base_com: Array) -> Array:
@@ -112,10 +129,6 @@ def randomize(engine: Engine, cfg: Randomization, rng: np.random.Generator) -> N
     engine.batch.set_const()
 
 
-def _uniform(rng: np.random.Generator, bounds: tuple[tuple[float, float], ...], shape: tuple[int, int]) -> Array:
-    """Draw from one range for all columns or one each; a range of no width costs no draw."""
-    low, high = np.array(bounds).T
-    if (low == high).all():
-        return np.broadcast_to(low, shape)
-    drawn: Array = low + (high - low) * rng.random(shape)
-    return drawn
+def _for_all(ranges: tuple[tuple[float, float], ...], count: int) -> tuple[tuple[float, float], ...]:
+    """Repeat a single range for every joint; ranges for each stay as they are."""
+    return ranges * count if len(ranges) == 1 else ranges

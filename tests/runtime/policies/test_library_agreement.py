@@ -41,7 +41,7 @@ def test_exports_agree_with_the_library_on_a_thousand_observations(case: str, tm
         actions = play(session, case)
         assert actions.dtype == np.float32
         np.testing.assert_allclose(actions, expected, rtol=0, atol=1e-6, err_msg=name)
-    report = measure(policy, sessions, observations_from_statistics(policy), source="drawn")
+    report = measure(policy, sessions, observations_from_statistics(policy, 128), source="drawn")
     assert report.passed, report.as_dict()
 
 

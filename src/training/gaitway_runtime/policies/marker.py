@@ -11,10 +11,13 @@ The same facts go on the tracked run as tags (:meth:`Marker.as_tags`). Standard 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from .documents import build
 
 MARKER_KEY = "gaitway"
 """Key of the marker inside ``infos`` or at the top of a checkpoint."""
@@ -51,7 +54,7 @@ def marker_in(checkpoint: Mapping[str, Any]) -> Marker | None:
     """Return the marker of a loaded checkpoint, or None where there is none."""
     infos = checkpoint.get("infos")
     values = infos.get(MARKER_KEY) if isinstance(infos, Mapping) else checkpoint.get(MARKER_KEY)
-    return _from_values(values) if isinstance(values, Mapping) else None
+    return _from_values(values, "the checkpoint's marker") if isinstance(values, Mapping) else None
 
 
 def marker_from_tags(tags: Mapping[str, str]) -> Marker | None:
@@ -63,11 +66,12 @@ def marker_from_tags(tags: Mapping[str, str]) -> Marker | None:
         return None
     if "obs_normalization" in values:
         values["obs_normalization"] = values["obs_normalization"].strip().lower() in ("true", "1")
-    if "clip_actions" in values:
+    with contextlib.suppress(KeyError, ValueError):  # what is no number stays the text it is, and is refused as one
         values["clip_actions"] = float(values["clip_actions"])
-    return _from_values(values)
+    return _from_values(values, "the run's tags")
 
 
-def _from_values(values: Mapping[str, Any]) -> Marker:
+def _from_values(values: Mapping[str, Any], source: str) -> Marker:
     known = {field.name for field in dataclasses.fields(Marker)}
-    return Marker(**{name: value for name, value in values.items() if name in known})
+    marker: Marker = build(Marker, {name: value for name, value in values.items() if name in known}, source)
+    return marker

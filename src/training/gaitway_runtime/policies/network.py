@@ -366,5 +366,8 @@ def _output(parts: Parts) -> nn.Module:
 
 def _filled(cls: Callable[..., Any], rnn: Rnn) -> Any:
     module = cls(rnn.input_size, rnn.hidden_size, rnn.layers, bias="bias_ih_l0" in rnn.state)
+    expected = {name: parameter.shape for name, parameter in module.named_parameters()}
+    if {name: tensor.shape for name, tensor in rnn.state.items()} != expected:
+        raise UsageError("the layers of the checkpoint's recurrent part do not fit together")
     module.load_state_dict(rnn.state)
     return module

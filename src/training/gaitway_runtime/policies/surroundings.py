@@ -7,6 +7,7 @@ which Isaac Lab writes into honest files.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 _CONFIG_NAMES = ("agent.yaml", "agent.yml", "agent.json")
 _CONFIG_LIMIT = 4 * 2**20
 """Largest configuration file that is read [bytes]; honest ones have a few KiB."""
+
+LARGEST = 1e30
+"""Largest number that a configuration may give a network: what it computes with are 32-bit floats."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,15 +102,41 @@ class Surroundings:
         return any(said) if said else None
 
     def output_limit(self, *config_paths: str) -> float | None:
-        """Return the bound to which the policy's outputs were clamped in training, or None for no clamp."""
-        for marker in self.markers():
-            if marker.clip_actions is not None:
-                return marker.clip_actions
-        limit = self.config(*config_paths)
-        return float(limit) if isinstance(limit, int | float) and not isinstance(limit, bool) else None
+        """Return the bound to which the policy's outputs were clamped in training, or None for no clamp.
+
+        Raises:
+            UsageError: It is not a positive number.
+        """
+        answers = [*(marker.clip_actions for marker in self.markers()), *(self.number(path) for path in config_paths)]
+        limit = next((answer for answer in answers if answer is not None), math.inf)
+        if limit <= 0 or LARGEST < limit < math.inf:
+            raise UsageError(
+                f"the policy's outputs cannot be clamped to {limit}", source=str(self.agent_file or "marker")
+            )
+        return limit if math.isfinite(limit) else None
+
+    def number(self, path: str) -> float | None:
+        """Return a number of the training configuration, or None where it is not set (or set to false).
+
+        Raises:
+            UsageError: It is set to something else.
+        """
+        value = self.config(path)
+        if value is None or value is False:
+            return None
+        try:
+            # YAML reads 1e-8 as a text; a Boolean is no number here.
+            number = float(value) if isinstance(value, int | float | str) and value is not True else math.nan
+        except ValueError:
+            number = math.nan
+        if math.isnan(number) or LARGEST < abs(number) < math.inf:
+            raise UsageError(f"{path} is not a number: {value!r}", source=str(self.agent_file))
+        return number
 
 
 def _spread(answer: Any, count: int, source: str) -> tuple[str, ...]:
+    if not isinstance(answer, str | list):
+        raise UsageError(f"the activation is not a name: {answer!r}", source=source)
     names = [answer] if isinstance(answer, str) else [str(name or "identity") for name in answer]
     if len(names) not in (1, count):
         raise UsageError(f"{len(names)} activations are named for a policy of {count} hidden layers", source=source)

@@ -49,11 +49,16 @@ def state_dict(checkpoint: Mapping[str, Any], key: str) -> StateDict:
     if not isinstance(found, Mapping) or not found:
         raise UsageError(f"the checkpoint has no weights under '{key}'")
     for name, tensor in found.items():
-        if not isinstance(tensor, torch.Tensor):
-            raise UsageError(f"the checkpoint's '{key}.{name}' is a {type(tensor).__name__}, not a tensor")
+        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+            raise UsageError(f"the checkpoint's '{key}.{name}' is a {type(tensor).__name__}, not a named tensor")
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UsageError(f"the checkpoint's '{key}.{name}' has values that are not finite: the training diverged")
     return found
+
+
+def has_entry(found: Any, prefixes: str | tuple[str, ...] = "") -> bool:
+    """Whether something in a checkpoint is a mapping with an entry, of such a name if one is given."""
+    return isinstance(found, Mapping) and any(str(name).startswith(prefixes) for name in found)
 
 
 def take(state: StateDict, prefix: str) -> dict[str, torch.Tensor]:
@@ -71,10 +76,10 @@ def linear_chain(layers: StateDict, what: str) -> tuple[Linear, ...]:
     Raises:
         UsageError: A layer is of another kind, or sizes do not follow from one layer to the next.
     """
-    weights = {}
+    weights: dict[tuple[int, str], torch.Tensor] = {}
     for name, tensor in layers.items():
         index, _, leaf = name.partition(".")
-        if not index.isdigit() or leaf not in ("weight", "bias"):
+        if not index.isdecimal() or leaf not in ("weight", "bias"):
             raise UsageError(f"the checkpoint's {what} has a part that is not a plain layer: '{name}'")
         if leaf == "weight" and tensor.dim() != 2:
             kind = "convolution" if tensor.dim() > 2 else "normalisation layer"
@@ -118,8 +123,10 @@ def recurrent_stack(entries: StateDict, what: str) -> Rnn:
     odd = [name for name in entries if not known.fullmatch(name)]
     if odd or "weight_ih_l0" not in entries or "weight_hh_l0" not in entries:
         raise UsageError(f"the checkpoint's {what} is not a plain LSTM or GRU ('{(odd or ['no weights'])[0]}')")
-    rows, input_size = entries["weight_ih_l0"].shape
-    hidden_size = entries["weight_hh_l0"].shape[1]
+    shapes = entries["weight_ih_l0"].shape, entries["weight_hh_l0"].shape
+    if any(len(shape) != 2 or 0 in shape for shape in shapes):
+        raise UsageError(f"the checkpoint's {what} has recurrent weights of no use: {shapes[0]} and {shapes[1]}")
+    (rows, input_size), (_, hidden_size) = shapes
     kind = {4: "lstm", 3: "gru"}.get(rows // hidden_size if rows % hidden_size == 0 else 0)
     if kind is None:
         raise UsageError(f"the checkpoint's {what} is neither an LSTM nor a GRU ({rows} rows for {hidden_size} units)")

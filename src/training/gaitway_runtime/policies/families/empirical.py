@@ -10,7 +10,7 @@ import torch
 
 from ...errors import UsageError
 from ..network import Normalizer, Output, Parts
-from ..surroundings import Surroundings
+from ..surroundings import LARGEST, Surroundings
 from ..weights import StateDict, linear_chain, recurrent_stack
 from .evidence import check_hidden_sizes, missing_normalizer, unclear_output
 
@@ -92,11 +92,20 @@ def _output(actor: Actor, around: Surroundings, rows: int) -> Output:
     if "Heteroscedastic" in name or around.config(f"{role}.state_dependent_std", "policy.state_dependent_std"):
         return Output("state_dependent_gaussian")
     if "Beta" in name:
-        low, high = config.get("action_range") or (-1.0, 1.0)
-        return Output("beta", bounds=(float(low), float(high)))
+        return Output("beta", bounds=_beta_range(config.get("action_range"), around))
     if rows % 2 or around.agent or role == "student":
         return Output("deterministic")
     raise unclear_output(rows, around)
+
+
+def _beta_range(configured: Any, around: Surroundings) -> tuple[float, float]:
+    """Return the range of a Beta distribution's actions; rsl_rl's default is [-1, 1]."""
+    if not configured:
+        return (-1.0, 1.0)
+    numbers = configured if isinstance(configured, list) else []
+    if len(numbers) != 2 or not all(isinstance(bound, int | float) and abs(bound) <= LARGEST for bound in numbers):
+        raise UsageError(f"the action range is not a pair of numbers: {configured!r}", source=str(around.agent_file))
+    return float(numbers[0]), float(numbers[1])
 
 
 def _iteration(checkpoint: Mapping[str, Any]) -> int | None:

@@ -8,14 +8,14 @@ from typing import Any
 from ...errors import UsageError
 from ..network import Parts
 from ..surroundings import Surroundings
+from ..weights import has_entry
 
 NAME = "rl_games"
 
 
 def recognises(checkpoint: Mapping[str, Any]) -> bool:
     """Whether the checkpoint is rl_games'."""
-    model = checkpoint.get("model")
-    return isinstance(model, Mapping) and any(name.startswith("a2c_network.") for name in model)
+    return has_entry(checkpoint.get("model"), "a2c_network.")
 
 
 def read(checkpoint: Mapping[str, Any], around: Surroundings) -> Parts:

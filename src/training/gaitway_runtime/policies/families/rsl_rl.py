@@ -7,7 +7,7 @@ from typing import Any
 
 from ..network import Parts
 from ..surroundings import Surroundings
-from ..weights import refuse_unread, state_dict, take
+from ..weights import has_entry, refuse_unread, state_dict, take
 from .empirical import Actor, parts_of
 
 NAME = "rsl_rl 4.x-5.x"
@@ -26,7 +26,6 @@ def read(checkpoint: Mapping[str, Any], around: Surroundings) -> Parts:
     key = f"{role}_state_dict"
     state = state_dict(checkpoint, key)
     refuse_unread(state, ("mlp.", "rnn.rnn.", "obs_normalizer.", *_STD), role)
-    other = checkpoint.get(f"{teacher}_state_dict")
     actor = Actor(
         role=role,
         layers=take(state, "mlp."),
@@ -34,6 +33,6 @@ def read(checkpoint: Mapping[str, Any], around: Surroundings) -> Parts:
         normalizer=take(state, "obs_normalizer."),
         normalizer_key=f"{key}.obs_normalizer",
         has_std=any(name in state for name in _STD),
-        normalized_other=teacher if isinstance(other, Mapping) and take(other, "obs_normalizer.") else None,
+        normalized_other=teacher if has_entry(checkpoint.get(f"{teacher}_state_dict"), "obs_normalizer.") else None,
     )
     return parts_of(actor, checkpoint, around, NAME)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..network import Parts
 from ..surroundings import Surroundings
-from ..weights import refuse_unread, state_dict, take
+from ..weights import has_entry, refuse_unread, state_dict, take
 from .empirical import Actor, parts_of
 
 NAME = "rsl_rl 2.x-3.x"
@@ -22,8 +22,7 @@ _ROLES = {"actor": ("memory_a", "critic", "memory_c"), "student": ("memory_s", "
 
 def recognises(checkpoint: Mapping[str, Any]) -> bool:
     """Whether the checkpoint has rsl_rl's combined actor and critic."""
-    model = checkpoint.get("model_state_dict")
-    return isinstance(model, Mapping) and any(name.startswith(("actor.", "student.")) for name in model)
+    return has_entry(checkpoint.get("model_state_dict"), ("actor.", "student."))
 
 
 def read(checkpoint: Mapping[str, Any], around: Surroundings) -> Parts:

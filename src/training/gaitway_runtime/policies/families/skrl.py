@@ -7,6 +7,7 @@ as the last layer of the container. The observations' scaler is ``observation_pr
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from ...errors import UsageError
 from ..network import ACTIVATIONS, Normalizer, Output, Parts
 from ..surroundings import Surroundings
-from ..weights import Linear, StateDict, linear_chain, refuse_unread, state_dict, take
+from ..weights import Linear, StateDict, has_entry, linear_chain, refuse_unread, state_dict, take
 from .evidence import check_hidden_sizes, missing_normalizer, unclear_output
 
 NAME = "skrl 1.4-2.x"
@@ -60,8 +61,8 @@ def read(checkpoint: Mapping[str, Any], around: Surroundings) -> Parts:
     )
 
 
-def _is_layer(name: str) -> bool:
-    return re.fullmatch(r"\w+\.\d+\.weight", name) is not None
+def _is_layer(name: object) -> bool:
+    return re.fullmatch(r"\w+\.\d+\.weight", str(name)) is not None
 
 
 def _container(state: StateDict) -> str:
@@ -91,7 +92,7 @@ def _activations(
     """Return the activation after each hidden layer; two layers without a gap between them have none."""
     names = [configured] if isinstance(configured, str) else configured
     if isinstance(names, list):
-        names = [name if name in _SKRL_ACTIVATIONS else "identity" for name in names or [""]]
+        names = [name if str(name) in _SKRL_ACTIVATIONS else "identity" for name in names or [""]]
     told, source = around.activations(count, names)
     plain = [index < len(trunk) - 1 and not layer.followed for index, layer in enumerate(trunk)]
     return tuple("identity" if plain[index] else name for index, name in enumerate(told)), source
@@ -105,23 +106,24 @@ def _scaler(checkpoint: Mapping[str, Any], around: Surroundings) -> Normalizer |
     mine = "observation_preprocessor" if "observation_preprocessor" in agent else "state_preprocessor"
     expected = around.says_normalized(bool(agent.get(mine)) if agent else None)
     candidates = ["observation_preprocessor"] + (["state_preprocessor"] if mine == "state_preprocessor" else [])
-    key = next((name for name in candidates if checkpoint.get(name)), None)
+    key = next((name for name in candidates if has_entry(checkpoint.get(name))), None)
     if key is None:
-        if expected or (expected is None and checkpoint.get("value_preprocessor")):
-            raise missing_normalizer(" or ".join(candidates), around, expected, other="value")
+        if expected or (expected is None and has_entry(checkpoint.get("value_preprocessor"))):
+            raise missing_normalizer(" or ".join(candidates), around, expected, other="value function")
         return None
     state = state_dict(checkpoint, key)
     absent = [name for name in ("running_mean", "running_variance") if name not in state]
     if absent:
         raise UsageError(f"the checkpoint's observation scaler is not whole: {key}.{absent[0]} is missing")
-    options = agent.get(f"{mine}_kwargs") or {}
+    epsilon = around.number(f"agent.{mine}_kwargs.epsilon")
+    clip = around.number(f"agent.{mine}_kwargs.clip_threshold")
     mean, variance = (state[name].reshape(-1).float() for name in ("running_mean", "running_variance"))
     return Normalizer(
         "running_standard_scaler",
         mean,
         torch.sqrt(variance),
-        float(options.get("epsilon", _EPSILON)),
-        float(options.get("clip_threshold", _CLIP)),
+        _EPSILON if epsilon is None else epsilon,
+        _CLIP if clip is None else clip if math.isfinite(clip) else None,
     )
 
 

@@ -30,15 +30,13 @@ from .errors import GaitwayError, UsageError
 from .fields import values_from_environment
 from .job import AzureContext, RunContext, from_document, from_environment, to_document
 from .result import RESULT_FILE, write_json
+from .tracking.attempts import ATTEMPT_TAG
 
 RESULT_MARK = "::gaitway-result::"
 """Begins the log line that carries ``result.json`` to the user's side, as one line of JSON."""
 
 PROTECTED = ("torch", "torchvision", "torchaudio", "numpy", "rsl-rl-lib", "skrl", "isaaclab", "isaacsim", "warp-lang")
 """Distributions of the container that an installation must leave as they are."""
-
-ATTEMPT_TAG = "gaitway.attempt_of"
-"""Run tag that all attempts at one job share."""
 
 _CHECKPOINT = re.compile(r"model_(\d+)\.pt")
 _RENDEZVOUS_PORT = 5555

@@ -168,7 +168,7 @@ class Cluster:
 
     def start(self, workflow: Workflow) -> None:
         for group, specs, _ in groups_of(workflow.spec):
-            workflow.tasks += [Task(spec, group) for spec in specs]
+            workflow.tasks += [Task(_with_tokens(spec, specs, workflow.id), group) for spec in specs]
         thread = threading.Thread(target=self._run, args=(workflow,), daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -239,7 +239,7 @@ class Cluster:
 
     def _attempt(self, workflow: Workflow, task: Task) -> int:
         try:
-            pod = self._pod(workflow, task)
+            pod = self._pod(task)
         except ValueError as problem:
             task.failure_message = str(problem)
             return SERVER_ERROR
@@ -263,15 +263,12 @@ class Cluster:
         self._upload(task, pod)
         return task.taken or code
 
-    def _pod(self, workflow: Workflow, task: Task) -> Pod:
+    def _pod(self, task: Task) -> Pod:
         """Build a task's pod; raises ``ValueError`` for a file that cannot become a Secret."""
-        known = {"output": "/osmo/data/output", "workflow_id": workflow.id, "uuid": f"uuid-{workflow.id}"}
-        known |= {f"input:{index}": f"/osmo/data/input/{index}" for index in range(len(task.spec.inputs))}
-        known |= {f"host:{other.spec.name}": "127.0.0.1" for other in workflow.tasks if other.group == task.group}
         files = {}
         for file in task.spec.files:
             try:
-                content = pods.decoded(tokens(file.contents, known), file.base64)
+                content = pods.decoded(file.contents, file.base64)
             except ValueError as error:
                 raise ValueError(f"illegal base64 data for {file.path}: {error}") from None
             if len(content) > pods.SECRET_LIMIT:
@@ -287,8 +284,8 @@ class Cluster:
         }
         return Pod(
             name=task.spec.name,
-            command=tokens([*task.spec.command, *task.spec.args], known),
-            environment={**tokens(task.spec.environment, known), **secrets},
+            command=[*task.spec.command, *task.spec.args],
+            environment={**task.spec.environment, **secrets},
             files=files,
             root=self.root / f"{next(self._numbers)}-{task.spec.name}",
             image_environment=self.image_environment,
@@ -316,6 +313,14 @@ class Cluster:
         for item in task.spec.outputs:
             if isinstance(item, Url):
                 self.storage.upload_folder(pod.output, item.url, keep_name=False)
+
+
+def _with_tokens(spec: Any, neighbours: list[Any], workflow_id: str) -> Any:
+    """Return a task with values in place of the tokens, wherever in it they stand."""
+    known = {"output": "/osmo/data/output", "workflow_id": workflow_id, "uuid": f"uuid-{workflow_id}"}
+    known |= {f"input:{index}": f"/osmo/data/input/{index}" for index in range(len(spec.inputs))}
+    known |= {f"host:{other.name}": "127.0.0.1" for other in neighbours}
+    return type(spec).model_validate(tokens(spec.model_dump(), known))
 
 
 def _action(actions: Mapping[str, str], code: int) -> str:

@@ -217,13 +217,13 @@ def data(service: Service, args: argparse.Namespace) -> None:
                     key = item.relative_to(path.parent).as_posix()
                     service.request("PUT", f"objects/{uri.rstrip('/')}/{key}", body=item.read_bytes())
         case "list":
-            keys = service.request("GET", f"objects/{uri}")["keys"]
+            keys = service.request("GET", f"objects/{uri}", params={"list": True})["keys"]
             print("\n".join(keys) + f"\n\nTotal {len(keys)} objects found")
         case "download":
             download(service, uri, Path(args.local_path))
         case "check":
             try:
-                service.request("GET", f"objects/{uri}")
+                service.request("GET", f"objects/{uri}", params={"list": True})
                 print(json.dumps({"status": "pass"}))
             except Failure as problem:
                 print(json.dumps({"status": "fail", "error": str(problem)}))
@@ -232,7 +232,7 @@ def data(service: Service, args: argparse.Namespace) -> None:
 def download(service: Service, uri: str, into: Path) -> None:
     base = "/".join(uri.split("/")[:3])
     prefix = uri[len(base) + 1 :].rstrip("/")
-    for key in service.request("GET", f"objects/{uri}")["keys"]:
+    for key in service.request("GET", f"objects/{uri}", params={"list": True})["keys"]:
         target = into / (os.path.relpath(key, prefix) if prefix else key)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(service.request("GET", f"objects/{base}/{key}", raw=True))

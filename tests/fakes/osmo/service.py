@@ -255,7 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
             case [_, "api", "bucket", bucket, "dataset", name, *rest] if osmo.has_datasets:
                 self._dataset(bucket, name, rest, query, body)
             case [method, "objects", *_]:
-                self._object(method, unquote(path.partition("/objects/")[2]), body)
+                self._object(method, unquote(path.partition("/objects/")[2]), body, _flag(query, "list"))
             case _:
                 self._answer(404, {"detail": "Not Found"})
 
@@ -276,16 +276,16 @@ class _Handler(BaseHTTPRequestHandler):
                 done = datasets.tag(bucket, name, query.get("tag", [""])[0], query.get("set_tag", []))
                 self._answer(200, {"tag_response": done})
 
-    def _object(self, method: str, uri: str, body: bytes) -> None:
+    def _object(self, method: str, uri: str, body: bytes, keys: bool) -> None:
         storage = self.osmo.storage
         if method == "PUT":
             storage.put(uri, body)
             self._answer(200, {})
-        elif storage.path(uri).is_file():
+        elif keys:
+            self._answer(200, {"keys": storage.list(uri)})
+        else:
             storage.check(uri)
             self._answer(200, storage.path(uri).read_bytes())
-        else:
-            self._answer(200, {"keys": storage.list(uri)})
 
     def _stream(self, workflow: Workflow, query: Mapping[str, list[str]]) -> None:
         """Send log lines as they come, until the workflow has ended."""

@@ -23,7 +23,10 @@ UPLOAD_TIMEOUT_S = 3600.0
 LONGEST_MESSAGE = 600
 """Characters of OSMO's own words that an error repeats."""
 
-_PREFACE = re.compile(r"^(Error message:|Workflow \S* ?submit failed:)\s*")
+LOG_HEADER = re.compile(r"Workflow \S+ has (error )?logs:$")
+"""The line before a log; without it, what the command prints is why there is none."""
+
+_PREFACE = re.compile(r"^((Error message:|Workflow \S* ?submit failed:)\s*)+")
 _NOISE = re.compile(r"^(Error code:|Server responded|Status Code:|Header:|Body:?$|Traceback|  )")
 
 
@@ -110,14 +113,19 @@ def stream(workflow_id: str) -> Iterator[str]:
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", stdin=subprocess.DEVNULL
     )
     assert process.stdout is not None
-    last: list[str] = []
+    told: list[str] = []
+    opened = False
     try:
         for line in process.stdout:
-            last = [*last[-5:], line]
-            yield line.rstrip("\n")
+            if opened:
+                yield line.rstrip("\n")
+            elif LOG_HEADER.match(line):
+                opened = True
+            else:
+                told.append(line)
         code = process.wait()
         if code != 0:
-            raise failure(code, "".join(last), "", ("workflow", "logs"))
+            raise failure(code, "".join(told), "", ("workflow", "logs"))
     finally:
         # Whoever reads may leave at any time; the command would stay as long as the workflow runs.
         if process.poll() is None:

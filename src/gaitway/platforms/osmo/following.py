@@ -51,7 +51,6 @@ CANCEL_LOOKS = 8
 """Looks at a workflow that was asked to stop: its task may need a minute to save."""
 
 _LINE = re.compile(r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[([^\]]+)\](\[osmo\])? ?(.*)")
-_HEADER = re.compile(r"Workflow \S+ has (error )?logs:$")
 _CUT = "Log stream has timed out or failed."
 
 
@@ -224,7 +223,7 @@ def _shown(line: str) -> Iterator[str]:
 
 
 def _is_frame(line: str) -> bool:
-    return bool(_HEADER.match(line)) or _CUT in line or not line.strip()
+    return bool(client.LOG_HEADER.match(line)) or _CUT in line or not line.strip()
 
 
 def _has_ended(workflow_id: str) -> bool:

@@ -36,7 +36,7 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     """See :meth:`.base.JobModule.run`."""
     assert isinstance(job, TrainJob)
     simulator = simulators.choose(job.simulator)
-    job = with_scale(job)
+    job = earlier_attempt(with_scale(job), context)
     model_name = registered_name(job)
     learner = learners.load(job.backend)
     workspace.progress.phase("starting")
@@ -73,6 +73,15 @@ def with_scale(job: TrainJob) -> TrainJob:
         max_iterations=job.max_iterations or scale.max_iterations,
         save_interval=job.save_interval or scale.save_interval,
     )
+
+
+def earlier_attempt(job: TrainJob, context: RunContext) -> TrainJob:
+    """Return a job that goes on from an earlier attempt at it, where the platform has started it again."""
+    from ..tracking.attempts import ATTEMPT_TAG, resumed
+
+    # A platform that keeps checkpoints itself has already named the newest.
+    restored = job.checkpoint_uri is not None and Path(job.checkpoint_uri).is_file()
+    return job if restored or ATTEMPT_TAG not in context.tags else resumed(job, context)
 
 
 def registered_name(job: TrainJob) -> str | None:

@@ -1,32 +1,25 @@
-"""The stand-in OSMO, its command on PATH, a login, and gaitway as a user types it."""
+"""The stand-in OSMO, its command on PATH, and a login; gaitway runs in an empty folder."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fakes.osmo import OsmoService, install_command, log_in
 
-from gaitway.cli.main import main
-
 Osmo = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a command printed and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Gaitway = Callable[..., Outcome]
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the user types: no training path, so that the installed runtime is the payload."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
 
 
 @pytest.fixture
@@ -55,21 +48,5 @@ def osmo(service: OsmoService) -> Osmo:
 
     def run(*words: str, check: bool = False) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["osmo", *words], capture_output=True, text=True, check=check, timeout=60)
-
-    return run
-
-
-@pytest.fixture
-def gaitway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Gaitway:
-    """Run gaitway in an empty folder, with the installed runtime for a payload."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-
-    def run(*words: Any) -> Outcome:
-        capsys.readouterr()
-        code = main([str(word) for word in words])
-        captured = capsys.readouterr()
-        return Outcome(code, captured.out, captured.err)
 
     return run

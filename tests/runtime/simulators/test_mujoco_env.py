@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gaitway_runtime import catalog
 from gaitway_runtime.errors import UsageError
 from gaitway_runtime.job import TrainJob
 from gaitway_runtime.simulators import base
@@ -42,6 +43,16 @@ def test_a_step_gives_what_was_promised(open_env: OpenEnv, task: str, training: 
     assert total == pytest.approx(transition.rewards, abs=1e-6)
     own = np.sum([value for name, value in transition.reward_terms.items() if not name.startswith("shaping/")], axis=0)
     assert own == pytest.approx(transition.task_rewards, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY_TASK if "-Play" not in name])
+def test_the_catalog_says_of_a_task_what_it_is(name: str) -> None:
+    task, info = find_task(name), catalog.find(name)
+    assert info is not None
+    assert info.observations == sum(term.size for term in task.observations)
+    assert info.actions == len(task.action.joint_names)
+    assert info.control_hz == pytest.approx(1 / task.step_dt)
+    assert info.episode_length_s == task.episode_length_s
 
 
 @pytest.mark.parametrize("task", [ANYMAL, ANT, CARTPOLE])

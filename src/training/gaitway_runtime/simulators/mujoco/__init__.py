@@ -6,11 +6,10 @@ import importlib.metadata
 import importlib.util
 from typing import TYPE_CHECKING
 
-from ..base import Availability
+from ..base import Availability, Env
 
 if TYPE_CHECKING:
     from ...job import Job
-    from .env import MujocoEnv
 
 
 def availability() -> Availability:
@@ -23,7 +22,7 @@ def availability() -> Availability:
     return Availability(True, version)
 
 
-def open_env(job: Job, *, num_envs: int, training: bool, seed: int, nthread: int = 0) -> MujocoEnv:
+def open_env(job: Job, *, num_envs: int, training: bool, seed: int, nthread: int = 0) -> Env:
     """Make an environment of the job's task.
 
     Args:

@@ -6,14 +6,14 @@ commands, pushes, observations.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...policies.contract import PolicyContract
-from ..base import Transition
+from ..base import Mirror, Transition
 from .contract import action_offset, build_contract
 from .engine import Engine, Ids
 from .mdp.commands import VelocityCommands
@@ -57,7 +57,7 @@ class MujocoEnv:
         self.max_episode_length, self.step_dt = task.max_episode_length, task.step_dt
         self.env_steps = 0
         """Environment steps since training began, over all worlds; a resumed training sets it, a reset does not."""
-        self.mirrors = mirrors(task)
+        self.mirrors: Sequence[Mirror] = mirrors(task)
         self._training = training
         self._randomized = training and not task.play
         self._shaping = task.training.shaping if training and shaping else None

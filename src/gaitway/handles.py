@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .commands import next_command
 from .ledger import Damage, Ledger, RunRecord
 from .platforms.base import Platform, RunStatus, StatusReport, load
+
+if TYPE_CHECKING:
+    from .checkpoints.known import Checkpoint
 
 POLL_S = {True: 5.0, False: 0.1}
 """Pause between two questions for a run's status, remote or not [s]."""
@@ -91,6 +94,16 @@ class Run:
     def fetch(self, into: Path, pattern: str = "*") -> Sequence[Path]:
         """Copy the output files that match a pattern into a folder and return their paths."""
         return self.platform.fetch(self.record.ref, self.run_dir, pattern, into)
+
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """Return the checkpoints that the run has made, also while it goes on; newest last.
+
+        Raises:
+            GaitwayError: They are known to a tracking server alone, and it cannot be asked.
+        """
+        from .checkpoints import listing  # knows every kind of address, which most commands do without
+
+        return listing.of_run(self.ledger, self.name).checkpoints
 
     def result(self) -> Mapping[str, Any] | None:
         """Return the run's ``result.json``, or None while there is none."""

@@ -24,6 +24,7 @@ def test_a_training_that_is_cancelled_saves_and_the_next_command_goes_on(gaitway
     assert cancelled["exit_code"] == 130
     saved = cancelled["final_checkpoint"]
     assert Path(saved["path"]).is_file()
+    assert run.checkpoints()[-1].uri == saved["uri"]
     assert (run.run_dir / "payload" / "gaitway_runtime" / "job.py").read_bytes() == (
         TRAINING / "gaitway_runtime" / "job.py"
     ).read_bytes()

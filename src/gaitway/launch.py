@@ -30,7 +30,7 @@ from gaitway_runtime.simulators.base import choose
 from gaitway_runtime.tracking.store import store_uri
 
 from .commands import command
-from .errors import UsageError, nearest
+from .errors import PlatformError, UsageError, nearest
 from .ledger import Ledger, RunRecord, read_document
 from .options import RunOptions
 from .payload.manifest import Payload
@@ -108,39 +108,50 @@ def launch(prepared: Prepared, environ: Mapping[str, str]) -> RunRecord:
     ledger = Ledger.at_home(environ)
     run_dir = ledger.reserve(prepared.stem, prepared.submission.settings["run_name"].value)
     prepared = _renamed(prepared, run_dir.name)
-    platform, submission = prepared.platform, prepared.submission
-    settings = settings_document(submission.settings)
-    record = RunRecord(
-        name=run_dir.name,
-        platform=platform.name,
-        kind=submission.job.kind,
-        task=submission.job.task,
-        created=datetime.now(timezone.utc).isoformat(),
-        command=(
-            *command(submission.job.kind, settings),
-            *(("--", *submission.forwarded) if submission.forwarded else ()),
-        ),
-        experiment=experiment_name(submission.job.backend, submission.job.task),
-        payload_sha256=submission.payload.sha256,
-    )
+    platform, record = prepared.platform, _record(prepared)
     try:
-        write_json(to_document(submission.job, submission.context), run_dir / "job.json")
-        write_json(plan_document(prepared.plan), run_dir / "plan.json")
-        write_json(payload_document(submission.payload), run_dir / "payload.json")
-        write_json(settings, run_dir / "settings.json")
+        _write_down(prepared, run_dir)
         ledger.write(record)
-        ref = platform.submit(submission, prepared.request, run_dir)
+        ref = platform.submit(prepared.submission, prepared.request, run_dir)
     except KeyboardInterrupt:
         # The record stays: nobody knows how far a remote submission got. Here it can be undone.
         if not platform.limits.remote:
             platform.cancel(record.ref, run_dir)
         raise
+    except OSError as error:
+        ledger.discard(run_dir.name)
+        raise PlatformError(f"the run cannot be written down: {error.strerror}", source=str(run_dir)) from error
     except Exception:
         ledger.discard(run_dir.name)
         raise
     record = dataclasses.replace(record, id=ref.id, url=ref.url)
     ledger.write(record)
     return record
+
+
+def _record(prepared: Prepared) -> RunRecord:
+    """Return the record of a run that is about to be submitted."""
+    submission = prepared.submission
+    typed = command(submission.job.kind, settings_document(submission.settings))
+    return RunRecord(
+        name=submission.run,
+        platform=prepared.platform.name,
+        kind=submission.job.kind,
+        task=submission.job.task,
+        created=datetime.now(timezone.utc).isoformat(),
+        command=(*typed, "--", *submission.forwarded) if submission.forwarded else tuple(typed),
+        experiment=experiment_name(submission.job.backend, submission.job.task),
+        payload_sha256=submission.payload.sha256,
+    )
+
+
+def _write_down(prepared: Prepared, run_dir: Path) -> None:
+    """Write what was asked, and all that was known of it, into the run's folder."""
+    submission = prepared.submission
+    write_json(to_document(submission.job, submission.context), run_dir / "job.json")
+    write_json(plan_document(prepared.plan), run_dir / "plan.json")
+    write_json(payload_document(submission.payload), run_dir / "payload.json")
+    write_json(settings_document(submission.settings), run_dir / "settings.json")
 
 
 def all_settings(job: type[Job]) -> dict[str, Declared]:

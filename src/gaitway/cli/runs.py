@@ -6,7 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ..errors import PlatformError
+from ..errors import GaitwayError
 from ..handles import Run, damaged
 from ..ledger import Ledger
 from ..platforms.base import RunStatus, StatusReport
@@ -36,7 +36,7 @@ def run(as_json: bool) -> None:
 def _document(listed: Run) -> dict[str, Any]:
     try:
         return listed.document()
-    except PlatformError as error:
+    except GaitwayError as error:
         return listed.document(StatusReport(RunStatus.UNKNOWN, detail=error.message))
 
 

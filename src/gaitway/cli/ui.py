@@ -28,9 +28,9 @@ def run(port: int) -> int:
         raise ConfigError("the UI needs MLflow", hint="pip install 'gaitway[local]'")
     uri = given or ensure_store(default_home())
     render.say(f"the MLflow UI is at http://127.0.0.1:{port} until Ctrl-C")
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1"]
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
     try:
-        done = subprocess.run([*command, "--port", str(port)], check=False)
+        done = subprocess.run([*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"], check=False)
     except KeyboardInterrupt:
         return 0
     if done.returncode != 0:

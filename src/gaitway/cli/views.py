@@ -27,6 +27,7 @@ def plan(plan: Plan) -> Iterator[str]:
 def payload_summary(payload: Payload) -> list[str]:
     """Return how much a payload is and where it comes from."""
     lines = [f"{len(payload.files)} files · {file_size(payload.size)} · sha256 {payload.sha256[:12]}"]
+    lines.append(f"from {', '.join(payload.roots)}")
     if payload.commit:
         dirty = f"{len(payload.dirty)} files not as committed" if payload.dirty else "all files as committed"
         lines.append(f"commit {payload.commit[:12]}, {dirty}")

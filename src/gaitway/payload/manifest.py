@@ -43,7 +43,7 @@ class Payload:
     dirty: tuple[str, ...] = ()
     """Files of the payload that are not committed as they are."""
     roots: tuple[str, ...] = ()
-    """The folders it was selected from, as the user named them."""
+    """What it was selected from, as the user named it."""
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
     """Decisions of the selection that a user should see."""

@@ -19,6 +19,8 @@ from .manifest import LeftOut, Payload, PayloadFile
 from .rules import IGNORE_FILE, IgnoreFiles, is_litter, may_hold_secrets
 
 RUNTIME = "gaitway_runtime"
+INSTALLED = "the installed runtime"
+"""Root of the files that are added to a folder without the runtime."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +60,18 @@ def select(training_path: str, with_paths: Sequence[str] = (), *, named: bool = 
         UsageError: A path is missing, two files would land in one place, or a name or link cannot be shipped.
     """
     folder = Path(training_path)
-    selections = []
+    selections, roots = [], []
     if folder.is_dir():
         selections.append(select_folder(folder))
+        roots.append(training_path)
     elif named or folder.exists():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise UsageError(f"the training path {what}: {folder}", source="--training-path")
     if not any(f"{RUNTIME}/__init__.py" in selection.sources for selection in selections):
         selections.append(select_folder(Path(gaitway_runtime.__file__).parent, f"{RUNTIME}/"))
+        roots.append(INSTALLED)
     selections += [_select_named(Path(path)) for path in with_paths]
-    roots = ([training_path] if folder.is_dir() else []) + list(with_paths)
+    roots += with_paths
     return _assemble(selections, tuple(roots))
 
 

@@ -1,5 +1,6 @@
 """Looking at runs: the list, damaged entries, a damaged home, logs, download."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gaitway.handles import Run
+from gaitway.ledger import Ledger
 
 Start = Callable[..., Run]
 
@@ -41,6 +43,15 @@ def test_a_damaged_entry_is_told_and_hides_no_other(gaitway: Callable, start: St
     assert asked.code == 3
     assert f"  from: {home}/runs/broken/run.json" in asked.err
     assert start().wait().status.value == "succeeded"
+
+
+def test_a_run_of_a_platform_that_is_not_here_hides_no_other(gaitway: Callable, start: Start, home: Path) -> None:
+    run = start()
+    run.wait()
+    Ledger(home).write(dataclasses.replace(run.record, platform="mars"))
+    (run.run_dir / "ended.json").unlink()
+    [listed] = gaitway("runs", "--json").json
+    assert (listed["status"], listed["detail"]) == ("unknown", "unknown platform 'mars'")
 
 
 def test_a_home_that_is_no_folder_says_what_to_do(gaitway: Callable, home: Path, stand_in: list[str]) -> None:

@@ -169,7 +169,7 @@ def test_more_folders_and_files_go_under_their_own_names(tmp_path: Path) -> None
     single = write(tmp_path, **{"one.py": ""}) / "one.py"
     payload = select(str(tmp_path / "missing"), [str(tasks), str(single)])
     assert own(payload) == {"my_tasks/walk", "one.py"}
-    assert payload.roots == (str(tasks), str(single))
+    assert payload.roots == ("the installed runtime", str(tasks), str(single))
 
 
 def test_two_files_for_one_place_are_an_error(tmp_path: Path) -> None:

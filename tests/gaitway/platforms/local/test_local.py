@@ -1,5 +1,7 @@
 """The local platform: what a run leaves, what its status says whatever happens, how it is ended."""
 
+import errno
+import importlib.util
 import json
 import os
 import signal
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import gaitway
-from gaitway.errors import GaitwayError, UsageError
+from gaitway.errors import ConfigError, PlatformError, UsageError
 from gaitway.handles import Run
 from gaitway.platforms.base import RunStatus
 from gaitway.platforms.local import platform as local
@@ -133,9 +135,27 @@ def test_a_taken_name_is_refused_and_touches_nothing(start: Start) -> None:
 
 def test_a_submission_that_fails_leaves_nothing(start: Start, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/nowhere/python")
-    with pytest.raises(GaitwayError, match="cannot be started"):
+    with pytest.raises(PlatformError, match="cannot be started"):
         start()
     assert gaitway.runs() == []
+    assert list((home / "runs").iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing_and_says_so(start: Start, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(local, "pack", full)
+    with pytest.raises(PlatformError, match="cannot be written down: No space left on device"):
+        start()
+    assert list((home / "runs").iterdir()) == []
+
+
+def test_a_job_here_needs_pytorch(start: Start, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else real(name, *rest))
+    with pytest.raises(ConfigError, match="needs PyTorch"):
+        start()
     assert list((home / "runs").iterdir()) == []
 
 

@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
-TASK   ?= Isaac-Velocity-Flat-Anymal-C-v0
 
 .PHONY: help setup demo test check bench format docs clean
 .DEFAULT_GOAL := help
@@ -25,7 +24,7 @@ $(VENV)/.dev: $(VENV)/.local
 	@touch $@
 
 demo: $(VENV)/.local    ## train, export, check and film a policy on this machine (TASK=...)
-	@$(BIN)/gaitway demo --task $(TASK)
+	@$(BIN)/gaitway demo $(if $(TASK),--task $(TASK))
 
 test: $(VENV)/.dev      ## run the tests
 	@$(BIN)/python -m pytest

@@ -29,7 +29,7 @@ SETTINGS = ("task", "num_envs", "max_iterations", "seed")
 def run(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
     """Train, then infer."""
     began = time.monotonic()
-    asked = {"task": TASK, **typed(ctx)}
+    asked = {"task": os.environ.get("TASK") or TASK, **typed(ctx)}
     trained, report = _do(TrainJob, asked)
     documents = {"train": trained.document(report)}
     final = documents["train"]["final_checkpoint"]

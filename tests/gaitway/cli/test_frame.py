@@ -36,6 +36,14 @@ def test_help_imports_no_verb() -> None:
     assert not {"torch", "numpy", "rich", "httpx", "yaml", "mlflow"} & loaded
 
 
+def test_a_dry_run_imports_nothing_heavy(tmp_path: Path) -> None:
+    words = ["train", "--task", "Isaac-Cartpole-v0", "--training-path", str(tmp_path), "--dry-run"]
+    code = f"import sys; from gaitway.cli.main import main; main({words}); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    foreign = {name.split(".")[0] for name in done.stderr.split()} - set(sys.stdlib_module_names)
+    assert not {name for name in foreign if not name.startswith("_")} - {"gaitway", "gaitway_runtime", "click"}
+
+
 def test_an_unknown_verb_names_the_nearest(gaitway: Callable) -> None:
     ran = gaitway("taks")
     assert ran.code == 2

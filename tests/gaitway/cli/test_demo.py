@@ -1,0 +1,35 @@
+"""``gaitway demo``: a training, then its inference."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from gaitway_runtime.catalog import embedded
+
+
+@pytest.fixture(autouse=True)
+def training_path(monkeypatch: pytest.MonkeyPatch, stand_in: list[str]) -> None:
+    monkeypatch.setenv("TRAINING_PATH", stand_in[1])
+
+
+def test_it_trains_and_then_infers_what_came_out(gaitway: Callable) -> None:
+    ran = gaitway("demo", "--task", "Isaac-Cartpole-v0", "--json")
+    assert ran.code == 0
+    train, infer = ran.json["train"], ran.json["infer"]
+    assert (train["kind"], infer["kind"]) == ("train", "infer")
+    settings = (Path(infer["run_dir"]) / "settings.json").read_text()
+    assert train["final_checkpoint"]["uri"] in settings
+    assert ran.json["seconds"] > 0
+
+
+def test_its_own_task_is_one_that_runs_here(gaitway: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAITWAY_PLATFORM", "osmo")
+    task = gaitway("demo", "--json").json["train"]["task"]
+    assert embedded(task).name == "Isaac-Velocity-Flat-Anymal-C-v0"
+
+
+def test_a_training_that_fails_ends_it(gaitway: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SET_OVERRIDES", "do=fail")
+    ran = gaitway("demo", "--task", "Isaac-Cartpole-v0", "--json")
+    assert ran.code == 1
+    assert "infer" not in ran.json

@@ -1,0 +1,69 @@
+"""The job ``dump-contract``: what a policy of a task sees and does in the simulator at hand, with a short trace.
+
+The contract makes a policy portable (``--contract FILE`` of a validation elsewhere); the trace is what another
+implementation of the same task can be held against.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from ..job import DumpContractJob, Job, RunContext
+from ..policies.contract import CONTRACT_FILE
+from ..result import Result, write_json
+from ..simulators import base as simulators
+from .base import Workspace
+
+if TYPE_CHECKING:
+    from ..simulators.base import Env
+
+TRACE_FILE = "trace.npz"
+"""``observations`` (steps + 1, size), ``actions`` (steps, size), ``rewards`` and ``ended`` (steps,)."""
+
+ACTION_SPREAD = 0.3
+"""Standard deviation of the trace's random actions: enough to move every joint, too little to fall at once."""
+
+
+def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
+    """See :meth:`.base.JobModule.run`."""
+    import numpy as np
+
+    assert isinstance(job, DumpContractJob)
+    simulator = simulators.choose(job.simulator)
+    module = simulators.load(simulator)
+    workspace.progress.phase("starting")
+    with contextlib.closing(module.open_env(job, num_envs=1, training=False, seed=job.seed)) as env:
+        write_json(dataclasses.asdict(env.contract), workspace.output_dir / CONTRACT_FILE)
+        np.savez_compressed(workspace.output_dir / TRACE_FILE, **_trace(env, job, workspace))
+    return Result(
+        kind=job.kind,
+        task=job.task,
+        status="succeeded",
+        steps=job.max_steps,
+        artifacts=(CONTRACT_FILE, TRACE_FILE),
+        simulator=simulator,
+    )
+
+
+def _trace(env: Env, job: DumpContractJob, workspace: Workspace) -> dict[str, Any]:
+    """Play small random actions in one world and return what it showed."""
+    import numpy as np
+
+    spread = np.random.default_rng(job.seed).normal(0, ACTION_SPREAD, (job.max_steps, 1, env.num_actions))
+    actions = spread.astype(np.float32)
+    observations, rewards, ended = [env.reset(job.seed)["policy"][0].copy()], [], []
+    for number, action in enumerate(actions):
+        workspace.stop.check()
+        step = env.step(action)
+        observations.append(step.observations["policy"][0].copy())
+        rewards.append(step.task_rewards[0])
+        ended.append(bool(step.terminated[0] | step.truncated[0]))
+        workspace.progress.report(number + 1, job.max_steps)
+    return {
+        "observations": np.stack(observations),
+        "actions": actions[:, 0],
+        "rewards": np.array(rewards),
+        "ended": np.array(ended),
+    }

@@ -22,7 +22,7 @@ def read(case: str) -> Policy:
 class Wrong(PolicySession):
     """A session with a fault: ``spoil`` changes its actions."""
 
-    format, provider, threads, contract = "onnx", "test", 1, None
+    format, provider, contract, threads = "onnx", "test", None, 1
 
     def __init__(self, policy: Policy, spoil) -> None:
         super().__init__(policy.network)

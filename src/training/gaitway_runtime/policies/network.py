@@ -159,8 +159,8 @@ class BetaMean(nn.Module):
         return (alpha / (alpha + beta)) * self.range + self.low
 
 
-class FeedForward(nn.Module):
-    """``obs (N, observations) -> actions (N, actions)``."""
+class PolicyModule(nn.Module):
+    """What every policy has: a normaliser, layers, an output. Its subclasses say how the parts are run."""
 
     def __init__(self, normalizer: nn.Module, trunk: nn.Module, output: nn.Module) -> None:
         super().__init__()
@@ -168,19 +168,23 @@ class FeedForward(nn.Module):
         self.trunk = trunk
         self.output = output
 
+
+class FeedForward(PolicyModule):
+    """``obs (N, observations) -> actions (N, actions)``."""
+
     def forward(self, obs: torch.Tensor) -> torch.Tensor:
         """Return the actions for a batch of observations."""
         return self.output(self.trunk(self.normalizer(obs)))  # type: ignore[no-any-return]
 
 
-class WithLSTM(FeedForward):
+class WithLSTM(PolicyModule):
     """``obs, h_in, c_in -> actions, h_out, c_out``; the states are (layers, N, hidden)."""
 
     def __init__(self, normalizer: nn.Module, rnn: nn.LSTM, trunk: nn.Module, output: nn.Module) -> None:
         super().__init__(normalizer, trunk, output)
         self.rnn = rnn
 
-    def forward(  # type: ignore[override]
+    def forward(
         self, obs: torch.Tensor, h_in: torch.Tensor, c_in: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the actions and the states for the next step."""
@@ -188,14 +192,14 @@ class WithLSTM(FeedForward):
         return self.output(self.trunk(latent.squeeze(0))), h_out, c_out
 
 
-class WithGRU(FeedForward):
+class WithGRU(PolicyModule):
     """``obs, h_in -> actions, h_out``; the state is (layers, N, hidden)."""
 
     def __init__(self, normalizer: nn.Module, rnn: nn.GRU, trunk: nn.Module, output: nn.Module) -> None:
         super().__init__(normalizer, trunk, output)
         self.rnn = rnn
 
-    def forward(self, obs: torch.Tensor, h_in: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+    def forward(self, obs: torch.Tensor, h_in: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the actions and the state for the next step."""
         latent, h_out = self.rnn(self.normalizer(obs).unsqueeze(0), h_in)
         return self.output(self.trunk(latent.squeeze(0))), h_out
@@ -205,7 +209,7 @@ class WithGRU(FeedForward):
 class Policy:
     """A policy from a checkpoint: the network in evaluation mode, and what is known of it."""
 
-    module: FeedForward
+    module: PolicyModule
     parts: Parts
 
     @property
@@ -295,6 +299,7 @@ def assemble(parts: Parts) -> Policy:
         raise UsageError("the checkpoint's recurrent part and its layers do not fit together")
     check_chain(parts.linears, "policy")
     normalizer, trunk, output = _normalizer(parts), _trunk(parts), _output(parts)
+    module: PolicyModule
     if parts.rnn is None:
         module = FeedForward(normalizer, trunk, output)
     elif parts.rnn.kind == "lstm":

@@ -28,13 +28,11 @@ class PolicySession(ABC):
     Attributes:
         format: ``onnx``, ``jit`` or ``checkpoint``.
         provider: What computes, for example ``CPUExecutionProvider``.
-        threads: Threads that one call may use.
         contract: The contract inside the file; None for a checkpoint without one.
     """
 
     format: str
     provider: str
-    threads: int
     contract: PolicyContract | None
 
     def __init__(self, network: Mapping[str, Any]) -> None:
@@ -42,6 +40,11 @@ class PolicySession(ABC):
         self._states = len(STATE_NAMES.get(recurrent.get("type", ""), ()))
         self._state_shape = (recurrent.get("layers", 0), recurrent.get("hidden_size", 0))
         self._state: State | None = None
+
+    @property
+    @abstractmethod
+    def threads(self) -> int:
+        """Threads that one call may use."""
 
     @property
     def recurrent(self) -> bool:
@@ -97,11 +100,16 @@ class OnnxSession(PolicySession):
         except (failures.Fail, failures.InvalidGraph, failures.InvalidProtobuf, failures.RuntimeException) as error:
             raise _unreadable(path, error) from None
         self.provider = self._session.get_providers()[0]
-        self.threads = threads
+        self._threads = threads
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.contract = _contract(metadata.get(ONNX_CONTRACT_KEY, ""), path)
         self._inputs = [entry.name for entry in self._session.get_inputs()]
         super().__init__(self.contract.network)
+
+    @property
+    def threads(self) -> int:
+        """Threads of ONNX Runtime for this session."""
+        return self._threads
 
     def _run(self, observations: NDArray[np.float32], state: State) -> tuple[NDArray[np.float32], State]:
         actions, *after = self._session.run(None, dict(zip(self._inputs, (observations, *state), strict=True)))
@@ -122,7 +130,7 @@ class TorchSession(PolicySession):
         super().__init__(network)
 
     @property
-    def threads(self) -> int:  # type: ignore[override]
+    def threads(self) -> int:
         """Threads of torch in this process."""
         return torch.get_num_threads()
 
@@ -146,8 +154,12 @@ def open_session(path: Path, *, threads: int = 1) -> PolicySession:
     path = Path(path)
     if not path.is_file():
         raise UsageError("there is no such exported policy", source=str(path))
-    if path.suffix == ".onnx":
-        return OnnxSession(path, threads)
+    if path.suffix not in OPENERS:
+        raise UsageError("this is no exported policy", source=str(path), allowed=", ".join(OPENERS))
+    return OPENERS[path.suffix](path, threads)
+
+
+def _open_jit(path: Path, threads: int) -> PolicySession:
     extra: dict[str, str | bytes] = {CONTRACT_FILE: ""}
     try:
         with quiet_torch():
@@ -157,6 +169,10 @@ def open_session(path: Path, *, threads: int = 1) -> PolicySession:
     text = extra[CONTRACT_FILE]
     contract = _contract(text.decode() if isinstance(text, bytes) else text, path)
     return TorchSession(module.eval(), contract.network, contract, "jit")
+
+
+OPENERS: dict[str, Callable[[Path, int], PolicySession]] = {".onnx": OnnxSession, ".pt": _open_jit}
+"""How exported files are opened, by suffix; a format of :data:`.export.FORMATS` has a row here."""
 
 
 def checkpoint_session(policy: Policy) -> PolicySession:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import stat
@@ -68,7 +69,9 @@ def select(training_path: str, with_paths: Sequence[str] = (), *, named: bool = 
         what = "is not a folder" if folder.exists() else "does not exist"
         raise UsageError(f"the training path {what}: {folder}", source="--training-path")
     if not any(f"{RUNTIME}/__init__.py" in selection.sources for selection in selections):
-        selections.append(select_folder(Path(gaitway_runtime.__file__).parent, f"{RUNTIME}/"))
+        added = select_folder(Path(gaitway_runtime.__file__).parent, f"{RUNTIME}/")
+        # It is no part of the user's repository: where it happens to be another checkout, its commit would mislead.
+        selections.append(dataclasses.replace(added, commit=None, dirty=()))
         roots.append(INSTALLED)
     selections += [_select_named(Path(path)) for path in with_paths]
     roots += with_paths

@@ -21,7 +21,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -35,6 +35,9 @@ from .tracking.attempts import ATTEMPT_TAG
 RESULT_MARK = "::gaitway-result::"
 """Begins the log line that carries ``result.json`` to the user's side, as one line of JSON."""
 
+REQUIREMENTS = "requirements.txt"
+"""What a container may lack: one such file in this package, and one of the user's at the payload's root."""
+
 PROTECTED = ("torch", "torchvision", "torchaudio", "numpy", "rsl-rl-lib", "skrl", "isaaclab", "isaacsim", "warp-lang")
 """Distributions of the container that an installation must leave as they are."""
 
@@ -45,7 +48,8 @@ _RENDEZVOUS_PORT = 5555
 def main() -> int:
     """Run the job of this container and return its exit code."""
     try:
-        install_requirements(Path("requirements.txt"), os.environ)
+        for path in (Path(__file__).parent / REQUIREMENTS, Path(REQUIREMENTS)):
+            install_requirements(path, os.environ)
         run_dir = Path(os.environ.get("RUN_DIR") or "/tmp/gaitway_run")
         path = prepare_job(run_dir, os.environ)
         command = [*launcher(os.environ), "-m", "gaitway_runtime", "--job", str(path)]
@@ -67,8 +71,7 @@ def install_requirements(path: Path, environ: Mapping[str, str]) -> list[str]:
     """
     if environ.get("GAITWAY_REQUIREMENTS") == "skip" or not path.is_file():
         return []
-    lines = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    missing = [line for line in lines if line and not _installed(line)]
+    missing = [line for line in _requirements(path) if not _installed(line)]
     if not missing:
         return []
     print(f"container: installing {', '.join(missing)}", flush=True)
@@ -191,6 +194,16 @@ def _count(environ: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal():
         raise UsageError(f"{name} is not a count: '{text}'", source=f"env {name}")
     return int(text)
+
+
+def _requirements(path: Path) -> Iterator[str]:
+    """Yield the lines of a requirements file that name something, those of files it refers to included."""
+    for text in path.read_text(encoding="utf-8").splitlines():
+        line = text.partition("#")[0].strip()
+        if line.startswith("-r "):
+            yield from _requirements(path.parent / line[3:].strip())
+        elif line:
+            yield line
 
 
 def _installed(requirement: str) -> bool:

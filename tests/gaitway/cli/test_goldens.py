@@ -1,6 +1,5 @@
 """Texts that users read, held as files: help, errors, plans."""
 
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,6 @@ import pytest
 
 from gaitway.cli.table import VERBS
 
-STAND_IN = Path(__file__).parents[2] / "fakes" / "runtime"
 CARTPOLE = ["--task", "Isaac-Cartpole-v0"]
 ERRORS = (
     ["trian"],
@@ -62,6 +60,7 @@ def test_errors(gaitway: Callable, golden: Callable[[str, str], None], home: Pat
 
 
 def test_a_dry_run(gaitway: Callable, golden: Callable[[str, str], None], home: Path, tmp_path: Path) -> None:
-    shutil.copytree(STAND_IN, tmp_path / "src" / "training", ignore=shutil.ignore_patterns("__pycache__"))
-    ran = gaitway("train", *CARTPOLE, "--seed", "1", "--dry-run")
+    (tmp_path / "src/training/gaitway_runtime").mkdir(parents=True)
+    (tmp_path / "src/training/gaitway_runtime/__init__.py").write_text("")
+    ran = gaitway("train", *CARTPOLE, "--seed", "1", "-m", "60", "--save-interval", "20", "--dry-run")
     golden("plans/train-local.txt", ran.out.replace(str(home), "$GAITWAY_HOME").replace(sys.executable, "python"))

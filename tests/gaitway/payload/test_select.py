@@ -153,7 +153,7 @@ def test_names_that_differ_by_case_alone_are_an_error(tmp_path: Path) -> None:
 
 def test_a_users_own_folder_gets_the_runtime(tmp_path: Path) -> None:
     paths = {file.path for file in select(str(write(tmp_path / "mine", a="1")), named=True).files}
-    assert {"a", "gaitway_runtime/__init__.py", "gaitway_runtime/job.py"} <= paths
+    assert {"a", "gaitway_runtime/__init__.py", "gaitway_runtime/job.py", "gaitway_runtime/requirements.txt"} <= paths
     assert not [path for path in paths if path.endswith(".pyc")]
 
 

@@ -14,6 +14,7 @@ ended. Standard library only; everything is read from the environment:
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import json
 import os
@@ -24,11 +25,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from .errors import GaitwayError, UsageError
 from .fields import values_from_environment
-from .job import AzureContext, RunContext, from_document, from_environment, to_document
+from .job import AzureContext, Job, RunContext, TrainJob, from_environment, load, to_document
 from .result import RESULT_FILE, write_json
 from .tracking.attempts import ATTEMPT_TAG
 
@@ -96,49 +96,41 @@ def prepare_job(run_dir: Path, environ: Mapping[str, str]) -> Path:
     Raises:
         UsageError: Neither the document nor the environment is a job.
     """
-    document = read_job(environ)
+    job, context = read_job(environ)
     attempt = environ.get("ATTEMPT_OF", "")
     if attempt:
-        document["context"]["tags"] = {**document["context"].get("tags", {}), ATTEMPT_TAG: attempt}
-    resume(document, environ.get("RESUME_DIR", ""))
-    from_document(document, "the container's job")
+        context = dataclasses.replace(context, tags={**context.tags, ATTEMPT_TAG: attempt})
     path = run_dir / "job.json"
     (run_dir / "outputs" / "checkpoints").mkdir(parents=True, exist_ok=True)
-    write_json(document, path)
+    write_json(to_document(restored(job, environ.get("RESUME_DIR", "")), context), path)
     return path
 
 
-def read_job(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Return the job's document: that of ``JOB_FILE``, or one made of the environment's variables.
+def read_job(environ: Mapping[str, str]) -> tuple[Job, RunContext]:
+    """Return the job of ``JOB_FILE``, or the one that the environment's variables describe.
 
     Raises:
         UsageError: It is not a job.
     """
     name = environ.get("JOB_FILE", "")
     if name:
-        try:
-            document: dict[str, Any] = json.loads(Path(name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"the job file cannot be read: {error}", source=name) from None
-        return document
+        return load(Path(name))
     azure = AzureContext(**values_from_environment(AzureContext, environ))
-    context = RunContext(
-        run=environ.get("ATTEMPT_OF") or RunContext.run,
-        platform=environ.get("GAITWAY_PLATFORM") or "container",
-        azure=azure,
-    )
-    return to_document(from_environment(environ), context)
+    run, platform = environ.get("ATTEMPT_OF"), environ.get("GAITWAY_PLATFORM")
+    context = RunContext(run=run or RunContext.run, platform=platform or "container", azure=azure)
+    return from_environment(environ), context
 
 
-def resume(document: dict[str, Any], folder: str) -> None:
-    """Let a training go on from the newest checkpoint that an earlier attempt has left in a folder."""
-    if document["kind"] != "train" or not folder or not Path(folder).is_dir():
-        return
+def restored(job: Job, folder: str) -> Job:
+    """Return a training that goes on from the newest checkpoint that an earlier attempt has left in a folder."""
+    if not isinstance(job, TrainJob) or not folder or not Path(folder).is_dir():
+        return job
     found = {int(match[1]): path for path in Path(folder).rglob("*.pt") if (match := _CHECKPOINT.fullmatch(path.name))}
-    if found:
-        newest = found[max(found)]
-        print(f"container: an earlier attempt got to {newest.name}; going on from there", flush=True)
-        document["job"] |= {"checkpoint_uri": str(newest), "checkpoint_mode": "resume"}
+    if not found:
+        return job
+    newest = found[max(found)]
+    print(f"container: an earlier attempt got to {newest.name}; going on from there", flush=True)
+    return dataclasses.replace(job, checkpoint_uri=str(newest), checkpoint_sha256=None, checkpoint_mode="resume")
 
 
 def launcher(environ: Mapping[str, str]) -> list[str]:

@@ -20,7 +20,7 @@ from gaitway_runtime.job import to_document
 from ...errors import UsageError
 from ..base import Submission
 from .delivery import Route
-from .options import Chosen
+from .options import Chosen, workflow_name
 
 FILES = "/tmp/gaitway"
 """Folder of the mounted files in the container."""
@@ -65,7 +65,7 @@ def workflow(parts: Parts) -> dict[str, Any]:
     """Return the workflow document of a submission."""
     chosen, job = parts.chosen, parts.submission.job
     body: dict[str, Any] = {
-        "name": chosen.name,
+        "name": workflow_name(chosen.options, job.kind, parts.route.kind),
         "timeout": {"exec_timeout": chosen.exec_timeout},
         "resources": {"default": _resource(chosen)},
     }

@@ -162,7 +162,6 @@ class Chosen:
     memory: str
     storage: str
     exec_timeout: str
-    name: str
 
 
 def chosen(submission: Submission) -> Chosen:
@@ -176,5 +175,11 @@ def chosen(submission: Submission) -> Chosen:
         memory=options.memory or defaults.memory,
         storage=options.storage or defaults.storage,
         exec_timeout=options.exec_timeout or defaults.exec_timeout,
-        name=options.workflow_name or defaults.name,
     )
+
+
+def workflow_name(options: OsmoOptions, kind: str, route: str) -> str:
+    """Return the name of a workflow: the user's, else one that tells what it does and how its payload travels."""
+    if kind == "train" and route != "inline":
+        return options.workflow_name or DATASET_TRAINING
+    return options.workflow_name or DEFAULTS[kind].name

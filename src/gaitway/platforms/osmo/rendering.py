@@ -15,7 +15,7 @@ from ..base import Request, Submission
 from . import checks, document, forwarding, variables
 from .delivery import Route, choose
 from .forwarding import Forwarded
-from .options import Chosen, OsmoOptions, chosen
+from .options import Chosen, OsmoOptions, chosen, workflow_name
 
 KEPT_ENCODED = "osmo-training.b64"
 
@@ -82,7 +82,7 @@ def _own(submission: Submission, settings: Chosen, words: Forwarded, route: Rout
 
     template = own.load(Path(str(settings.options.workflow_file)))
     own.check_variables(template, words.variables)
-    values = {**_values(submission, settings, template), **payload_values(route, submission, settings, template)}
+    values = {**_values(submission, settings, route, template), **payload_values(route, submission, settings, template)}
     values |= words.variables
     expanded = own.expand(template, own.cast(template, values))
     checks.check(expanded, f"--workflow {template.path}")
@@ -101,9 +101,10 @@ def payload_values(route: Route, submission: Submission, settings: Chosen, templ
     return {name: value for name, value in found.items() if name in template.variables}
 
 
-def _values(submission: Submission, settings: Chosen, template: Any) -> dict[str, str]:
+def _values(submission: Submission, settings: Chosen, route: Route, template: Any) -> dict[str, str]:
     """Return gaitway's settings as the template's variables: what someone chose, and what the template leaves open."""
     filled = {**{key: setting.value for key, setting in submission.settings.items()}, **_filled(settings)}
+    filled["workflow_name"] = workflow_name(settings.options, submission.job.kind, route.kind)
     known = _declared(type(submission.job))
     found = {}
     for key, item in known.items():
@@ -117,7 +118,7 @@ def _values(submission: Submission, settings: Chosen, template: Any) -> dict[str
 
 def _filled(settings: Chosen) -> dict[str, Any]:
     names = {"cpu": settings.cpu, "memory": settings.memory, "storage": settings.storage}
-    return {**names, "exec_timeout": settings.exec_timeout, "workflow_name": settings.name}
+    return {**names, "exec_timeout": settings.exec_timeout}
 
 
 def _declared(job: type[Job]) -> dict[str, Declared]:

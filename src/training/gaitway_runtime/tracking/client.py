@@ -18,6 +18,7 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 _LASTING_STATUS = frozenset((400, 404, 405, 409, 413, 422, 501))
@@ -43,7 +44,11 @@ def open_client(tracking_uri: str) -> MlflowClient:
     try:
         return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     except MlflowException as error:
-        raise ConfigError(f"MLflow cannot use this store: {one_line(error)}", source=scrub(tracking_uri)) from None
+        raise ConfigError(
+            f"MLflow cannot use this store: {one_line(error)}",
+            source=scrub(tracking_uri),
+            hint="set MLFLOW_TRACKING_URI, or name the Azure ML workspace; a store of one's own needs all of MLflow",
+        ) from None
 
 
 def lasting(error: Exception) -> bool:
@@ -51,6 +56,11 @@ def lasting(error: Exception) -> bool:
     if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError, TypeError, ValueError)):
         return True
     return status_of(error) in _LASTING_STATUS
+
+
+def refused(error: Exception) -> bool:
+    """Whether a server that answers will not have us, or this request."""
+    return lasting(error) or status_of(error) in (401, 403) or "Authentication" in type(error).__name__
 
 
 def status_of(error: Exception) -> int | None:

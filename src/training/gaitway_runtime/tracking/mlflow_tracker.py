@@ -7,11 +7,11 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import ConfigError, PlatformError
+from ..errors import ConfigError, GaitwayError, PlatformError
 from ..job import Job, RunContext, experiment_name
 from . import backlog, registry
 from .base import ModelVersion
-from .client import lasting, one_line
+from .client import one_line, refused, status_of
 from .credentials import public_form
 from .hashing import SHA256_TAG, sha256_of
 from .journal import JOURNAL, Journal
@@ -192,17 +192,17 @@ def _open(store: RunStore, *, resumed: bool) -> bool:
     Raises:
         ConfigError: The server answers and refuses.
     """
-    from mlflow.exceptions import MlflowException
-
     try:
         store.open()
         store.mark_running()
-    except MlflowException as error:
-        if resumed and error.error_code == "RESOURCE_DOES_NOT_EXIST":
+    except GaitwayError:
+        raise
+    except Exception as error:  # noqa: BLE001 - MLflow's plug-ins raise whatever their services' libraries do
+        if resumed and status_of(error) == 404:
             _log.warning("run %s is not on this tracking server: a new run is made", store.header.run_id)
             store.start_anew()
             return _open(store, resumed=False)
-        if lasting(error) or error.get_http_status_code() in (401, 403):
+        if refused(error):
             raise ConfigError(
                 f"the tracking server refuses this job: {one_line(error)}",
                 source=store.header.tracking_uri,

@@ -16,7 +16,7 @@ from .asking import TrackingServer
 from .base import Source, Stream, clean_path
 from .http_source import HttpSource
 from .local import FileSource
-from .picking import SUBFOLDERS, newest
+from .picking import SUBFOLDERS, is_checkpoint, newest
 
 if TYPE_CHECKING:
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
@@ -37,65 +37,73 @@ class Entry:
 
 
 class ArtifactFolder:
-    """A root of artifacts that can be listed and read.
+    """A folder of artifacts that can be listed and read. Paths are below the root that the store knows.
 
     Args:
-        uri: MLflow's artifact URI of the root.
-        server: The tracking server that knows it.
-        shown: The root's address as errors may show it.
+        root: MLflow's artifact URI of the root.
+        base: Path of the folder below the root; it may turn out to be a file.
+        server: The tracking server that knows the root.
+        shown: The folder's address as errors may show it.
     """
 
-    def __init__(self, uri: str, server: TrackingServer, shown: str) -> None:
+    def __init__(self, root: str, base: str, server: TrackingServer, shown: str) -> None:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+        self._base = base
         self._server = server
         self._shown = shown
-        self._root = _local_root(uri)
+        self._local = _local_root(root)
         self._repository: ArtifactRepository = server.ask(
-            lambda: get_artifact_repository(uri, tracking_uri=server.uri), shown
+            lambda: get_artifact_repository(root, tracking_uri=server.uri), shown
         )
 
-    def entries(self, path: str) -> list[Entry]:
-        """Return what lies directly in a folder; nothing for a file or a folder that is not there.
+    def entries(self, folder: str) -> list[Entry]:
+        """Return what lies directly in a folder below the root; nothing for a file or a folder that is not there.
 
         Raises:
-            PlatformError: The server lists something that does not lie there.
+            PlatformError: The server lists something that could lead out of the root.
         """
-        listed = self._server.ask(lambda: self._repository.list_artifacts(path or None), self._shown, missing=list)
+        listed = self._server.ask(lambda: self._repository.list_artifacts(folder or None), self._shown, missing=list)
         entries = [Entry(item.path, bool(item.is_dir), item.file_size) for item in listed]
-        for entry in entries:
-            if _unsafe(entry.path) or entry.path.rpartition("/")[0] != path:
-                raise PlatformError("the server lists a file outside of the folder", source=self._shown)
-        return entries
+        if any(_unsafe(entry.path) for entry in entries):
+            raise PlatformError("the server lists a file outside of its artifacts", source=self._shown)
+        # Azure ML's plug-in goes by the beginning of the name: it lists checkpoints-old/ below checkpoints too
+        return [entry for entry in entries if entry.path.rpartition("/")[0] == folder]
 
     def choose(self, path: str) -> tuple[str, str]:
-        """Return the path of the one file that ``path`` stands for, and a sentence if it was a choice.
+        """Return the one file, below the root, that ``path`` below the folder stands for.
+
+        Returns:
+            Its path, and a sentence if it was a choice.
 
         Raises:
             UsageError: There is no such file, or no checkpoint in the folder.
         """
-        where = f"{self._shown}/{path}".rstrip("/")
-        if path:
-            siblings = self.entries(path.rpartition("/")[0])
-            match = next((entry for entry in siblings if entry.path == path), None)
-            if match is None:
-                names = ", ".join(sorted(entry.name for entry in siblings)[:8])
-                raise UsageError("there is no such artifact", source=where, allowed=names or None)
-            if not match.is_dir:
-                return path, ""
+        wanted = _join(self._base, path)
+        if wanted and not self._is_folder(wanted):
+            return wanted, ""
         for subfolder in SUBFOLDERS:
-            inner = "/".join(part for part in (path, subfolder) if part)
-            names_here = [entry.name for entry in self.entries(inner) if not entry.is_dir]
-            if any(name.endswith((".pt", ".pth")) for name in names_here):
-                name, note = newest(names_here, f"{self._shown}/{inner}".rstrip("/"))
-                return f"{inner}/{name}".lstrip("/"), note
-        raise UsageError("there is no checkpoint in this folder", source=where, hint="gaitway checkpoints lists them")
+            inner = _join(wanted, subfolder)
+            names = [entry.name for entry in self.entries(inner) if not entry.is_dir]
+            if any(map(is_checkpoint, names)):
+                name, note = newest(names, self.address_of(inner))
+                return _join(inner, name), note
+        raise UsageError(
+            "there is no checkpoint in this folder",
+            source=self.address_of(wanted),
+            hint="gaitway checkpoints lists what there is",
+        )
+
+    def address_of(self, path: str) -> str:
+        """Return the address of something in the folder."""
+        inside = f"{path}/".removeprefix(f"{self._base}/" if self._base else "")
+        return f"{self._shown}/{inside}".rstrip("/")
 
     def source(self, path: str) -> Source:
-        """Return one file of the folder as a source."""
-        if self._root is not None:
-            file = (self._root / path).resolve()
-            if not file.is_relative_to(self._root.resolve()):
+        """Return a file below the root as a source."""
+        if self._local is not None:
+            file = (self._local / path).resolve()
+            if not file.is_relative_to(self._local.resolve()):
                 raise PlatformError("the artifact is a link that leads out of its folder", source=self._shown)
             return FileSource(file)
         url = str(self._repository.artifact_uri)
@@ -106,6 +114,14 @@ class ArtifactFolder:
         return HttpSource(
             f"{url.rstrip('/')}/{quote(path)}", self._server.limits, headers=lambda: headers, verify=verify
         )
+
+    def _is_folder(self, path: str) -> bool:
+        siblings = self.entries(path.rpartition("/")[0])
+        match = next((entry for entry in siblings if entry.path == path), None)
+        if match is None:
+            names = ", ".join(sorted(entry.name for entry in siblings)[:8])
+            raise UsageError("there is no such artifact", source=self.address_of(path), allowed=names or None)
+        return match.is_dir
 
 
 @dataclass(frozen=True)
@@ -129,6 +145,10 @@ class RepositorySource:
                 raise PlatformError("the artifact store handed over no file", source=f"{self.shown}/{self.path}")
             with FileSource(found).open(0, None) as stream:
                 yield stream
+
+
+def _join(*parts: str) -> str:
+    return "/".join(part for part in parts if part)
 
 
 def _unsafe(path: str) -> bool:

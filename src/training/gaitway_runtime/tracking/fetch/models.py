@@ -13,8 +13,7 @@ from ..hashing import SHA256_TAG, VERSION_SHA256_TAG
 from .artifacts import ArtifactFolder
 from .asking import TrackingServer
 from .base import Located, Order, clean_path
-from .picking import is_checkpoint
-from .runs import known_sha256, run_tags
+from .runs import known_sha256
 
 _NAME = r"[^/@:\x00-\x1f\x7f'\"]{1,255}"
 
@@ -54,17 +53,17 @@ class ModelsAddress:
         version = self._version(server)
         shown = f"models:/{self.name}/{version.version}"
         question = functools.partial(server.client.get_model_version_download_uri, self.name, version.version)
-        source, inner = server.ask(question, shown).rstrip("/"), ""
-        if is_checkpoint(source.rpartition("/")[2]):
-            # registered on a single file: MLflow would hand over an empty folder, so the file is asked for itself
-            source, _, inner = source.rpartition("/")
-        folder = ArtifactFolder(source, server, shown)
-        path, note = folder.choose(self.path or inner)
+        source = server.ask(question, shown).rstrip("/")
+        run = _run_of(server, version)
+        root, base = _split(source, run.info.artifact_uri if run else "")
+        folder = ArtifactFolder(root, base, server, shown)
+        path, note = folder.choose(self.path)
+        tags = {**(run.data.tags if run else {}), **_own_hash(version, path)}
         return Located(
-            resolved_uri=f"{shown}/{path}",
+            resolved_uri=folder.address_of(path),
             name=path,
             source=folder.source(path),
-            sha256=known_sha256(folder, path, {**run_tags(server, version.run_id), **_own_hash(version, path)}),
+            sha256=known_sha256(folder, path, tags),
             run_id=version.run_id or None,
             note=note if self.version not in (None, "latest") else f"{self} is version {version.version}",
         )
@@ -88,6 +87,25 @@ class ModelsAddress:
         if not versions:
             raise UsageError(f"there is no registered model {self.name}", source=str(self))
         return max(versions, key=lambda version: int(version.version))
+
+
+def _run_of(server: TrackingServer, version: Any) -> Any:
+    """Return the run that made a version, or None: a model may outlive its run."""
+    if not version.run_id:
+        return None
+    return server.ask(lambda: server.client.get_run(version.run_id), f"runs:/{version.run_id}", missing=lambda: None)
+
+
+def _split(source: str, artifacts: str) -> tuple[str, str]:
+    """Return a version's source as a root and a path below it.
+
+    The root is the run's, or else the parent, never the source itself: a version may be registered on a single
+    file, for which MLflow would report success and hand over an empty folder.
+    """
+    if artifacts and source.startswith(f"{artifacts.rstrip('/')}/"):
+        return artifacts, source.removeprefix(artifacts.rstrip("/")).strip("/")
+    parent, _, last = source.rpartition("/")
+    return parent, last
 
 
 def _own_hash(version: Any, path: str) -> dict[str, str]:

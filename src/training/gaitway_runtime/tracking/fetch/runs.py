@@ -40,7 +40,7 @@ class RunsAddress:
         server = TrackingServer.of(order.context, order.limits)
         shown = f"runs:/{self.run_id}"
         run = server.ask(lambda: server.client.get_run(self.run_id), shown)
-        folder = ArtifactFolder(run.info.artifact_uri, server, shown)
+        folder = ArtifactFolder(run.info.artifact_uri, "", server, shown)
         path, note = folder.choose(self.path)
         return Located(
             resolved_uri=f"{shown}/{path}",
@@ -50,13 +50,6 @@ class RunsAddress:
             run_id=self.run_id,
             note=note,
         )
-
-
-def run_tags(server: TrackingServer, run_id: str) -> Mapping[str, str]:
-    """Return a run's tags; none where the run is gone, as a model may outlive its run."""
-    if not run_id:
-        return {}
-    return server.ask(lambda: dict(server.client.get_run(run_id).data.tags), f"runs:/{run_id}", missing=dict)
 
 
 def known_sha256(folder: ArtifactFolder, path: str, tags: Mapping[str, str]) -> str | None:

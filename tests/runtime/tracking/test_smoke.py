@@ -1,0 +1,67 @@
+"""The smoke test of a job's surroundings, and the workspace that a container only knows by name."""
+
+from pathlib import Path
+
+import pytest
+from fakes import http_server as fake
+from fakes.http_server import HttpServer
+from fakes.mlflow_server import MlflowServer
+from fakes.proxy import Line
+from gaitway_runtime.errors import ConfigError, GaitwayError
+from gaitway_runtime.job import AzureContext, RunContext, TrainJob
+from gaitway_runtime.tracking import azure, smoke
+from gaitway_runtime.tracking.client import open_client
+from gaitway_runtime.tracking.fetch.base import Limits
+from gaitway_runtime.tracking.server import tracking_uri_for
+from gaitway_runtime.tracking.store import ensure_store
+
+WORKSPACE = AzureContext(subscription_id="s-1", resource_group="rg-robotics", workspace_name="aml-robotics")
+PATH = (
+    "/subscriptions/s-1/resourceGroups/rg-robotics/providers/Microsoft.MachineLearningServices/workspaces/aml-robotics"
+)
+
+
+@pytest.mark.parametrize("where", ["store", "server"])
+def test_what_works_passes_and_leaves_a_run_to_look_at(where: str, home: Path, mlflow_server: MlflowServer) -> None:
+    uri = ensure_store(home) if where == "store" else mlflow_server.url
+    smoke.run(TrainJob(), RunContext(run="a-1", tracking_uri=uri))
+    client = open_client(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name(smoke.EXPERIMENT).experiment_id])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics == {"connectivity": 1.0}
+
+
+def test_a_server_that_is_away_fails_it(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smoke, "_LIMITS", Limits(attempts=2, first_wait=0.001))
+    line.down()
+    with pytest.raises(GaitwayError) as caught:
+        smoke.run(TrainJob(), RunContext(run="a-1", tracking_uri=line.url))
+    assert caught.value.exit_code == 4
+
+
+@pytest.fixture
+def management(http_server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> HttpServer:
+    monkeypatch.setattr(azure, "azure_token", lambda scope: "t0ken-t0ken")
+    monkeypatch.setattr(azure, "_MANAGEMENT", http_server.url)
+    return http_server
+
+
+def test_a_container_finds_its_workspaces_tracking_server(management: HttpServer) -> None:
+    uri = "azureml://eastus.api.azureml.ms/mlflow/v1.0" + PATH
+    management.files[PATH] = f'{{"properties": {{"mlFlowTrackingUri": "{uri}"}}}}'.encode()
+    assert tracking_uri_for(RunContext(platform="osmo", azure=WORKSPACE)) == uri
+    (asked,) = management.requests
+    assert asked.path.endswith("?api-version=2024-04-01")
+    assert asked.headers["Authorization"] == "Bearer t0ken-t0ken"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_workspace_that_cannot_be_read_is_said(management: HttpServer, status: int) -> None:
+    management.plan(PATH, fake.status(status))
+    with pytest.raises(ConfigError, match=f"HTTP {status}"):
+        tracking_uri_for(RunContext(platform="osmo", azure=WORKSPACE))
+
+
+def test_a_job_on_this_machine_does_not_ask_azure(management: HttpServer, home: Path) -> None:
+    assert tracking_uri_for(RunContext(azure=WORKSPACE)) == ensure_store(home)
+    assert management.requests == []

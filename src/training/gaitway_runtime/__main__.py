@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
-import importlib.util
 import logging
 import os
 import sys
@@ -36,9 +34,6 @@ THREAD_ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
 }
 """Set before any numerical library is loaded; a value that is already there stays."""
-
-SMOKE_TEST = "gaitway_runtime.tracking.smoke"
-"""Module whose ``run(job, context)`` checks tracking, storage and registry access."""
 
 
 @dataclass(frozen=True)
@@ -114,18 +109,13 @@ def _prepare(assignment: Assignment, workspace: jobs.Workspace) -> None:
         workspace.stop.wait(job.sleep_after_unpack)
         workspace.stop.check()
     if job.run_smoke_test:
+        from .tracking import smoke
+
         workspace.progress.phase("smoke test")
-        _smoke_test(assignment)
+        smoke.run(job, assignment.context)
     # Isaac Lab's modules can be imported only once its application runs: its adapter imports them itself.
     if job.imports and simulators.choose(job.simulator) != "isaaclab":
         jobs.import_task_modules(job.imports)
-
-
-def _smoke_test(assignment: Assignment) -> None:
-    if importlib.util.find_spec(SMOKE_TEST) is None:
-        log.warning("the smoke test is not part of this release; going on")
-        return
-    importlib.import_module(SMOKE_TEST).run(assignment.job, assignment.context)
 
 
 def _failure(job: Job | None, error: GaitwayError) -> Result:

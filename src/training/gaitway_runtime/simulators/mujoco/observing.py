@@ -37,6 +37,7 @@ class Observations:
         for term, span in zip(terms, self._spans, strict=False):
             low, high = term.noise or (0.0, 0.0)
             self._low[span], self._width[span] = low, high - low
+        self._per_bit = self._width * np.float32(2.0**-16)
         self._noisy = noise is not None and bool(self._width.any())
         self._adjusted = tuple(
             (span, term.clip, np.float32(term.scale))
@@ -61,9 +62,11 @@ class Observations:
         return groups
 
     def _noise(self, num_envs: int) -> NDArray[np.float32]:
+        """Draw uniform noise from 16 random bits each: plenty for noise, and half the cost of drawing floats."""
         assert self._rng is not None
-        noise = self._rng.random((num_envs, self._size), np.float32)
-        noise *= self._width
+        count = num_envs * self._size
+        bits = self._rng.bit_generator.random_raw(-(-count // 4)).view(np.uint16)[:count]
+        noise: NDArray[np.float32] = np.multiply(bits.reshape(num_envs, self._size), self._per_bit, dtype=np.float32)
         noise += self._low
         return noise
 

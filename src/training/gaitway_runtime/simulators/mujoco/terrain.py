@@ -122,10 +122,33 @@ class Terrain:
 
     def height_at(self, x: NDArray[np.floating], y: NDArray[np.floating]) -> Heights:
         """Return the ground's height at points [m], that of the nearest sample; 0 beyond the field, any shape."""
+        first_x, first_y = self._first
+        return self._height_of((x - first_x) * (1.0 / RESOLUTION), (y - first_y) * (1.0 / RESOLUTION))
+
+    def height_around(self, x: Array, y: Array, heading: Array, grid: NDArray[np.float32]) -> Heights:
+        """Return the ground's height on a grid about each of n positions, turned by its heading [m], (n, points).
+
+        Args:
+            x: [m], (n,).
+            y: [m], (n,).
+            heading: [rad], (n,).
+            grid: Points x, y [m] and 1 of the grid, (3, points): turning and shifting is one product then.
+        """
+        first_x, first_y = self._first
+        cos, sin = np.cos(heading), np.sin(heading)
+        turn = np.array([[cos, -sin, x - first_x], [sin, cos, y - first_y]]) * (1.0 / RESOLUTION)
+        cells = turn.transpose(0, 2, 1).astype(np.float32) @ grid
+        return self._height_of(cells[0], cells[1])
+
+    @property
+    def _first(self) -> tuple[float, float]:
+        """Lower corner of the first sample's cell [m]: whole cells from there find the nearest sample."""
         across_x, across_y = self.heights.shape
-        # The grid has a sample at (k + 0.5) cells from its lower edge: the floor finds the nearest one.
-        row = (x * (1.0 / RESOLUTION) + (0.5 * across_x - self.centre[0] / RESOLUTION)).astype(np.int32)
-        column = (y * (1.0 / RESOLUTION) + (0.5 * across_y - self.centre[1] / RESOLUTION)).astype(np.int32)
+        return self.centre[0] - 0.5 * across_x * RESOLUTION, self.centre[1] - 0.5 * across_y * RESOLUTION
+
+    def _height_of(self, cell_x: NDArray[np.floating], cell_y: NDArray[np.floating]) -> Heights:
+        across_x, across_y = self.heights.shape
+        row, column = cell_x.astype(np.int32), cell_y.astype(np.int32)
         np.clip(row, 0, across_x - 1, out=row)
         np.clip(column, 0, across_y - 1, out=column)
         row *= across_y

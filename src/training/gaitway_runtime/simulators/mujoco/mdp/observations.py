@@ -112,8 +112,7 @@ def base_height(state: State) -> Array:
 
 SCAN_X, SCAN_Y = np.linspace(-0.8, 0.8, 17), np.linspace(-0.5, 0.5, 11)
 """Grid of the height scan in the base's yaw frame [m]."""
-_SCAN_GRID_X = np.tile(SCAN_X, len(SCAN_Y)).astype(np.float32)
-_SCAN_GRID_Y = np.repeat(SCAN_Y, len(SCAN_X)).astype(np.float32)
+_SCAN_GRID = np.array([(x, y, 1.0) for y in SCAN_Y for x in SCAN_X], np.float32).T
 """x runs fastest, as in Isaac Lab."""
 
 
@@ -123,10 +122,6 @@ def height_scan(state: State, offset: float) -> NDArray[np.float32]:
     The grid turns with the base's yaw alone. Heights are looked up, not cast: about a twentieth of the cost.
     """
     assert state.terrain is not None
-    root = state.root_pos_w.astype(np.float32)
-    x, y, z = root[:, 0:1], root[:, 1:2], root[:, 2:3]
-    heading = state.heading_w.astype(np.float32)[:, None]
-    cos, sin = np.cos(heading), np.sin(heading)
-    at_x = x + cos * _SCAN_GRID_X - sin * _SCAN_GRID_Y
-    at_y = y + sin * _SCAN_GRID_X + cos * _SCAN_GRID_Y
-    return (z - np.float32(offset)) - state.terrain.height_at(at_x, at_y)
+    x, y, z = state.root_pos_w[:, 0], state.root_pos_w[:, 1], state.root_pos_w[:, 2]
+    above = (z - offset).astype(np.float32)[:, None]
+    return above - state.terrain.height_around(x, y, state.heading_w, _SCAN_GRID)

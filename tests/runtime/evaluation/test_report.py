@@ -73,7 +73,7 @@ def report(rollout: Rollout, tmp_path: Path) -> Report:
         plots=tuple(
             plot
             for plot in (
-                plots.traces(rollout, tmp_path, "tracking", "Command and velocity"),
+                plots.traces(rollout, tmp_path),
                 plots.reward_terms(rollout.reward_terms, tmp_path),
                 plots.episode_returns(rollout.episodes, tmp_path, [True] * 8),
             )
@@ -121,7 +121,7 @@ def test_a_rollout_without_an_end_says_so_instead_of_a_reward(report: Report) ->
 
 
 def test_figures_are_files_and_take_the_ink_of_their_page(rollout: Rollout, tmp_path: Path) -> None:
-    plot = plots.traces(rollout, tmp_path / "plots", "tracking", "Tracking")
+    plot = plots.traces(rollout, tmp_path / "plots")
     assert plot is not None
     assert plot.path.read_bytes().startswith(b"\x89PNG")
     assert plot.svg.startswith("<svg") and "currentColor" in plot.svg and "<?xml" not in plot.svg

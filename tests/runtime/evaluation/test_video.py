@@ -77,7 +77,7 @@ def test_a_simulator_that_is_not_drawn_from_states_has_no_video(tmp_path: Path) 
 def test_a_film_that_is_no_longer_wanted_leaves_no_process_behind(tmp_path: Path) -> None:
     filming = Filming(film(), tmp_path, ("stuck",))
     began = time.monotonic()
-    filming.stop()
+    filming.close()
     assert time.monotonic() - began < 60
     assert filming._process is not None and filming._process.poll() is not None
 

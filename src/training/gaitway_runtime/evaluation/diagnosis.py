@@ -14,3 +14,5 @@ class Finding:
     """What was measured that speaks for it."""
     advice: str = ""
     """What to look at next."""
+
+def diagnose(rollout, subject): return ()

@@ -96,16 +96,15 @@ def judge(
     gate = info.gate if info else _DEFAULT_GATE
     required = gate.success_rate if success_threshold is None else success_threshold
     counted = [episode for episode in episodes if episode.ending is not Ending.DIVERGED]
-    family = family_of(task)
-    successes = sum(is_success(episode, family, gate) for episode in counted)
-    rate = successes / len(counted) if counted else None
-    low, high = wilson_interval(successes, len(counted)) if counted else (None, None)
+    count = sum(successes(task, counted))
+    rate = count / len(counted) if counted else None
+    low, high = wilson_interval(count, len(counted)) if counted else (None, None)
     checks = tuple(_check(threshold, metrics) for threshold in gate.thresholds)
-    reasons = (*_unmeasured(family, counted), *_reasons(rate, required, checks))
+    reasons = (*_unmeasured(family_of(task), counted), *_reasons(rate, required, checks))
     return Verdict(
         passed=not reasons,
         criterion=gate.success,
-        successes=successes,
+        successes=count,
         episodes=len(counted),
         success_rate=rate,
         confidence_low=low,
@@ -114,6 +113,13 @@ def judge(
         checks=checks,
         reasons=reasons,
     )
+
+
+def successes(task: str, episodes: Sequence[Episode]) -> list[bool]:
+    """Return for each episode of a task whether it is a success."""
+    info = find(task)
+    gate, family = info.gate if info else _DEFAULT_GATE, family_of(task)
+    return [is_success(episode, family, gate) for episode in episodes]
 
 
 def family_of(task: str) -> Family:

@@ -105,12 +105,13 @@ def training_curves(history: History, folder: Path) -> Plot | None:
     return _plot("training", "Training", "As logged by the training run.", folder, draw, columns=len(found))
 
 
-def traces(rollout: Rollout, folder: Path, name: str, title: str) -> Plot | None:
+def traces(rollout: Rollout, folder: Path) -> Plot | None:
     """Draw what the first world was asked for and did, over time; None where the task measures nothing."""
     measured = rollout.watch.measurements
     panels = [trace for trace in TRACES if trace.measured in measured]
     if not panels:
         return None
+    commanded = any(trace.commanded for trace in panels)
     time = rollout.step_dt * np.arange(len(rollout.watch.done))
     ends = rollout.watch.done[:, 0]
 
@@ -122,14 +123,15 @@ def traces(rollout: Rollout, folder: Path, name: str, title: str) -> Plot | None
             axes.set_title(f"{trace.title} [{trace.unit}]")
             axes.margins(x=0)
         axes_of_panels[-1].set_xlabel("time [s]")
-        if any(trace.commanded for trace in panels):
+        if commanded:
             axes_of_panels[0].legend(loc="upper right", ncols=2, bbox_to_anchor=(1, 1.22))
 
     caption = "First environment; a gap is the end of an episode."
-    return _plot(name, title, caption, folder, draw, rows=len(panels), height=1.35)
+    title = "Commanded and measured velocity" if commanded else "Motion"
+    return _plot("tracking", title, caption, folder, draw, rows=len(panels), height=1.35)
 
 
-def reward_terms(rates: Mapping[str, float], folder: Path, name: str = "reward_terms") -> Plot | None:
+def reward_terms(rates: Mapping[str, float], folder: Path) -> Plot | None:
     """Draw what each reward term adds per simulated second; None where there are none."""
     if not rates:
         return None
@@ -145,7 +147,7 @@ def reward_terms(rates: Mapping[str, float], folder: Path, name: str = "reward_t
         panels[0].set_xlabel("per simulated second")
 
     caption = "Mean share of each term in the task's own reward, weight included."
-    return _plot(name, "Reward by term", caption, folder, draw, height=0.7 + 0.26 * len(ordered))
+    return _plot("reward_terms", "Reward by term", caption, folder, draw, height=0.7 + 0.26 * len(ordered))
 
 
 def episode_returns(episodes: Sequence[Episode], folder: Path, successes: Sequence[bool]) -> Plot | None:

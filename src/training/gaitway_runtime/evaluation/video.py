@@ -77,9 +77,9 @@ class Filming:
                     self._start()
             return Video(None, reason=self._reason or "no way to draw was found")
         finally:
-            self.stop()
+            self.close()
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End the drawing, if it still goes on, and remove what it left behind."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()

@@ -1,0 +1,82 @@
+"""Where the policy that is evaluated comes from: its checkpoint, and the run that made it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .plots import CURVES
+
+if TYPE_CHECKING:
+    from ..job import Job, RunContext
+    from ..tracking.fetch import Fetched
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A fetched checkpoint and what is remembered of its training."""
+
+    fetched: Fetched
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags of the run that made it; empty where there is none or it cannot be asked."""
+    history: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    """Its training curves, ``(iteration, value)`` pairs by metric."""
+
+    def provenance(self) -> dict[str, str]:
+        """Return the lines of a report that say where the policy comes from."""
+        known = {
+            "checkpoint": self.fetched.resolved_uri,
+            "checkpoint SHA-256": self.fetched.sha256,
+            "training run": self.fetched.run_id,
+            "payload SHA-256": self.tags.get("gaitway.payload_sha256"),
+            "commit": self.tags.get("gaitway.commit"),
+            "training seed": self.tags.get("seed"),
+            "trained in": self.tags.get("simulator"),
+        }
+        return {label: value for label, value in known.items() if value}
+
+
+def fetch_origin(uri: str, job: Job, context: RunContext, into: Path) -> Origin:
+    """Fetch a checkpoint and what the tracking server remembers of its training.
+
+    Args:
+        uri: The checkpoint's address.
+        job: The job; its expected hash is checked.
+        context: The run the job is part of; it knows the tracking server.
+        into: Folder for the file.
+
+    Raises:
+        GaitwayError: The checkpoint cannot be fetched. A training run that cannot be asked is no error.
+    """
+    from ..tracking.fetch import fetch
+
+    fetched = fetch(uri, into, expected_sha256=job.checkpoint_sha256, context=context)
+    log.info("checkpoint: %s%s", fetched.resolved_uri, f" ({fetched.note})" if fetched.note else "")
+    if fetched.run_id is None:
+        return Origin(fetched)
+    return Origin(fetched, *_remembered(fetched.run_id, context))
+
+
+def _remembered(
+    run_id: str, context: RunContext
+) -> tuple[Mapping[str, str], Mapping[str, Sequence[tuple[float, float]]]]:
+    """Return tags and training curves of a run."""
+    from mlflow.exceptions import MlflowException
+
+    from ..tracking.client import one_line, open_client
+    from ..tracking.server import tracking_uri_for
+
+    client = open_client(tracking_uri_for(context))
+    names = [name for _, alternatives in CURVES for name in alternatives]
+    try:
+        tags = dict(client.get_run(run_id).data.tags)
+        histories = {name: client.get_metric_history(run_id, name) for name in names}
+    except MlflowException as error:
+        log.warning("nothing is known of the training run %s: %s", run_id, one_line(error))
+        return {}, {}
+    return tags, {name: [(point.step, point.value) for point in points] for name, points in histories.items() if points}

@@ -1,0 +1,125 @@
+"""The policy that is evaluated: read from its checkpoint, matched with the simulator that shall run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import UsageError
+from ..policies.adapting import Adapter, Affine, adapt
+from ..policies.contract import PolicyContract
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..policies.network import Policy
+    from .rollout import Actor
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A policy in a simulator."""
+
+    policy: Policy
+    home: PolicyContract
+    """What the policy was trained under, as far as anyone says; else the simulator's own contract."""
+    here: PolicyContract
+    """The simulator's contract."""
+    adapter: Adapter | None
+    """What makes up for the difference of the two; None where there is none to make up for."""
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """What differs between home and here and cannot be made up for, a sentence each."""
+        return self.adapter.differences if self.adapter else ()
+
+    def actor(self, session: Actor) -> Actor:
+        """Return a session of this policy as the simulator needs it: in its units and orders."""
+        return session if self.adapter is None else AdaptedActor(session, self.adapter)
+
+    def observed(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the policy saw for recorded observations of the simulator, (..., size)."""
+        if self.adapter is None:
+            return observations
+        seen = self.adapter.observe(observations.reshape(-1, observations.shape[-1]))
+        return seen.reshape(*observations.shape[:-1], seen.shape[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptedActor:
+    """A policy away from home."""
+
+    session: Actor
+    adapter: Adapter
+
+    def act(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the simulator's actions for its observations."""
+        return self.adapter.act(self.session.act(self.adapter.observe(observations)))
+
+    def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
+        """Forget the recurrent state of the masked worlds, or of all."""
+        self.session.reset(mask)
+
+
+def read_subject(
+    checkpoint: Path,
+    here: PolicyContract,
+    *,
+    activation: str | None = None,
+    contract: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Subject:
+    """Read a checkpoint and match it with a simulator.
+
+    Args:
+        checkpoint: The file.
+        here: The simulator's contract.
+        activation: Activation of the network, when its surroundings do not tell.
+        contract: File with the contract the policy was trained under; by default the checkpoint's own.
+        tags: Tags of the run that made the checkpoint.
+
+    Raises:
+        UsageError: The checkpoint or the contract cannot be read, or its inputs or outputs do not fit the simulator;
+            the error names the term.
+    """
+    from ..policies.reading import read_checkpoint
+
+    policy = read_checkpoint(checkpoint, activation=activation, tags=tags)
+    home = read_contract(Path(contract)) if contract else policy.contract
+    if home is None:
+        here.check_against(policy)
+        return Subject(policy, here, here, None)
+    home.check_against(policy)
+    try:
+        adapter = adapt(home, here)
+    except UsageError:
+        # Where already the sizes differ, saying both helps more than the first name that is missing.
+        here.check_against(policy)
+        raise
+    return Subject(policy, home, here, None if _changes_nothing(adapter) else adapter)
+
+
+def read_contract(path: Path) -> PolicyContract:
+    """Read a contract file.
+
+    Raises:
+        UsageError: It cannot be read, or is no contract.
+    """
+    try:
+        return PolicyContract.from_json(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise UsageError(f"the contract cannot be read: {error.strerror}", source=f"--contract {path}") from None
+
+
+def _changes_nothing(adapter: Adapter) -> bool:
+    return not adapter.differences and all(_is_identity(part) for part in (adapter.observe, adapter.act))
+
+
+def _is_identity(part: Affine) -> bool:
+    straight = np.array_equal(part.index, np.arange(len(part.index)))
+    unbounded = bool(np.isneginf(part.low).all() and np.isposinf(part.high).all())
+    return straight and unbounded and bool((part.gain == 1).all() and (part.bias == 0).all())

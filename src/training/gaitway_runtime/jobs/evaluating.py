@@ -1,0 +1,191 @@
+"""What the jobs that play a policy share: the scene, their MLflow run, their progress, video and report."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..errors import Interrupted
+from ..evaluation.film import film_of
+from ..evaluation.metrics import versions
+from ..evaluation.origin import Origin, fetch_origin
+from ..evaluation.report import FORMAT_TITLES, REPORT_FILE, Report, write_report
+from ..evaluation.subject import Subject, read_subject
+from ..evaluation.video import Filming
+from ..job import Job, RunContext
+from ..simulators import base as simulators
+from ..tracking.mlflow_tracker import announce, open_tracker
+from .base import Workspace
+
+if TYPE_CHECKING:
+    from ..evaluation.rollout import Rollout
+    from ..simulators.base import Env
+    from ..tracking.base import Tracker
+
+log = logging.getLogger(__name__)
+
+_REPORT_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scene:
+    """A policy in the simulator that shall play it, and the job that asked for it."""
+
+    job: Job
+    context: RunContext
+    workspace: Workspace
+    origin: Origin
+    simulator: str
+    """Name of the simulator."""
+    env: Env
+    subject: Subject
+
+    @property
+    def folder(self) -> Path:
+        """The job's output folder."""
+        return self.workspace.output_dir
+
+    def provenance(self) -> dict[str, str]:
+        """Return where everything comes from, for the report."""
+        lines = {
+            **self.origin.provenance(),
+            "played in": self.env.contract.simulator,
+            "environments": str(self.env.num_envs),
+            "seed": str(self.job.seed),
+            "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+        }
+        if self.subject.differences:
+            lines["differs from its home"] = "; ".join(self.subject.differences)
+        return lines
+
+
+@contextlib.contextmanager
+def open_scene(job: Job, context: RunContext, workspace: Workspace, uri: str, num_envs: int) -> Iterator[Scene]:
+    """Fetch a checkpoint, open the simulator, and match the two.
+
+    Raises:
+        GaitwayError: The checkpoint cannot be fetched or read, or does not fit the task; nothing is tracked yet.
+    """
+    # One thread: for a few observations at a time more cost more, and the formats' timings compare.
+    torch.set_num_threads(1)
+    simulator = simulators.choose(job.simulator)
+    workspace.progress.phase("fetching the checkpoint")
+    origin = fetch_origin(uri, job, context, workspace.output_dir / "start")
+    module = simulators.load(simulator)
+    with contextlib.closing(module.open_env(job, num_envs=num_envs, training=False, seed=job.seed)) as env:
+        subject = read_subject(
+            origin.fetched.path, env.contract, activation=job.activation, contract=job.contract, tags=origin.tags
+        )
+        yield Scene(
+            job=job,
+            context=context,
+            workspace=workspace,
+            origin=origin,
+            simulator=simulator,
+            env=env,
+            subject=subject,
+        )
+
+
+@contextlib.contextmanager
+def tracked(scene: Scene, *, failed: bool) -> Iterator[Tracker]:
+    """Open the job's MLflow run, and close it as what it was.
+
+    Args:
+        scene: What was played.
+        failed: Whether the job has failed already; an exception inside makes it so in any case.
+    """
+    tracker = open_tracker(scene.job, scene.context, output_dir=scene.folder)
+    announce(tracker)
+    try:
+        tracker.log_params({"checkpoint_uri": scene.origin.fetched.uri, "num_envs": str(scene.env.num_envs)})
+        tracker.set_tags({"seed": str(scene.job.seed), "simulator": scene.env.contract.simulator})
+        yield tracker
+    except (Interrupted, KeyboardInterrupt):
+        tracker.close("KILLED")
+        raise
+    except BaseException:
+        tracker.close("FAILED")
+        raise
+    tracker.close("FAILED" if failed else "FINISHED")
+
+
+def step_reporter(workspace: Workspace) -> Callable[[int, int], None]:
+    """Return what a rollout tells its progress to: it stops the job when asked to, and reports now and then."""
+    reported = 0.0
+
+    def on_step(done: int, total: int) -> None:
+        nonlocal reported
+        workspace.stop.check()
+        now = time.monotonic()
+        if done >= total or now - reported >= _REPORT_EVERY_S:
+            reported = now
+            workspace.progress.report(done, total)
+
+    return on_step
+
+
+def start_filming(scene: Scene, form: str, rollout: Rollout) -> Filming:
+    """Start the video of a rollout's first steps, in ``videos/<form>_play``, in a process of its own.
+
+    Args:
+        scene: What was played.
+        form: In which form: ``onnx``, ``jit``, ``checkpoint``.
+        rollout: What happened.
+    """
+    task = scene.job.task
+    film = film_of(
+        rollout.watch,
+        task=task,
+        simulator=scene.simulator,
+        title=f"{task.removeprefix('Isaac-').removesuffix('-v0')} · {FORMAT_TITLES[form]}",
+        step_dt=rollout.step_dt,
+        imports=scene.job.imports,
+    )
+    return Filming(film, scene.folder / "videos" / f"{form}_play")
+
+
+def finish_report(report: Report, output_dir: Path) -> None:
+    """Write the report; where a part of it is not installed, say so instead of failing the job."""
+    try:
+        write_report(report, output_dir / REPORT_FILE)
+    except ImportError as error:
+        log.warning("there is no report: %s", error)
+
+
+def publish_outputs(tracker: Tracker, output_dir: Path) -> tuple[str, ...]:
+    """Upload everything that the job made and return it, relative to the output folder."""
+    made: list[str] = []
+    for name in ("exported", "metrics", "videos", "plots"):
+        folder = output_dir / name
+        files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+        if files:
+            tracker.publish(folder, name)
+            made += [str(path.relative_to(output_dir)) for path in files]
+    if (output_dir / REPORT_FILE).is_file():
+        tracker.publish(output_dir / REPORT_FILE, "")
+        made.append(REPORT_FILE)
+    return tuple(made)
+
+
+def log_numbers(tracker: Tracker, document: Mapping[str, Any], prefix: str = "") -> None:
+    """Log the numbers of a metrics document that are one."""
+    numbers = {
+        prefix + key: float(value)
+        for key, value in document.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and key != "schema"
+    }
+    tracker.log_metrics(numbers, 0)
+
+
+def now() -> str:
+    """Return the time as a report shows it."""
+    return datetime.datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z")

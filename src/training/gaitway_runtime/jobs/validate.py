@@ -1,0 +1,155 @@
+"""The job ``validate``: play a policy's episodes and judge them by its task's gate."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+
+from ..errors import GateFailed
+from ..evaluation import plots
+from ..evaluation.gate import successes
+from ..evaluation.report import Played, Report
+from ..evaluation.validation import Validation, validate
+from ..evaluation.video import Video
+from ..job import Job, RunContext, ValidateJob, model_name_for
+from ..result import Result, write_json
+from ..tracking.base import ModelVersion
+from .base import Workspace
+from .evaluating import (
+    Scene,
+    finish_report,
+    log_numbers,
+    now,
+    open_scene,
+    publish_outputs,
+    start_filming,
+    step_reporter,
+    tracked,
+)
+
+log = logging.getLogger(__name__)
+
+VALIDATION_FILE = "metrics/validation.json"
+VIDEO_STEPS = 200
+"""Steps of the first environment that are filmed."""
+
+
+def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
+    """See :meth:`.base.JobModule.run`."""
+    assert isinstance(job, ValidateJob)
+    # More environments than episodes would play for nothing.
+    worlds = min(job.num_envs, job.eval_episodes)
+    with open_scene(job, context, workspace, reference(job), worlds) as scene:
+        workspace.progress.phase("validate")
+        validation = validate(
+            scene.env,
+            scene.subject,
+            episodes=job.eval_episodes,
+            seed=job.seed,
+            success_threshold=job.success_threshold,
+            snapshots=VIDEO_STEPS,
+            on_step=step_reporter(workspace),
+        )
+        write_json(validation.document(), workspace.output_dir / VALIDATION_FILE)
+        return _conclude(scene, validation)
+
+
+def reference(job: ValidateJob) -> str:
+    """Return the address of what is validated: the checkpoint that was named, else the registered model."""
+    return job.checkpoint_uri or f"models:/{job.model_name or model_name_for(job.task)}/{job.model_version}"
+
+
+def _conclude(scene: Scene, validation: Validation) -> Result:
+    """Film, report, track and mark what was validated."""
+    verdict = validation.verdict
+    scene.workspace.progress.phase("report")
+    with contextlib.closing(start_filming(scene, "checkpoint", validation.rollout)) as filming:
+        video = filming.result()
+    log.info("%s", headline(validation))
+    with tracked(scene, failed=not verdict.passed) as tracker:
+        log_numbers(tracker, validation.document())
+        tracker.set_tags(validation.tags())
+        finish_report(_report(scene, validation, video), scene.folder)
+        artifacts = publish_outputs(tracker, scene.folder)
+        version = _mark(scene, {**validation.tags(), "validation.run_id": tracker.run_id})
+    error = None if verdict.passed else _gate_failed(validation)
+    return Result(
+        kind=scene.job.kind,
+        task=scene.job.task,
+        status="failed" if error else "succeeded",
+        exit_code=error.exit_code if error else 0,
+        error=error.as_dict() if error else None,
+        experiment=tracker.experiment,
+        mlflow_run_id=tracker.run_id or None,
+        registered_model={"name": version.name, "version": version.version} if version else None,
+        metrics=validation.document(),
+        passed=verdict.passed,
+        artifacts=artifacts,
+        simulator=scene.simulator,
+    )
+
+
+def headline(validation: Validation) -> str:
+    """Return the verdict in a sentence."""
+    verdict = validation.verdict
+    if verdict.success_rate is None:
+        return "No episode could be judged: the simulation diverged in every one."
+    counted = (
+        f"{verdict.successes} of {verdict.episodes} episodes succeeded "
+        f"({verdict.confidence_low:.0%} to {verdict.confidence_high:.0%} with 95 % confidence)"
+    )
+    return f"{counted}, and every bound is met." if verdict.passed else f"{counted}; {'; '.join(verdict.reasons)}."
+
+
+def _gate_failed(validation: Validation) -> GateFailed:
+    causes = [finding.cause for finding in validation.findings]
+    return GateFailed(
+        f"the policy did not pass its gate: {'; '.join(validation.verdict.reasons)}",
+        source=VALIDATION_FILE,
+        allowed=f"an episode is a success when {validation.verdict.criterion}",
+        hint=f"likely cause: {'; '.join(causes)}" if causes else None,
+    )
+
+
+def _mark(scene: Scene, tags: dict[str, str]) -> ModelVersion | None:
+    """Put the verdict on the registered version that was validated, if it was one.
+
+    Raises:
+        PlatformError: The registry refused or is away: the model is then not marked, whatever the verdict.
+    """
+    from ..tracking.client import open_client
+    from ..tracking.registry import tag_version
+    from ..tracking.server import tracking_uri_for
+
+    found = re.match(r"models:/([^/]+)/(\d+)", scene.origin.fetched.resolved_uri)
+    if not found:
+        return None
+    version = ModelVersion(found[1], found[2])
+    tag_version(open_client(tracking_uri_for(scene.context)), version, tags)
+    log.info("marked model %s version %s: %s", version.name, version.version, tags["verdict"])
+    return version
+
+
+def _report(scene: Scene, validation: Validation, video: Video) -> Report:
+    folder, rollout = scene.folder / "plots", validation.rollout
+    drawn = (
+        plots.episode_returns(rollout.episodes, folder, successes(scene.env.task, rollout.episodes)),
+        plots.traces(rollout, folder),
+        plots.reward_terms(rollout.reward_terms, folder),
+        plots.training_curves(scene.origin.history, folder),
+    )
+    return Report(
+        title="Validation",
+        task=scene.job.task,
+        run=scene.context.run,
+        created=now(),
+        passed=validation.verdict.passed,
+        headline=headline(validation),
+        played=(Played(format="checkpoint", metrics=validation.metrics, video=video),),
+        verdict=validation.verdict,
+        findings=validation.findings,
+        plots=tuple(plot for plot in drawn if plot),
+        contract=scene.subject.home,
+        provenance=scene.provenance(),
+    )

@@ -92,8 +92,7 @@ def judge(
         metrics: Metrics of the same rollout, for the bounds over all episodes.
         success_threshold: Share of successes that passes; the task's own when None.
     """
-    info = find(task)
-    gate = info.gate if info else _DEFAULT_GATE
+    gate = gate_of(task)
     required = gate.success_rate if success_threshold is None else success_threshold
     counted = [episode for episode in episodes if episode.ending is not Ending.DIVERGED]
     count = sum(successes(task, counted))
@@ -117,9 +116,14 @@ def judge(
 
 def successes(task: str, episodes: Sequence[Episode]) -> list[bool]:
     """Return for each episode of a task whether it is a success."""
-    info = find(task)
-    gate, family = info.gate if info else _DEFAULT_GATE, family_of(task)
+    gate, family = gate_of(task), family_of(task)
     return [is_success(episode, family, gate) for episode in episodes]
+
+
+def gate_of(task: str) -> Gate:
+    """Return a task's gate; survival alone where the catalog does not list the task."""
+    info = find(task)
+    return info.gate if info else _DEFAULT_GATE
 
 
 def family_of(task: str) -> Family:
@@ -129,8 +133,20 @@ def family_of(task: str) -> Family:
 
 def is_success(episode: Episode, family: Family, gate: Gate) -> bool:
     """Whether an episode meets its family's criterion: timed out, and every bounded measurement there and in bounds."""
-    if episode.ending is not Ending.TIME_OUT:
-        return False
+    return episode.ending is Ending.TIME_OUT and _within_bounds(episode, family, gate)
+
+
+def share_within_bounds(task: str, episodes: Sequence[Episode]) -> float:
+    """Return the share of episodes, ended or not, that did not fail and are within bounds as far as they went."""
+    gate, family = gate_of(task), family_of(task)
+    good = [
+        episode.ending in (Ending.TIME_OUT, Ending.UNFINISHED) and _within_bounds(episode, family, gate)
+        for episode in episodes
+    ]
+    return sum(good) / max(1, len(good))
+
+
+def _within_bounds(episode: Episode, family: Family, gate: Gate) -> bool:
     own = {threshold.metric.removeprefix("mean_"): threshold for threshold in gate.thresholds}
     over_time = (own.get(bound.metric, bound).holds(episode.means.get(bound.metric, math.nan)) for bound in family.mean)
     at_end = (bound.holds(abs(episode.last.get(bound.metric, math.nan))) for bound in family.last)

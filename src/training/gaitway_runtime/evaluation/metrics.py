@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .rollout import Ending, Rollout
 
@@ -178,7 +179,9 @@ def metric_name(measurement: str) -> str:
     return measurement if measurement.startswith("error_") else f"mean_{measurement}"
 
 
-def inference_time(seconds: Sequence[float], *, batch: int, provider: str, threads: int) -> InferenceTime | None:
+def inference_time(
+    seconds: Sequence[float] | NDArray[np.float64], *, batch: int, provider: str, threads: int
+) -> InferenceTime | None:
     """Describe the wall times of a policy's calls [s], or return None when there were too few to leave a warm-up out.
 
     Args:

@@ -13,6 +13,7 @@ from ..simulators import base as simulators
 from .diagnosis import Finding, diagnose
 from .gate import Verdict, judge
 from .metrics import Metrics, finite, inference_time, summarize
+from .remedies import try_remedies
 from .rollout import Rollout, run_episodes
 from .subject import Subject, read_subject
 
@@ -89,12 +90,12 @@ def validate(
     session = checkpoint_session(subject.policy)
     actor = subject.actor(session)
     rollout = run_episodes(env, actor, episodes, seed=seed, snapshots=snapshots, on_step=on_step)
-    timing = inference_time(
-        rollout.act_seconds, batch=env.num_envs, provider=session.provider, threads=session.threads
-    )
+    timing = inference_time(rollout.act_seconds, batch=env.num_envs, provider=session.provider, threads=session.threads)
     metrics = summarize(rollout, format=session.format, simulator=env.contract.simulator, inference=timing)
     verdict = judge(env.task, rollout.episodes, metrics, success_threshold=success_threshold)
-    findings = () if verdict.passed else diagnose(rollout, subject)
+    findings: tuple[Finding, ...] = ()
+    if not verdict.passed:
+        findings = (*try_remedies(env, subject, seed=seed, on_step=on_step), *diagnose(rollout, subject))
     return Validation(verdict=verdict, metrics=metrics, rollout=rollout, findings=findings)
 
 

@@ -62,15 +62,18 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     assert isinstance(job, InferJob)
     if job.checkpoint_uri is None:
         raise UsageError("infer needs a checkpoint", source="--checkpoint-uri", hint="gaitway checkpoints")
-    with open_scene(job, context, workspace, job.checkpoint_uri, job.num_envs) as scene, contextlib.ExitStack() as films:
+    with (
+        open_scene(job, context, workspace, job.checkpoint_uri, job.num_envs) as scene,
+        contextlib.ExitStack() as films,
+    ):
         outcomes = [_attempt(scene, job, name, films) for name in FORMATS[job.format]]
         return _conclude(scene, outcomes)
 
 
-def _attempt(scene: Scene, job: InferJob, name: str, films: contextlib.ExitStack) -> Outcome:
+def _attempt(scene: Scene, job: InferJob, name: str, stack: contextlib.ExitStack) -> Outcome:
     """Take one format to its end; what goes wrong with it stays with it."""
     try:
-        return _play(scene, job, name, films)
+        return _play(scene, job, name, stack)
     except (Interrupted, KeyboardInterrupt):
         raise
     except GaitwayError as error:
@@ -82,7 +85,7 @@ def _attempt(scene: Scene, job: InferJob, name: str, films: contextlib.ExitStack
     return Outcome(format=name, error=failure)
 
 
-def _play(scene: Scene, job: InferJob, name: str, films: contextlib.ExitStack) -> Outcome:
+def _play(scene: Scene, job: InferJob, name: str, stack: contextlib.ExitStack) -> Outcome:
     """Export one format, play it, start its video, compare it with the checkpoint."""
     progress, subject, fetched = scene.workspace.progress, scene.subject, scene.origin.fetched
     progress.phase(f"export {name}")
@@ -101,7 +104,7 @@ def _play(scene: Scene, job: InferJob, name: str, films: contextlib.ExitStack) -
     filming = None
     if job.video_length:
         filming = start_filming(scene, name, rollout)
-        films.callback(filming.close)
+        stack.callback(filming.close)
     parity = measure(subject.policy, {name: session}, subject.observed(rollout.watch.observations))
     metrics = summarize(
         rollout,

@@ -1,10 +1,29 @@
-"""Settings of every platform whose jobs run in a container. Shared by platforms; not one itself."""
+"""What every platform whose jobs run in a container has in common: settings, how the job is started, documents.
+
+Shared by platforms; not one itself.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gaitway_runtime.fields import setting
+
+ENVIRONMENT = {
+    "ACCEPT_EULA": "Y",
+    "PRIVACY_CONSENT": "Y",
+    "OMNI_KIT_ALLOW_ROOT": "1",
+    "NVIDIA_DRIVER_CAPABILITIES": "all",
+}
+"""What NVIDIA's containers want to hear."""
+
+CHOOSE_PYTHON = """\
+python=python3
+if [ -x /workspace/isaaclab/isaaclab.sh ]; then python="/workspace/isaaclab/isaaclab.sh -p"; fi
+"""
+"""Shell lines that find the interpreter, for use as ``${PYTHON:-$python}``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,13 +37,6 @@ class ContainerOptions:
         env="IMAGE",
         metavar="IMAGE",
     )
-    payload_root: str = setting(
-        "/workspace/isaac_payload",
-        "Folder in the container that the payload is unpacked to.",
-        flags=("--payload-root", "-p"),
-        env="PAYLOAD_ROOT",
-        metavar="DIR",
-    )
     num_nodes: int = setting(
         1, "Nodes that train together.", flags="--num-nodes", env="NUM_NODES", minimum=1, maximum=64, metavar="COUNT"
     )
@@ -37,11 +49,34 @@ class ContainerOptions:
         maximum=64,
         metavar="COUNT",
     )
-    tracking_uri: str | None = setting(
+    container_python: str | None = setting(
         None,
-        "MLflow server of the job; that of the Azure ML workspace when omitted.",
-        flags="--tracking-uri",
-        env="MLFLOW_TRACKING_URI",
-        address=True,
-        metavar="URI",
+        "Python command in the container; Isaac Lab's own, else python3, when omitted.",
+        flags="--container-python",
+        env="CONTAINER_PYTHON",
+        metavar="COMMAND",
     )
+    workflow_file: str | None = setting(
+        None,
+        "Workflow template (OSMO) or job file (Azure ML) of yours to submit in place of gaitway's own.",
+        flags=("--workflow", "-w", "--job-file"),
+        env="WORKFLOW_TEMPLATE",
+        metavar="FILE",
+    )
+
+
+def to_yaml(document: Mapping[str, Any]) -> str:
+    """Return a document as YAML that people can read: in order, texts of several lines as blocks."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in value and value.isascii() else None
+        # A word that other readers of YAML take for a boolean.
+        style = '"' if value in ("y", "Y", "n", "N") else style
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, text)
+    return yaml.dump(dict(document), Dumper=Dumper, sort_keys=False, width=10**9)

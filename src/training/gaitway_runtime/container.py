@@ -6,15 +6,20 @@ ended. Standard library only; everything is read from the environment:
 
 - ``RUN_DIR``: folder for ``job.json`` and ``outputs/``;
 - ``JOB_FILE``: the job's document; without it the job is built from variables (``TASK``, ``NUM_ENVS``, ...);
+- ``GAITWAY_CONTEXT``: beside such variables, what is to be known of the run, as a JSON document;
 - ``ATTEMPT_OF``: what all attempts at this job have in common (the platform's id of it);
 - ``RESUME_DIR``: folder with checkpoints that an earlier attempt has saved;
+- ``CHECKPOINT_OUTPUT``: folder that gets a copy of every checkpoint as it is made;
 - ``NUM_NODES``, ``NUM_GPUS``, ``NODE_RANK``, ``RENDEZVOUS``: for training on several GPUs or nodes;
+- ``RANK``, ``LOCAL_RANK``: set where the platform itself starts one process per GPU (Azure ML);
 - ``GAITWAY_REQUIREMENTS=skip``: the image has everything (set it in an image of your own).
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import importlib.metadata
 import json
 import os
@@ -28,7 +33,8 @@ from types import FrameType
 
 from .errors import GaitwayError, UsageError
 from .fields import values_from_environment
-from .job import AzureContext, Job, RunContext, TrainJob, from_environment, load, to_document
+from .job import AzureContext, Job, RunContext, TrainJob, from_document, from_environment, load, to_document
+from .keeping import Keeper
 from .result import RESULT_FILE, write_json
 from .tracking.attempts import ATTEMPT_TAG
 
@@ -41,6 +47,9 @@ REQUIREMENTS = "requirements.txt"
 PROTECTED = ("torch", "torchvision", "torchaudio", "numpy", "rsl-rl-lib", "skrl", "isaaclab", "isaacsim", "warp-lang")
 """Distributions of the container that an installation must leave as they are."""
 
+KEEP_EVERY_S = 10.0
+"""Pause between two looks for checkpoints to copy [s]."""
+
 _CHECKPOINT = re.compile(r"model_(\d+)\.pt")
 _RENDEZVOUS_PORT = 5555
 
@@ -48,17 +57,26 @@ _RENDEZVOUS_PORT = 5555
 def main() -> int:
     """Run the job of this container and return its exit code."""
     try:
-        for path in (Path(__file__).parent / REQUIREMENTS, Path(REQUIREMENTS)):
-            install_requirements(path, os.environ)
+        with alone_on_node():
+            for path in (Path(__file__).parent / REQUIREMENTS, Path(REQUIREMENTS)):
+                install_requirements(path, os.environ)
         run_dir = Path(os.environ.get("RUN_DIR") or "/tmp/gaitway_run")
         path = prepare_job(run_dir, os.environ)
         command = [*launcher(os.environ), "-m", "gaitway_runtime", "--job", str(path)]
     except GaitwayError as error:
         print("\n".join(error.lines()), file=sys.stderr, flush=True)
         return error.exit_code
-    code = run(command)
+    code = run(command, keeper_for(run_dir, os.environ))
     report(run_dir, os.environ)
     return code
+
+
+@contextlib.contextmanager
+def alone_on_node() -> Iterator[None]:
+    """Let one process of a node at a time do something: where each GPU has its own, all install at once."""
+    with open("/tmp/gaitway-install.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def install_requirements(path: Path, environ: Mapping[str, str]) -> list[str]:
@@ -115,6 +133,10 @@ def read_job(environ: Mapping[str, str]) -> tuple[Job, RunContext]:
     name = environ.get("JOB_FILE", "")
     if name:
         return load(Path(name))
+    described = environ.get("GAITWAY_CONTEXT", "")
+    if described:
+        document = {**to_document(from_environment(environ), RunContext()), "context": _parsed(described)}
+        return from_document(document, "env GAITWAY_CONTEXT")
     azure = AzureContext(**values_from_environment(AzureContext, environ))
     run, platform = environ.get("ATTEMPT_OF"), environ.get("GAITWAY_PLATFORM")
     context = RunContext(run=run or RunContext.run, platform=platform or "container", azure=azure)
@@ -157,7 +179,20 @@ def launcher(environ: Mapping[str, str]) -> list[str]:
 _COUNTS = {"NUM_NODES": 1, "NUM_GPUS": 1, "NODE_RANK": 0}
 
 
-def run(command: Sequence[str]) -> int:
+def keeper_for(run_dir: Path, environ: Mapping[str, str]) -> Keeper | None:
+    """Return what copies checkpoints to the platform's output folder, where it has one and this process is the first."""
+    folder = environ.get("CHECKPOINT_OUTPUT") or environ.get("AZURE_ML_OUTPUT_CHECKPOINTS") or ""
+    if not folder or not is_first(environ):
+        return None
+    return Keeper(run_dir / "outputs" / "checkpoints", Path(folder))
+
+
+def is_first(environ: Mapping[str, str]) -> bool:
+    """Whether this is the process that speaks for all that do the job together."""
+    return all(environ.get(name, "0") in ("", "0") for name in ("NODE_RANK", "RANK"))
+
+
+def run(command: Sequence[str], keeper: Keeper | None = None) -> int:
     """Run the job's process, hand on requests to stop, and return its exit code."""
     process = subprocess.Popen(command)
 
@@ -166,13 +201,17 @@ def run(command: Sequence[str]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, hand_on)
+    while keeper is not None and process.poll() is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(KEEP_EVERY_S)
+        keeper.copy()
     code = process.wait()
     return code if code >= 0 else 128 - code
 
 
 def report(run_dir: Path, environ: Mapping[str, str]) -> None:
     """Print ``result.json`` as one line of the log; a platform keeps logs where it keeps nothing else."""
-    if environ.get("NODE_RANK", "0") not in ("", "0"):
+    if not is_first(environ):
         return
     try:
         result = json.loads((run_dir / "outputs" / RESULT_FILE).read_text(encoding="utf-8"))
@@ -196,6 +235,14 @@ def _requirements(path: Path) -> Iterator[str]:
             yield from _requirements(path.parent / line[3:].strip())
         elif line:
             yield line
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(text)
+    except ValueError:
+        raise UsageError("what is to be known of the run is not JSON", source="env GAITWAY_CONTEXT") from None
+    return found
 
 
 def _installed(requirement: str) -> bool:

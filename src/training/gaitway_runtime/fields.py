@@ -109,13 +109,15 @@ def parse_value(cls: type[Any], name: str, text: str, source: str) -> Any:
     Args:
         cls: Dataclass that declares the field.
         name: Field name.
-        text: What the user wrote. An empty text or ``none`` stands for "not set" where the field is optional.
+        text: What the user wrote. An empty text or ``none`` stands for "not set" where the field is optional or repeatable.
         source: Where the text came from, for the error.
 
     Raises:
         UsageError: The text is not of the field's type or outside its limits.
     """
     base, optional, repeatable = field_type(cls, name)
+    if repeatable and text.strip().lower() == "none":
+        return ()
     if repeatable:
         separator = {field.name: info for field, info in settings_of(cls)}[name].separator
         return tuple(part.strip() for part in text.split(separator) if part.strip())

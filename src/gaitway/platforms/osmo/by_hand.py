@@ -18,7 +18,8 @@ from gaitway_runtime.fields import settings_of
 from gaitway_runtime.job import AzureContext, InferJob, Job, TrainJob, ValidateJob
 
 from ...settings.fields import Declared, declared
-from .document import CHECKPOINTS, ENVIRONMENT, FILES, LEAD_TASK, RESCHEDULE, START, encoded, entry_script, run_folder
+from ..container import ENVIRONMENT
+from .document import CHECKPOINTS, FILES, LEAD_TASK, RESCHEDULE, START, encoded, entry_script, run_folder
 from .options import DATASET_TRAINING, DEFAULTS, OsmoOptions
 from .variables import name_of, text_of
 

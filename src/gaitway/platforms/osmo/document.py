@@ -19,6 +19,7 @@ from gaitway_runtime.job import to_document
 
 from ...errors import UsageError
 from ..base import Submission
+from ..container import CHOOSE_PYTHON, ENVIRONMENT
 from .delivery import Route
 from .options import Chosen, workflow_name
 
@@ -36,20 +37,8 @@ CHECKPOINT_EVERY = "5m"
 RENDEZVOUS_PORT = 5555
 LEAD_TASK = {"train": "isaac-training", "validate": "isaac-validation", "infer": "isaac-inference"}
 
-START = f"""\
-python=python3
-if [ -x /workspace/isaaclab/isaaclab.sh ]; then python="/workspace/isaaclab/isaaclab.sh -p"; fi
-exec ${{PYTHON:-$python}} {FILES}/entry.py
-"""
+START = f"{CHOOSE_PYTHON}exec ${{PYTHON:-$python}} {FILES}/entry.py\n"
 """Chooses the interpreter; short enough to be read in the workflow."""
-
-ENVIRONMENT = {
-    "ACCEPT_EULA": "Y",
-    "PRIVACY_CONSENT": "Y",
-    "OMNI_KIT_ALLOW_ROOT": "1",
-    "NVIDIA_DRIVER_CAPABILITIES": "all",
-}
-"""What NVIDIA's containers want to hear."""
 
 
 @dataclass(frozen=True)
@@ -213,18 +202,3 @@ def credentials(words: tuple[str, ...]) -> dict[str, Any]:
 def is_local(uri: str) -> bool:
     """Whether a tracking URI means nothing on another machine: none at all, a file, a database."""
     return not re.match(r"(https?|azureml|databricks)\b", uri)
-
-
-def to_yaml(document: Mapping[str, Any]) -> str:
-    """Return a document as YAML that people can read: in order, texts of several lines as blocks."""
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        pass
-
-    def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-        style = "|" if "\n" in value and value.isascii() else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-    Dumper.add_representer(str, text)
-    return yaml.dump(dict(document), Dumper=Dumper, sort_keys=False, width=10**9)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections import Counter
@@ -14,6 +13,7 @@ from gaitway_runtime.container import RESULT_MARK
 
 from ...errors import PlatformError
 from ..base import RunStatus, StatusReport
+from ..container_log import result_in
 from . import client
 from .document import LEAD_TASK
 
@@ -80,19 +80,6 @@ def report(workflow_id: str) -> StatusReport:
     if status is RunStatus.SUCCEEDED:
         return StatusReport(status, word, "" if result else "its log holds no result", 0, result)
     return StatusReport(status, word, _why(word, tasks, result, lines), _exit_code(status, result), result)
-
-
-def result_in(lines: list[str]) -> Mapping[str, Any] | None:
-    """Return the result that the runtime wrote into the log, or None."""
-    for line in reversed(lines):
-        mark, _, text = line.partition(RESULT_MARK)
-        if text and not mark.strip():
-            try:
-                result: Mapping[str, Any] = json.loads(text)
-            except ValueError:
-                return None
-            return result if result.get("status") in list(RunStatus) else None
-    return None
 
 
 def log(workflow_id: str) -> Iterator[str]:

@@ -38,6 +38,21 @@ DATASET_TRAINING = "isaaclab-dataset-training"
 class OsmoOptions(ContainerOptions):
     """What can be set for a job on OSMO beside the job itself."""
 
+    payload_root: str = setting(
+        "/workspace/isaac_payload",
+        "Folder in the container that the payload is unpacked to.",
+        flags=("--payload-root", "-p"),
+        env="PAYLOAD_ROOT",
+        metavar="DIR",
+    )
+    tracking_uri: str | None = setting(
+        None,
+        "MLflow server of the job; that of the Azure ML workspace when omitted.",
+        flags="--tracking-uri",
+        env="MLFLOW_TRACKING_URI",
+        address=True,
+        metavar="URI",
+    )
     pool: str | None = setting(
         None, "OSMO pool; your profile's default when omitted.", flags="--pool", env="OSMO_POOL", metavar="NAME"
     )
@@ -112,13 +127,6 @@ class OsmoOptions(ContainerOptions):
         env="OSMO_STORAGE_URI",
         metavar="URI",
     )
-    workflow_file: str | None = setting(
-        None,
-        "Workflow template of yours to submit in place of gaitway's own.",
-        flags=("--workflow", "-w"),
-        env="WORKFLOW_TEMPLATE",
-        metavar="FILE",
-    )
     workflow_name: str | None = setting(
         None,
         "Name of the workflow on OSMO; isaaclab-inline-training and the like when omitted.",
@@ -132,13 +140,6 @@ class OsmoOptions(ContainerOptions):
         flags="--credential",
         env="OSMO_CREDENTIALS",
         metavar="NAME:WHERE",
-    )
-    container_python: str | None = setting(
-        None,
-        "Python command in the container; Isaac Lab's own, else python3, when omitted.",
-        flags="--container-python",
-        env="CONTAINER_PYTHON",
-        metavar="COMMAND",
     )
     # No environment variable for these two: an AZURE_CLIENT_ID set for this machine would take the place of the
     # workload identity that the cluster gives to the task.

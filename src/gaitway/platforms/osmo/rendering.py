@@ -12,6 +12,7 @@ from ...errors import ConfigError, UsageError, nearest
 from ...payload.pack import packed
 from ...settings.fields import Declared, declared
 from ..base import Request, Submission
+from ..container import to_yaml
 from . import checks, document, forwarding, variables
 from .delivery import Route, choose
 from .forwarding import Forwarded
@@ -73,7 +74,7 @@ def _house(submission: Submission, settings: Chosen, words: Forwarded, route: Ro
         task["environment"] |= words.environment  # type: ignore[index]
     checks.check_marks(found, "the workflow")
     checks.check(found, "the workflow")
-    return document.to_yaml(found)
+    return to_yaml(found)
 
 
 def _own(submission: Submission, settings: Chosen, words: Forwarded, route: Route) -> tuple[str, dict[str, str]]:
@@ -86,7 +87,7 @@ def _own(submission: Submission, settings: Chosen, words: Forwarded, route: Rout
     values |= words.variables
     expanded = own.expand(template, own.cast(template, values))
     checks.check(expanded, f"--workflow {template.path}")
-    return document.to_yaml(expanded), values
+    return to_yaml(expanded), values
 
 
 def payload_values(route: Route, submission: Submission, settings: Chosen, template: Any) -> dict[str, str]:

@@ -77,11 +77,11 @@ def with_scale(job: TrainJob) -> TrainJob:
 
 def earlier_attempt(job: TrainJob, context: RunContext) -> TrainJob:
     """Return a job that goes on from an earlier attempt at it, where the platform has started it again."""
-    from ..tracking.attempts import ATTEMPT_TAG, resumed
+    from ..tracking.attempts import resumed
 
     # A platform that keeps checkpoints itself has already named the newest.
     restored = job.checkpoint_uri is not None and Path(job.checkpoint_uri).is_file()
-    return job if restored or ATTEMPT_TAG not in context.tags else resumed(job, context)
+    return job if restored else resumed(job, context)
 
 
 def registered_name(job: TrainJob) -> str | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import ConfigError, GaitwayError, PlatformError
 from ..job import Job, RunContext, experiment_name
 from . import backlog, registry
+from .attempts import managed_run_id
 from .base import ModelVersion
 from .client import one_line, refused, status_of
 from .credentials import public_form
@@ -164,7 +164,7 @@ def _header(job: Job, context: RunContext, run_id: str | None) -> Open:
     uri = tracking_uri_for(context)
     database = database_path(uri)
     experiment = experiment_name(job.backend, job.task)
-    managed = os.environ.get("MLFLOW_RUN_ID") or os.environ.get("AZUREML_RUN_ID")
+    managed = managed_run_id()
     resumed = {"gaitway.resumed_from": run_id} if run_id and managed and managed != run_id else {}
     return Open(
         tracking_uri=public_form(uri),

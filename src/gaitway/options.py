@@ -17,7 +17,10 @@ class RunOptions:
         "local", "Platform that runs the job.", flags="--on", env="GAITWAY_PLATFORM", choices=tuple(PLATFORMS)
     )
     run_name: str | None = setting(
-        None, "Name of the run; derived from the task and numbered when omitted.", flags="--name", metavar="NAME"
+        None,
+        "Name of the run; derived from the task and numbered when omitted.",
+        flags=("--name", "--job-name"),
+        metavar="NAME",
     )
     training_path: str = setting(
         "src/training",

@@ -66,7 +66,7 @@ def _output_options(taken: set[str]) -> list[click.Option]:
     return [
         flag("--dry-run", help="Show the plan and the exact request; write nothing, contact nobody."),
         flag("--yes", "-y", help="Submit without asking."),
-        flag("--follow", "-f", help="Follow a remote run's log; a run here is followed anyway."),
+        flag("--follow", "-f", "--stream", help="Follow a remote run's log; a run here is followed anyway."),
         flag("--detach", help="Do not follow a run here: it lives on when this command ends."),
         json_option(),
     ]

@@ -180,7 +180,7 @@ _COUNTS = {"NUM_NODES": 1, "NUM_GPUS": 1, "NODE_RANK": 0}
 
 
 def keeper_for(run_dir: Path, environ: Mapping[str, str]) -> Keeper | None:
-    """Return what copies checkpoints to the platform's output folder, where it has one and this process is the first."""
+    """Return what copies checkpoints to the platform's output folder; None where there is none, or another does it."""
     folder = environ.get("CHECKPOINT_OUTPUT") or environ.get("AZURE_ML_OUTPUT_CHECKPOINTS") or ""
     if not folder or not is_first(environ):
         return None

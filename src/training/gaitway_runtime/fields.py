@@ -109,7 +109,7 @@ def parse_value(cls: type[Any], name: str, text: str, source: str) -> Any:
     Args:
         cls: Dataclass that declares the field.
         name: Field name.
-        text: What the user wrote. An empty text or ``none`` stands for "not set" where the field is optional or repeatable.
+        text: What the user wrote. Of an optional or repeatable field an empty text or ``none`` stands for "not set".
         source: Where the text came from, for the error.
 
     Raises:

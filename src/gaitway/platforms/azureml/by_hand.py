@@ -13,7 +13,7 @@ from pathlib import Path
 from gaitway_runtime.job import InferJob, Job, TrainJob, ValidateJob, experiment_name
 
 from ..container import to_yaml
-from .document import environment, input_text, inputs_declared, placement, skeleton
+from .document import environment, inputs_of, placement, skeleton
 from .options import TIMEOUTS, AzuremlOptions, Chosen
 
 FILES: dict[str, tuple[type[Job], str]] = {
@@ -31,22 +31,20 @@ def render(file: str) -> str:
     """Return the text of a job file."""
     job, title = FILES[file]
     options = AzuremlOptions()
-    task = job.__dataclass_fields__["task"].default
-    backend = job.__dataclass_fields__["backend"].default
+    plain = job()
     chosen = Chosen(
         options=options,
         compute=COMPUTE,
         environment_version="",
-        experiment=experiment_name(backend, task),
+        experiment=experiment_name(plain.backend, plain.task),
         display_name="",
         exec_timeout=TIMEOUTS[job.kind],
     )
-    inputs = {item.name: input_text(item, item.default) for item in inputs_declared(job)}
     document = {
         **skeleton(job),
         "code": "../../src/training",
         "environment": {"image": options.image},
-        "inputs": inputs,
+        "inputs": inputs_of(plain),
         "environment_variables": environment(job.kind, None, None),
         **placement(chosen, 1),
         "experiment_name": chosen.experiment,

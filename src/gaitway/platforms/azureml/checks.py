@@ -81,9 +81,7 @@ def _check_type(document: Mapping[str, Any], source: str) -> None:
 
 def _check_marks(document: Mapping[str, Any], source: str) -> None:
     """Refuse ``${{...}}`` that names nothing, or stands where the service expands nothing."""
-    known = {
-        f"{kind}.{name}" for kind in ("inputs", "outputs") for name in document.get(kind) or {}
-    }
+    known = {f"{kind}.{name}" for kind in ("inputs", "outputs") for name in document.get(kind) or {}}
     for mark in _MARK.findall(document["command"]):
         if mark not in known:
             close = nearest(mark, known, 1)

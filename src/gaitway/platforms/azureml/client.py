@@ -6,7 +6,7 @@ Errors name the setting that is at fault, its value and where it came from.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import httpx
 from gaitway_runtime.tracking.azure import azure_token
 from gaitway_runtime.tracking.redaction import scrub, silence_http_loggers
 
-from ...errors import ConfigError, GaitwayError, PlatformError, UsageError
-from ...settings.values import Origin, Setting
+from ...errors import ConfigError, GaitwayError, PlatformError
+from ...settings.values import Setting
 
 MANAGEMENT = "https://management.azure.com"
 API_VERSION = "2024-04-01"
@@ -119,7 +119,7 @@ class Azure:
             self._pause(_seconds(answer, 1.0))
             answer = self._ask("GET", answer.headers["location"])
 
-    def history(self, path: str, **params: str) -> Any:
+    def history(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """Return the answer to a question to the workspace's run history.
 
         Raises:
@@ -239,22 +239,6 @@ def meaning(status: int, code: str, message: str, workspace: Workspace) -> Gaitw
             hint="ask for quota in Azure ML Studio, or choose another --compute or --instance-type",
         )
     return PlatformError(f"Azure ML refused: {message or code or f'HTTP {status}'}")
-
-
-def missing(what: str, value: str, origin: Origin | str, hint: str) -> UsageError:
-    """Return the error for something named that the workspace does not have."""
-    return UsageError(f"the workspace has no {what} '{value}'", source=str(origin), hint=hint)
-
-
-def pages(azure: Azure, path: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the entries of a list below the workspace."""
-    answer = azure.get(path)
-    while True:
-        yield from answer.get("value") or []
-        following = answer.get("nextLink")
-        if not following:
-            return
-        answer = azure.follow(following)
 
 
 def _code(answer: httpx.Response) -> str:

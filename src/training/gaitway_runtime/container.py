@@ -30,6 +30,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from .errors import GaitwayError, UsageError
 from .fields import values_from_environment

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import math
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..files import replacing
 
 if TYPE_CHECKING:
     from ..policies.contract import PolicyContract
@@ -103,11 +103,8 @@ def write_report(report: Report, path: Path) -> Path:
         ImportError: jinja2 is not installed.
     """
     page = render(report)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(page)
-    os.chmod(partial, 0o644)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_text(page, encoding="utf-8")
     return path
 
 

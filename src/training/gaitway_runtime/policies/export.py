@@ -12,8 +12,6 @@ import contextlib
 import dataclasses
 import io
 import logging
-import os
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +22,7 @@ from typing import Any
 import torch
 
 from ..errors import JobFailed, UsageError
+from ..files import replacing
 from ..result import write_json
 from .contract import CONTRACT_FILE, PolicyContract
 from .network import Policy
@@ -76,7 +75,7 @@ def export_policy(
     write_json(dataclasses.asdict(filled), made["contract"])
     for name in formats:
         path = output_dir / FORMATS[name].file
-        with _replacing(path) as partial:
+        with replacing(path) as partial:
             FORMATS[name].write(policy, filled, partial)
         made[name] = path
     return made
@@ -209,17 +208,3 @@ def quiet_torch() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a path to write to, and put the file in its place when the block is done; on an error nothing changes."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-        partial.chmod(0o644)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ..errors import ConfigError
+from ..files import beside, replacing
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "artifacts"
@@ -82,7 +83,7 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _template() as template, _beside(path) as partial:
+    with _template() as template, beside(path) as partial:
         shutil.copyfile(template, partial)
         with closing(sqlite3.connect(partial)) as database, database:
             database.execute(
@@ -141,9 +142,8 @@ def _template() -> Iterator[Path]:
         _migrate(fresh)
         with suppress(OSError):
             cached.parent.mkdir(parents=True, exist_ok=True)
-            with _beside(cached) as partial:
+            with replacing(cached) as partial:
                 shutil.copyfile(fresh, partial)
-                os.replace(partial, cached)
         yield fresh
 
 
@@ -161,15 +161,3 @@ def _mlflow_version() -> str:
         with suppress(metadata.PackageNotFoundError):
             return metadata.version(distribution)
     raise ConfigError("MLflow is not installed", hint="pip install 'gaitway[local]'")
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """Yield the path of an empty temporary file in the same folder; it is gone afterwards, if still there."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-    finally:
-        partial.unlink(missing_ok=True)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from ...errors import ConfigError, PlatformError
+from ...files import replacing
 from .base import Changed, Limits, Source, Stream, Transient
 from .retrying import Retries
 
@@ -42,14 +39,11 @@ def transfer(source: Source, target: Path, limits: Limits, shown: str, expected_
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _partial(target) as (file, path):
+        with replacing(target) as partial, partial.open("r+b") as file:
             reception = Reception(file, limits, shown)
             _receive(source, reception, limits, shown)
             received = Received(reception.digest.hexdigest(), reception.size)
             check_hash(received.sha256, expected_sha256, shown)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(path, target)
             return received
     except OSError as error:
         raise ConfigError(f"the checkpoint cannot be saved: {error.strerror}", source=str(target)) from None
@@ -163,15 +157,3 @@ def _receive(source: Source, reception: Reception, limits: Limits, shown: str) -
             reception.restart()
         except Transient as error:
             retries.failed(error, got_on=reception.furthest - mark >= limits.progress)
-
-
-@contextmanager
-def _partial(target: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f"{target.name}.", suffix=".part")
-    path = Path(name)
-    try:
-        with os.fdopen(handle, "w+b") as file:
-            os.chmod(path, 0o644)
-            yield file, path
-    finally:
-        path.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from gaitway_runtime import catalog
 from gaitway_runtime.fields import settings_of
 from gaitway_runtime.job import (
     AzureContext,
+    InferJob,
     Job,
     RunContext,
     TrainJob,
@@ -39,9 +40,12 @@ from .payload.select import select
 from .planning import Plan, Previous, make_plan
 from .planning import to_document as plan_document
 from .platforms.base import Platform, Request, Submission, check_secrets, load, present
-from .settings.fields import Declared, declared
+from .settings.fields import Declared, Sources, declared
 from .settings.resolve import Settings, resolve, terraform_folder
 from .settings.values import document as settings_document
+
+NAMED_DIRTY = 20
+"""Changed files that a run's tag names one by one; ``payload.json`` has them all."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def prepare(asked: Asked, environ: Mapping[str, str]) -> Prepared:
     notes = _unused_settings(asked, platform)
     settings = _resolved(asked, platform, environ)
     ledger = Ledger.at_home(environ)
-    notes += _find_checkpoint(settings, ledger, platform.limits.remote)
+    notes += _find_checkpoint(asked.job, settings, ledger, platform.limits.remote)
     job, more = _job(asked.job, settings)
     training_path = settings["training_path"]
     named = training_path.origin.layer != "default"
@@ -156,7 +160,7 @@ def _write_down(prepared: Prepared, run_dir: Path) -> None:
 
 def all_settings(job: type[Job]) -> dict[str, Declared]:
     """Return every setting that can be named for a kind of job, whatever platform it is for."""
-    found = declared([job, AzureContext, RunOptions])
+    found = declared([job, AzureContext, RunOptions, Sources])
     for name in present():
         found = {**declared([load(name).options]), **found}
     return found
@@ -169,10 +173,10 @@ def _unused_settings(asked: Asked, platform: Platform) -> tuple[str, ...]:
         UsageError: A name is no setting at all.
     """
     known = all_settings(asked.job)
-    here = {*declared([asked.job, AzureContext, RunOptions, platform.options]), "terraform_dir"}
+    here = declared([asked.job, AzureContext, RunOptions, Sources, platform.options])
     notes = []
     for key in asked.values:
-        if key not in known and key not in here:
+        if key not in known:
             close = nearest(key, known)
             raise UsageError(
                 f"{asked.job.kind} has no setting '{key}'", hint=f"did you mean {close}?" if close else "gaitway config"
@@ -197,14 +201,17 @@ def _simulator(name: str) -> str:
     return choose("auto") if name == "auto" else name
 
 
-def _find_checkpoint(settings: Settings, ledger: Ledger, remote: bool) -> tuple[str, ...]:
+def _find_checkpoint(job: type[Job], settings: Settings, ledger: Ledger, remote: bool) -> tuple[str, ...]:
     """Put an address that the job can read in place of ``RUN@best`` and the like; return a note on what it stands for.
 
     Raises:
-        UsageError: There is no such run, checkpoint or file.
+        UsageError: There is no such run, checkpoint or file, or none is named and the job is nothing without one.
     """
-    named = settings.get("checkpoint_uri")
-    if named is None or named.value is None:
+    named = settings["checkpoint_uri"]
+    if named.value is None:
+        if job is InferJob:
+            hint = "gaitway checkpoints lists them"
+            raise UsageError("infer needs a checkpoint", source="--checkpoint-uri", hint=hint)
         return ()
     from .checkpoints import references  # knows every kind of address, which most plans do without
 
@@ -217,10 +224,10 @@ def _scale_down(job: type[Job], settings: Settings) -> None:
     """Give the embedded simulator's tasks the scale at which they learn on two cores, where the user named none.
 
     Raises:
-        UsageError: The embedded simulator has no such task, and no module of the user's may bring it.
+        UsageError: The embedded simulator has no such task, and nothing of the user's may bring it.
     """
     task = settings["task"]
-    if settings["imports"].value and catalog.find(task.value) is None:
+    if catalog.find(task.value) is None and (settings["imports"].value or settings["contract"].value):
         return
     info = catalog.embedded(task.value, task.origin.detail or "--task, by default")
     if job is TrainJob and info.local:
@@ -269,7 +276,9 @@ def _provenance(settings: Settings, payload: Payload) -> dict[str, str]:
     """Return where a run comes from, as tags: payload, commit, and every setting that was chosen."""
     tags = {"gaitway.payload_sha256": payload.sha256}
     if payload.commit:
-        tags |= {"gaitway.commit": payload.commit, "gaitway.dirty": ", ".join(payload.dirty) or "none"}
+        more = len(payload.dirty) - NAMED_DIRTY
+        dirty = [*payload.dirty[:NAMED_DIRTY], *([f"and {more} more"] if more > 0 else [])]
+        tags |= {"gaitway.commit": payload.commit, "gaitway.dirty": ", ".join(dirty) or "none"}
     chosen = [setting for setting in settings.values() if setting.origin.layer != "default"]
     return tags | {f"gaitway.setting.{setting.key}": f"{setting.shown} ({setting.origin})" for setting in chosen}
 

@@ -16,7 +16,7 @@ def run(name: str, as_json: bool) -> None:
         raise UsageError(
             f"run '{name}' has already ended: {before.status.value}", hint=f"gaitway status {name}", source="RUN"
         )
-    render.say(f"asking {name} to save and stop")
+    render.say(f"asking {name} to save and stop; this may take a minute")
     show(found.document(found.cancel()), as_json)
 
 

@@ -29,13 +29,13 @@ def find_run(name: str) -> Run:
     return Run(ledger.read(name), ledger)
 
 
-def show(document: Mapping[str, Any], as_json: bool) -> None:
-    """Print how a run stands, why it failed if it did, and the next command."""
+def show(document: Mapping[str, Any], as_json: bool, *, told: bool = False) -> None:
+    """Print how a run stands, why it failed if it did (and nobody has ``told`` yet), and the next command."""
     if as_json:
         render.document(document)
     else:
         for line in views.run(document):
             render.answer(line)
-    for line in views.failure(document):
+    for line in views.failure(document, told=told):
         render.say(line)
     render.say(f"next: {document['next']}")

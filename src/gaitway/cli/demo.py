@@ -41,7 +41,7 @@ def run(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
         render.document({**documents, "seconds": seconds})
     else:
         for document in documents.values():
-            show(document, as_json=False)
+            show(document, as_json=False, told=True)
     render.say(f"the demo took {render.duration(seconds)}")
     return exit_code(report) or 0
 

@@ -1,4 +1,4 @@
-"""What ``train``, ``validate`` and ``infer`` have in common: options, plan, submission, following, the end."""
+"""What ``train``, ``validate`` and ``infer`` have in common: options, plan, submission, following."""
 
 from __future__ import annotations
 
@@ -88,8 +88,10 @@ def run(ctx: click.Context, /, *, dry_run: bool, yes: bool, follow: bool, detach
     if remote and not yes and sys.stdin.isatty() and sys.stderr.isatty():
         click.confirm("Submit?", default=True, abort=True, err=True)
     started = submit(prepared)
-    report = follow_to_the_end(started) if follow or not (remote or detach) else started.status()
-    return finish(started, report, as_json)
+    followed = follow or not (remote or detach)
+    report = follow_to_the_end(started) if followed else started.status()
+    show(started.document(report), as_json, told=followed)
+    return exit_code(report) or 0
 
 
 def submit(prepared: Prepared) -> Run:
@@ -116,12 +118,6 @@ def follow_to_the_end(started: Run) -> StatusReport:
             raise
         render.say("stopping: the run saves first; Ctrl-C again kills it")
         return started.cancel()
-
-
-def finish(ended: Run, report: StatusReport, as_json: bool) -> int:
-    """Print how a run stands and the next command; return the exit code."""
-    show(ended.document(report), as_json)
-    return exit_code(report) or 0
 
 
 def _show_only(prepared: Prepared, as_json: bool) -> None:

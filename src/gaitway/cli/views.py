@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from ..errors import GaitwayError
 from ..payload.manifest import Payload
 from ..planning import Change, Plan
 from ..settings.values import Origin
@@ -49,16 +52,19 @@ def row(document: Mapping[str, Any]) -> tuple[str, ...]:
     return (*(document[key] for key in ("run", "status", "kind", "task", "platform")), created)
 
 
-def failure(document: Mapping[str, Any]) -> Iterator[str]:
-    """Yield why a run failed and where to look."""
+def failure(document: Mapping[str, Any], *, told: bool = False) -> Iterator[str]:
+    """Yield why a run failed and where to look.
+
+    Args:
+        document: The run's JSON document.
+        told: Whether the job's own words on it were on the screen already.
+    """
     if document["status"] != "failed":
         return
-    error = document["error"] or {"message": document["detail"]}
-    yield f"error: {error['message']}"
-    for label in ("from", "allowed", "hint"):
-        if error.get(label):
-            yield f"  {label}: {error[label]}"
-    yield f"  log: {document['run_dir']}/log.txt"
+    if not (told and document["error"]):
+        yield from GaitwayError.from_dict(document["error"] or {"message": document["detail"]}).lines()
+    log = Path(document["run_dir"], "log.txt")
+    yield f"  log: {log if log.exists() else shlex.join(('gaitway', 'logs', document['run']))}"
 
 
 def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

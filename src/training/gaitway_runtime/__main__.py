@@ -130,13 +130,7 @@ def _failure(job: Job | None, error: GaitwayError) -> Result:
 
 def _finish(result: Result, output_dir: Path) -> int:
     if result.error:
-        error = GaitwayError(
-            str(result.error["message"]),
-            source=result.error.get("from"),
-            allowed=result.error.get("allowed"),
-            hint=result.error.get("hint"),
-        )
-        print("\n".join(error.lines()), file=sys.stderr, flush=True)
+        print("\n".join(GaitwayError.from_dict(result.error).lines()), file=sys.stderr, flush=True)
     try:
         results.write(result, output_dir)
     except OSError as full:

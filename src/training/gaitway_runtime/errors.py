@@ -7,7 +7,8 @@ been accepted, and what to type next. The exit codes are the contract of the com
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class GaitwayError(Exception):
@@ -35,6 +36,16 @@ class GaitwayError(Exception):
         """Return the error as it is printed, a line an item."""
         notes = (("from", self.source), ("allowed", self.allowed), ("hint", self.hint))
         return [f"error: {self.message}", *(f"  {label}: {text}" for label, text in notes if text)]
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> GaitwayError:
+        """Return an error that was written by :meth:`as_dict`, for printing."""
+        return GaitwayError(
+            str(values["message"]),
+            source=values.get("from"),
+            allowed=values.get("allowed"),
+            hint=values.get("hint"),
+        )
 
     def as_dict(self) -> dict[str, str | int | None]:
         """Return the error as it stands in ``result.json`` and in ``--json`` output."""

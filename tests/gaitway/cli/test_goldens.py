@@ -29,6 +29,7 @@ ERRORS = (
     ["train", *CARTPOLE, "--training-path", "nowhere"],
     ["train", *CARTPOLE, "--with", "nowhere"],
     ["infer", "--format", "tflite"],
+    ["infer", *CARTPOLE],
     ["download", "nothing"],
 )
 

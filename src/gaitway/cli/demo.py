@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import click
+from gaitway_runtime import catalog
 from gaitway_runtime.job import InferJob, Job, TrainJob
 
 from ..handles import Run, exit_code
@@ -21,6 +22,9 @@ from .options import setting_options, typed
 TASK = "Isaac-Velocity-Flat-Anymal-C-v0"
 """What the demo shows unless a task is named."""
 
+EPISODES = 64
+"""Episodes that each exported format is judged over."""
+
 SETTINGS = ("task", "num_envs", "max_iterations", "seed")
 """Settings of the training that can be named."""
 
@@ -34,7 +38,7 @@ def run(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
     documents = {"train": trained.document(report)}
     final = documents["train"]["final_checkpoint"]
     if report.status is RunStatus.SUCCEEDED:
-        played, report = _do(InferJob, {"task": asked["task"], "checkpoint_uri": final["uri"] or final["path"]})
+        played, report = _do(InferJob, _whole_episodes(asked["task"], final["uri"] or final["path"]))
         documents["infer"] = played.document(report)
     seconds = time.monotonic() - began
     if as_json:
@@ -44,6 +48,13 @@ def run(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
             show(document, as_json=False, told=True)
     render.say(f"the demo took {render.duration(seconds)}")
     return exit_code(report) or 0
+
+
+def _whole_episodes(task: str, checkpoint: str) -> dict[str, Any]:
+    """Return the settings of an inference whose episodes end, so that it has a reward per episode to show."""
+    info = catalog.embedded(task)
+    steps = round(info.episode_length_s * info.control_hz)
+    return {"task": task, "checkpoint_uri": checkpoint, "num_envs": EPISODES, "max_steps": steps}
 
 
 def _do(job: type[Job], values: dict[str, Any]) -> tuple[Run, StatusReport]:

@@ -13,6 +13,18 @@ from ..planning import Change, Plan
 from ..settings.values import Origin
 from .render import duration, file_size
 
+HEADLINES = (
+    "mean_reward",
+    "mean_episode_length",
+    "survival_rate",
+    "success_rate",
+    "error_vel_xy",
+    "error_vel_yaw",
+    "mean_forward_speed",
+    "max_abs_error",
+)
+"""Measurements that are shown; the metrics files and the report hold all of them."""
+
 SHOWN_CHANGES = 8
 """Changes that a plan names one by one."""
 
@@ -84,11 +96,11 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the plain numbers among metrics, those of nested groups with the group's name before them."""
+    """Yield the headlines among metrics, those of nested groups with the group's name before them."""
     for name, value in metrics.items():
         if isinstance(value, Mapping):
             yield from _numbers(value, f"{prefix}{name} ")
-        elif isinstance(value, float | int) and not isinstance(value, bool):
+        elif name in HEADLINES and isinstance(value, float | int):
             yield f"{prefix}{name}", f"{value:.4g}"
 
 

@@ -1,5 +1,6 @@
 """``gaitway demo``: a training, then its inference."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def test_it_trains_and_then_infers_what_came_out(gaitway: Callable) -> None:
     assert (train["kind"], infer["kind"]) == ("train", "infer")
     settings = (Path(infer["run_dir"]) / "settings.json").read_text()
     assert train["final_checkpoint"]["uri"] in settings
+    job = json.loads((Path(infer["run_dir"]) / "job.json").read_text())["job"]
+    assert (job["max_steps"], job["num_envs"]) == (300, 64), "episodes of 300 steps end, so there is a reward to show"
     assert ran.json["seconds"] > 0
 
 

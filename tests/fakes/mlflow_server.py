@@ -32,7 +32,8 @@ class MlflowServer:
         command += ["--backend-store-uri", ensure_store(self.folder), "--workers", "1"]
         command += ["--artifacts-destination", str(self.folder / "served")]
         with (self.folder / "server.log").open("w") as log:
-            environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
+            # without the server's own job queue, whose eight processes nothing here talks to
+            environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )

@@ -14,6 +14,9 @@ from . import render
 from .command import VerbCommand
 from .options import SectionOption
 
+QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+"""What the server leaves out on a laptop: a job queue of eight processes, and reports of its use."""
+
 
 def run(port: int) -> int:
     """Serve the MLflow UI on the local store until Ctrl-C."""
@@ -30,7 +33,8 @@ def run(port: int) -> int:
     render.say(f"the MLflow UI is at http://127.0.0.1:{port} until Ctrl-C")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
     try:
-        done = subprocess.run([*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"], check=False)
+        listen = ("--host", "127.0.0.1", "--port", str(port), "--workers", "1")
+        done = subprocess.run([*command, *listen], check=False, env={**QUIET, **os.environ})
     except KeyboardInterrupt:
         return 0
     if done.returncode != 0:

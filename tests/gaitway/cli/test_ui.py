@@ -19,7 +19,7 @@ def test_the_users_own_store_is_shown_on_this_machine_alone(
 ) -> None:
     started: list[list[str]] = []
 
-    def serve(command: list[str], check: bool) -> subprocess.CompletedProcess[bytes]:
+    def serve(command: list[str], check: bool, env: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
         started.append(command)
         return subprocess.CompletedProcess(command, 0 if "5000" in command else 1)
 

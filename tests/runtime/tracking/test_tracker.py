@@ -19,7 +19,7 @@ from gaitway_runtime.tracking.sender import Patience
 from gaitway_runtime.tracking.store import ensure_store
 
 QUICK = Patience(flush=0.05, first_delay=0.01, longest_delay=0.1, at_end=10)
-AWAY = Patience(flush=0.05, first_delay=0.01, longest_delay=0.1, at_end=0.2)
+AWAY = Patience(flush=0.05, first_delay=0.01, longest_delay=0.1, at_end=0.2, when_stopped=0.2)
 JOB = TrainJob(task="Isaac-Cartpole-v0")
 EXPERIMENT = "isaaclab-rsl-rl-Isaac-Cartpole-v0"
 
@@ -53,7 +53,8 @@ def test_a_run_ends_up_whole_in_mlflow(uri: str, outputs: Path, capsys: pytest.C
     tracker = opened(uri, outputs)
     announce(tracker)
     for step in range(300):
-        tracker.log_metrics({"reward": step * 0.5, "loss/value (mean)": 1.0, "odd": math.nan if step else 1.0}, step)
+        names = {"reward": step * 0.5, "loss/value (mean)": 1.0, "/odd//../name/": math.nan if step else 1.0}
+        tracker.log_metrics(names, step)
     tracker.log_params({"seed": "42", "long": "x" * 7000})
     tracker.set_tags({"gaitway.note": "y" * 9000})
     published = tracker.publish_checkpoint(checkpoint(outputs, 299), 299)
@@ -67,7 +68,7 @@ def test_a_run_ends_up_whole_in_mlflow(uri: str, outputs: Path, capsys: pytest.C
     assert run.data.metrics["reward"] == 149.5
     history = open_client(uri).get_metric_history(tracker.run_id, "reward")
     assert sorted(point.step for point in history) == list(range(300))
-    assert "loss/value _mean_" in run.data.metrics
+    assert set(run.data.metrics) == {"reward", "loss/value _mean_", "odd/name"}
     assert run.data.params["seed"] == "42"
     assert run.data.params["long"].endswith("...")
     assert run.data.tags["gaitway.commit"] == "abc"
@@ -85,6 +86,7 @@ def test_a_run_ends_up_whole_in_mlflow(uri: str, outputs: Path, capsys: pytest.C
 def test_a_run_says_how_it_ended(home: Path, outputs: Path, status: str) -> None:
     tracker = opened(ensure_store(home), outputs)
     tracker.close(status)
+    tracker.close("FINISHED")
     assert open_client(ensure_store(home)).get_run(tracker.run_id).info.status == status
 
 

@@ -53,9 +53,10 @@ def open_client(tracking_uri: str) -> MlflowClient:
 
 def lasting(error: Exception) -> bool:
     """Whether sending the same request again is of no use."""
-    if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError, TypeError, ValueError)):
-        return True
-    return status_of(error) in _LASTING_STATUS
+    if isinstance(error, OSError):  # requests' errors are among them, also those that are ValueErrors as well
+        gone = isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError))
+        return gone or status_of(error) in _LASTING_STATUS
+    return isinstance(error, (TypeError, ValueError)) or status_of(error) in _LASTING_STATUS
 
 
 def refused(error: Exception) -> bool:

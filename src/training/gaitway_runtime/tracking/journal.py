@@ -57,9 +57,10 @@ class Journal:
     def rewrite(self, header: Open) -> None:
         """Drop all records, which have arrived, and keep only where the run belongs."""
         with self._lock:
-            self._file.truncate(0)
-            self._file.write(to_line(header))
-            self._file.flush()
+            if not self._file.closed:
+                self._file.truncate(0)
+                self._file.write(to_line(header))
+                self._file.flush()
 
     def close(self, *, delete: bool) -> None:
         """Let go of the file; ``delete`` it when nothing in it is left to send."""

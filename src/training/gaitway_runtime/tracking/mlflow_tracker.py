@@ -39,6 +39,7 @@ class MlflowTracker:
         self._sender = sender
         self._folder = folder
         self._patience = patience
+        self._closed = False
 
     @property
     def run_id(self) -> str:
@@ -102,9 +103,15 @@ class MlflowTracker:
         return registry.register(self._store.client, self.run_id, name, artifact_path, tags)
 
     def close(self, status: str) -> None:
-        """Send what waits, end the run as ``FINISHED``, ``FAILED`` or ``KILLED``, keep on disk what cannot be sent."""
+        """Send what waits, end the run as ``FINISHED``, ``FAILED`` or ``KILLED``, keep on disk what cannot be sent.
+
+        Only the first call does anything.
+        """
+        if self._closed:
+            return
+        self._closed = True
         self._sender.add(End(status=status, time_ms=now_ms()))
-        if not self._sender.drain(self._patience.at_end):
+        if not self._sender.drain(self._patience.when_stopped if status == "KILLED" else self._patience.at_end):
             _log.warning("tracking is still away: the rest waits in %s and is sent later", self._folder / JOURNAL)
         self._sender.stop()
 

@@ -172,8 +172,9 @@ def now_ms() -> int:
 
 
 def _metric_name(name: str) -> str:
-    """Return a name of the characters that MLflow takes in one."""
-    return re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII).strip("/ ") or "_"
+    """Return a name that MLflow takes: of its characters, and a plain path if it has slashes."""
+    parts = re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII).split("/")
+    return "/".join(part for part in parts if part not in ("", ".", "..")) or "_"
 
 
 def _short(values: Mapping[str, str], longest: int) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import logging
@@ -22,6 +23,7 @@ REJECTED = "tracking-rejected.jsonl"
 """Records that the server will never take, each with its reason; beside the journal."""
 
 BUSY_FACTOR = 20
+"""How much longer than for a server that is away the end of a run waits for one that is taking what it is sent."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ class Patience:
     """Back-off after a failure: doubled each time, with jitter."""
     at_end: float = 30.0
     """For a server that is away when the run ends; what is left then stays on disk."""
+    when_stopped: float = 10.0
+    """The same for a run that was asked to stop: platforms give a job 30 s before they kill it."""
 
 
 class Store(Protocol):
@@ -206,7 +210,7 @@ class Sender:
         size = lane.batch
         while lane.waiting and not lane.held_up and not self._stopping:
             records = list(itertools.islice(lane.waiting, size))
-            error = self._attempt(lane, lambda records=records: lane.send(records))  # type: ignore[misc]
+            error = self._attempt(lane, functools.partial(lane.send, records))
             if error is not None and not lasting(error):
                 return
             if error is not None and len(records) > 1:

@@ -7,23 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gaitway_runtime import catalog
+
 from ..errors import GaitwayError
 from ..payload.manifest import Payload
 from ..planning import Change, Plan
 from ..settings.values import Origin
 from .render import duration, file_size
 
-HEADLINES = (
-    "mean_reward",
-    "mean_episode_length",
-    "survival_rate",
-    "success_rate",
-    "error_vel_xy",
-    "error_vel_yaw",
-    "mean_forward_speed",
-    "max_abs_error",
-)
-"""Measurements that are shown; the metrics files and the report hold all of them."""
+HEADLINES = ("mean_reward", "mean_episode_length", "survival_rate", "success_rate")
+"""Metrics that are shown of every run that has them; those of the task's gate are shown too."""
+
+PARITY = "parity.max_abs_error"
 
 SHOWN_CHANGES = 8
 """Changes that a plan names one by one."""
@@ -88,20 +83,29 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "iterations", f"{iterations:,}" + (f" ({steps:,} steps)" if steps else "") if iterations else ""
     yield "checkpoint", (checkpoint["uri"] or checkpoint["path"]) if checkpoint else ""
     yield "model", f"{model['name']} version {model['version']}" if model else ""
-    yield from ((name, number) for name, number in _numbers(document["metrics"]))
+    yield from _metrics(document)
     yield "passed", {True: "yes", False: "no", None: ""}[document["passed"]]
     report = next((path for path in document["artifacts"] if path.endswith("report.html")), None)
     yield "report", f"{document['run_dir']}/outputs/{report}" if report else ""
     yield "folder", document["run_dir"]
 
 
-def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the headlines among metrics, those of nested groups with the group's name before them."""
-    for name, value in metrics.items():
-        if isinstance(value, Mapping):
-            yield from _numbers(value, f"{prefix}{name} ")
-        elif name in HEADLINES and isinstance(value, float | int):
-            yield f"{prefix}{name}", f"{value:.4g}"
+def _metrics(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the numbers that people look at first: of each export format where there are several."""
+    metrics, info = document["metrics"], catalog.find(document["task"])
+    formats = metrics if all(isinstance(part, Mapping) for part in metrics.values()) else {"": metrics}
+    gate = (threshold.metric for threshold in info.gate.thresholds) if info else ()
+    for name in dict.fromkeys((*HEADLINES, *gate, PARITY)):
+        measured = [(label, _number(part, name)) for label, part in formats.items()]
+        yield name, " · ".join(f"{label} {value:.4g}".strip() for label, value in measured if value is not None)
+
+
+def _number(metrics: Mapping[str, Any], path: str) -> float | None:
+    """Return what a dotted path leads to, if that is a number."""
+    found: Any = metrics
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, float | int) else None
 
 
 def _changes(plan: Plan) -> Iterator[str]:

@@ -97,7 +97,10 @@ def _metrics(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     gate = (threshold.metric for threshold in info.gate.thresholds) if info else ()
     for name in dict.fromkeys((*HEADLINES, *gate, PARITY)):
         measured = [(label, _number(part, name)) for label, part in formats.items()]
-        yield name, " · ".join(f"{label} {value:.4g}".strip() for label, value in measured if value is not None)
+        yield (
+            name.partition(".")[0],
+            " · ".join(f"{label} {value:.4g}".strip() for label, value in measured if value is not None),
+        )
 
 
 def _number(metrics: Mapping[str, Any], path: str) -> float | None:

@@ -1,0 +1,37 @@
+"""How a run is shown to people: the numbers they look at first."""
+
+from gaitway.cli.views import run
+
+NOTHING = dict.fromkeys(("url", "iterations", "steps", "final_checkpoint", "registered_model", "passed"))
+
+
+def shown(task: str, metrics: dict) -> dict[str, str]:
+    """Return the shown facts of a run with some metrics, by label."""
+    document = {"run": "r", "status": "succeeded", "seconds": 75.2, "task": task, "platform": "local"}
+    lines = run({**NOTHING, **document, "metrics": metrics, "artifacts": ["report.html"], "run_dir": "/runs/r"})
+    assert next(lines) == "r succeeded in 1 min 15 s"
+    return {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1] for line in lines}
+
+
+def test_formats_stand_side_by_side_with_the_tasks_own_gate() -> None:
+    formats = {
+        "onnx": {"mean_reward": 21.3456, "error_vel_xy": 0.11, "throughput": 9.0, "parity": {"max_abs_error": 2.1e-7}},
+        "jit": {"mean_reward": 21.0, "error_vel_xy": 0.12, "throughput": 9.0, "parity": {"max_abs_error": 0.0}},
+    }
+    facts = shown("Isaac-Velocity-Flat-Anymal-C-v0", formats)
+    assert facts["mean_reward"] == "onnx 21.35 · jit 21"
+    assert facts["error_vel_xy"] == "onnx 0.11 · jit 0.12"
+    assert facts["parity"] == "onnx 2.1e-07 · jit 0"
+    assert "throughput" not in facts
+    assert facts["report"] == "/runs/r/outputs/report.html"
+
+
+def test_a_format_that_failed_does_not_hide_the_other() -> None:
+    facts = shown("My-Task-v0", {"onnx": {"error": "it disagrees"}, "jit": {"mean_reward": 1.0}})
+    assert facts["mean_reward"] == "jit 1"
+
+
+def test_plain_metrics_are_shown_plainly() -> None:
+    facts = shown("My-Task-v0", {"mean_reward": 4.9, "mean_episode_length": None, "passed": True})
+    assert facts["mean_reward"] == "4.9"
+    assert "mean_episode_length" not in facts

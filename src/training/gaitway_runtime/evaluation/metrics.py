@@ -28,6 +28,9 @@ EARLIER_NAMES = {
 }
 """Keys that earlier tools wrote, and the key of ours that each repeats."""
 
+_SIGNED = ("command_", "vel_")
+"""Measurements that go both ways: they are drawn over time, their mean says nothing."""
+
 _LIBRARIES = ("mujoco", "torch", "onnxruntime", "onnx", "rsl-rl-lib", "skrl", "isaaclab", "numpy")
 
 
@@ -166,7 +169,7 @@ def summarize(
         mean_episode_length=float(np.mean([episode.steps for episode in ended])) if ended else None,
         reward_per_second=rollout.reward_per_second,
         reward_terms=rollout.reward_terms,
-        measurements={metric_name(name): value for name, value in rollout.means.items()},
+        measurements={metric_name(name): rollout.means[name] for name in rollout.means if not name.startswith(_SIGNED)},
         inference=inference,
         throughput_steps_per_sec=env_steps / rollout.seconds if rollout.seconds else 0.0,
         parity=parity,

@@ -80,7 +80,7 @@ def _following(model: mujoco.MjModel, snapshots: Doubles, step_dt: float) -> lis
     offset = np.array(
         [np.cos(_ELEVATION) * np.cos(_AZIMUTH), np.cos(_ELEVATION) * np.sin(_AZIMUTH), np.sin(_ELEVATION)]
     )
-    distance = 3.5 * _reach(model)
+    distance = 3.2 * _reach(model)
     return [Camera(target, distance * offset) for target in targets - np.array([0.0, 0.0, 0.05])]
 
 

@@ -35,6 +35,10 @@ _SHADOW_CELLS = 176
 """Cells on a side of the shadow map, which covers the robot as the sun sees it."""
 _BAND = 16384
 """Pixels worked on together: their arrays stay in the processor's cache."""
+_NEAR = 0.05
+"""Closest that a geom may come to the camera [m]."""
+_CUBE = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+"""Corners of a cube."""
 _EDGE_SAMPLES = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
 """Where a pixel on an outline is sampled instead of its centre [pixels]."""
 
@@ -58,6 +62,8 @@ class RayRenderer:
         ground = [geom for geom in range(model.ngeom) if _is_flat_ground(model, geom)]
         self._ground_height = float(model.geom_pos[ground[0], 2]) if ground else None
         self._is_solid = model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE
+        boxes = model.geom_aabb[self._is_solid]
+        self._corners = boxes[:, None, :3] + boxes[:, None, 3:] * _CUBE
         self._is_moving = model.body_weldid[model.geom_bodyid] != 0
         self._pixel = np.radians(FIELD_OF_VIEW) / height
         columns, rows = np.meshgrid(np.arange(width) + 0.5 - width / 2, np.arange(height) + 0.5 - height / 2)
@@ -72,18 +78,20 @@ class RayRenderer:
         shadow = _ShadowMap(
             self._cast, self._is_moving, self._data.geom_xpos[self._is_moving], self.model.geom_rbound[self._is_moving]
         )
-        image = np.empty((self.width * self.height, 3), dtype=np.float32)
+        image = np.empty((self.width * self.height, 3), dtype=np.uint8)
         shown = np.full(len(image), -1, dtype=np.int32)
         solid = self._may_show_solid(camera)
         directions = self._directions(camera)
         for begin in range(0, len(image), _BAND):
             band = slice(begin, begin + _BAND)
-            image[band] = self._background(camera.eye, directions[band], shadow)
-            seen = begin + np.flatnonzero(solid[band])
+            colours = self._background(camera.eye, directions[band], shadow)
+            seen = np.flatnonzero(solid[band])
             if len(seen):
-                image[seen], shown[seen] = self._shade(camera.eye, directions[seen], shadow, image[seen])
+                rays = directions[band][seen]
+                colours[seen], shown[begin + seen] = self._shade(camera.eye, rays, shadow, colours[seen])
+            image[band] = _to_bytes(colours)
         self._smooth_outlines(image, shown, camera, shadow)
-        return (255 * np.clip(image, 0, 1) + 0.5).astype(np.uint8).reshape(self.height, self.width, 3)
+        return image.reshape(self.height, self.width, 3)
 
     def _directions(self, camera: Camera) -> Floats:
         """Return the ray through each pixel (n, 3); a camera that only moves keeps those of the frame before."""
@@ -97,36 +105,46 @@ class RayRenderer:
         return distance[0], geom[0], normal[0]
 
     def _may_show_solid(self, camera: Camera) -> NDArray[np.bool_]:
-        """Mask of the pixels within the bounding sphere of any geom that is not flat ground."""
+        """Mask of the pixels within the bounding box of any geom that is not flat ground."""
         if self._ground_height is None:
             return np.ones(self.width * self.height, dtype=bool)
         mask = np.zeros((self.height, self.width), dtype=bool)
-        radii = self.model.geom_rbound[self._is_solid]
-        pixels, depth = camera.project(self._data.geom_xpos[self._is_solid], self.width, self.height)
-        # A sphere's outline is a little wider than its projected radius; the near side counts.
-        focal = (self.height / 2) / np.tan(np.radians(FIELD_OF_VIEW) / 2)
-        spread = 1.1 * radii * focal / np.maximum(depth - radii, 0.05) + 2
-        low = np.clip(np.floor(pixels - spread[:, None]), 0, (self.width, self.height)).astype(int)
-        high = np.clip(np.ceil(pixels + spread[:, None]), 0, (self.width, self.height)).astype(int)
-        for (left, top), (right, bottom), far in zip(low, high, depth + radii, strict=True):
-            if far > 0:
+        turned = self._data.geom_xmat[self._is_solid].reshape(-1, 1, 3, 3)
+        corners = (turned @ self._corners[..., None])[..., 0] + self._data.geom_xpos[self._is_solid][:, None]
+        pixels, depth = camera.project(corners.reshape(-1, 3), self.width, self.height)
+        pixels, depth = pixels.reshape(-1, 8, 2), depth.reshape(-1, 8)
+        size = (self.width, self.height)
+        low = np.clip(np.floor(pixels.min(axis=1)) - 1, 0, size).astype(int)
+        high = np.clip(np.ceil(pixels.max(axis=1)) + 1, 0, size).astype(int)
+        for (left, top), (right, bottom), near, far in zip(
+            low, high, depth.min(axis=1), depth.max(axis=1), strict=True
+        ):
+            if near > _NEAR:
                 mask[top:bottom, left:right] = True
+            elif far > 0:
+                # A box that reaches behind the camera has no outline: it may be anywhere.
+                mask[:] = True
         return mask.ravel()
 
-    def _background(self, eye: Doubles, directions: Floats, shadow: _ShadowMap) -> Floats:
+    def _background(self, eye: NDArray[np.float64], directions: Floats, shadow: _ShadowMap) -> Floats:
         """Colours (n, 3) of sky and flat ground along rays (n, 3)."""
+        below = directions[:, 2] < -1e-3
+        if self._ground_height is None or not below.any():
+            return _sky(directions[:, 2])
+        if below.all():
+            return self._ground(eye, directions, shadow)
         colours = _sky(directions[:, 2])
-        if self._ground_height is None:
-            return colours
-        below = np.flatnonzero(directions[:, 2] < -1e-3)
-        if not len(below):
-            return colours
-        rays = directions[below]
+        colours[below] = self._ground(eye, directions[below], shadow)
+        return colours
+
+    def _ground(self, eye: NDArray[np.float64], rays: Floats, shadow: _ShadowMap) -> Floats:
+        """Colours (n, 3) of the flat ground along rays (n, 3) that point down."""
+        assert self._ground_height is not None
         distance = np.float32(self._ground_height - eye[2]) / rays[:, 2]
         points = eye.astype(np.float32) + distance[:, None] * rays
         lit = _tiles(points, distance, -rays[:, 2], self._pixel) * (1 - _SHADE * shadow.darkness(points))[:, None]
         clear = np.exp(-((distance / _FOG_DISTANCE) ** 2))[:, None]
-        colours[below] = clear * lit + (1 - clear) * _HORIZON
+        colours: Floats = _HORIZON + clear * (lit - _HORIZON)
         return colours
 
     def _shade(
@@ -147,7 +165,9 @@ class RayRenderer:
         colours[hit] = self._colours[geom[hit]] * (ambient + np.float32(0.62) * light)[:, None] + shine[:, None]
         return colours, np.where((geom >= 0) & self._is_solid[geom], geom, -1).astype(np.int32)
 
-    def _smooth_outlines(self, image: Floats, shown: NDArray[np.int32], camera: Camera, shadow: _ShadowMap) -> None:
+    def _smooth_outlines(
+        self, image: NDArray[np.uint8], shown: NDArray[np.int32], camera: Camera, shadow: _ShadowMap
+    ) -> None:
         """Replace the pixels where one geom ends and the next thing begins by the mean of several samples."""
         grid = shown.reshape(self.height, self.width)
         edge = np.zeros_like(grid, dtype=bool)
@@ -157,12 +177,11 @@ class RayRenderer:
         edge[1:] |= down
         edge[:-1] |= down
         where = np.flatnonzero(edge)
-        total = np.zeros((len(where), 3), dtype=np.float32)
-        for right, below in _EDGE_SAMPLES:
-            columns, rows = self._columns[where] + right, self._rows[where] + below
-            rays = camera.directions(columns, rows, self.height).astype(np.float32)
-            total += self._shade(camera.eye, rays, shadow, self._background(camera.eye, rays, shadow))[0]
-        image[where] = total / len(_EDGE_SAMPLES)
+        columns = self._columns[where] + np.array(_EDGE_SAMPLES)[:, :1]
+        rows = self._rows[where] + np.array(_EDGE_SAMPLES)[:, 1:]
+        rays = camera.directions(columns.ravel(), rows.ravel(), self.height).astype(np.float32)
+        colours, _ = self._shade(camera.eye, rays, shadow, self._background(camera.eye, rays, shadow))
+        image[where] = _to_bytes(colours.reshape(len(_EDGE_SAMPLES), -1, 3).mean(axis=0))
 
 
 class _ShadowMap:
@@ -204,6 +223,11 @@ class _ShadowMap:
             for jump, share in ((0, 1 - down), (1, down)):
                 dark[near] += weight * share * (self._height[column + step, row + jump] > limit)
         return dark
+
+
+def _to_bytes(colours: Floats) -> NDArray[np.uint8]:
+    """Return colours of 0 to 1 as those of a picture."""
+    return (np.float32(255) * np.clip(colours, 0, 1) + np.float32(0.5)).astype(np.uint8)
 
 
 def _sky(up: Floats) -> Floats:

@@ -29,7 +29,7 @@ def next_command(record: RunRecord, report: StatusReport, run_dir: Path) -> str:
     """Return what to type after, or during, a run."""
     if not report.status.ended:
         return shlex.join((PROGRAM, "logs", record.name, "-f"))
-    checkpoint = _final_checkpoint(report, run_dir)
+    checkpoint = _newest_checkpoint(record, report, run_dir) if record.kind == "train" else None
     succeeded = report.status is RunStatus.SUCCEEDED
     match record.kind:
         case "train" if checkpoint and succeeded:
@@ -48,9 +48,15 @@ def _with_checkpoint(kind: str, record: RunRecord, checkpoint: str) -> str:
     return shlex.join(words if record.platform == "local" else [*words, "--on", record.platform])
 
 
-def _final_checkpoint(report: StatusReport, run_dir: Path) -> str | None:
+def _newest_checkpoint(record: RunRecord, report: StatusReport, run_dir: Path) -> str | None:
+    """Return the address of the final checkpoint, or of the last one that a run had saved when it was killed."""
     final = (report.result or {}).get("final_checkpoint")
-    return final and str(final["uri"] or run_dir / "outputs" / final["path"])
+    if final:
+        return str(final["uri"] or run_dir / "outputs" / final["path"])
+    from .checkpoints import known, local  # knows every kind of address, which most commands do without
+
+    last = known.latest(local.of_run(record, run_dir))
+    return last.uri if last else None
 
 
 def _flags(settings: Mapping[str, Any], without: Collection[str]) -> Iterator[str]:

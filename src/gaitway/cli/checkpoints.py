@@ -74,6 +74,6 @@ command = VerbCommand(
         ),
         json_option(),
     ],
-    help="Addresses are ready to paste after --checkpoint-uri. With --task, the tracking server's runs and registered "
+    help="They are meant for --checkpoint-uri. With --task, the tracking server's runs and registered "
     "models are listed too. A run's checkpoint can also be written as RUN@latest, RUN@best or RUN@ITERATION.",
 )

@@ -83,8 +83,10 @@ def test_a_name_with_a_space_works_when_it_is_written_as_in_a_url(
 
 def test_what_is_not_there_is_said(azurite: Azurite, tmp_path: Path, limits: Limits) -> None:
     azurite.put("azureml/x", b"")
-    with pytest.raises(UsageError, match="no blob and no folder"):
-        fetch(f"https://{HOST}/azureml/nowhere/model.pt?{azurite.sas()}", tmp_path, limits=limits)
+    for permissions, hint in (("rl", "None"), ("r", "permission to list")):
+        with pytest.raises(UsageError, match="no blob and no folder") as caught:
+            fetch(f"https://{HOST}/azureml/nowhere/model.pt?{azurite.sas(permissions)}", tmp_path, limits=limits)
+        assert hint in str(caught.value.hint)
 
 
 def test_the_hash_in_a_blobs_metadata_or_sidecar_is_checked(azurite: Azurite, tmp_path: Path, limits: Limits) -> None:

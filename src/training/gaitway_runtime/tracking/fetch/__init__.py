@@ -57,8 +57,8 @@ def parse(text: str) -> Address:
     text = text.strip()
     if not text or len(text) > _LONGEST or re.search(r"[\x00-\x1f\x7f]", text):
         raise UsageError("this is no address of a checkpoint", source=public_form(text)[:80], allowed=_forms())
-    for scheme in SCHEMES:
-        if not _is_foreign(text) and (address := scheme.parse(text)) is not None:
+    for scheme in () if _is_foreign(text) else SCHEMES:
+        if (address := scheme.parse(text)) is not None:
             return address
     raise UsageError("checkpoints cannot be fetched from such an address", source=public_form(text), allowed=_forms())
 

@@ -28,7 +28,6 @@ class Entry:
 
     path: str
     is_dir: bool
-    size: int | None
 
     @property
     def name(self) -> str:
@@ -64,7 +63,7 @@ class ArtifactFolder:
             PlatformError: The server lists something that could lead out of the root.
         """
         listed = self._server.ask(lambda: self._repository.list_artifacts(folder or None), self._shown, missing=list)
-        entries = [Entry(item.path, bool(item.is_dir), item.file_size) for item in listed]
+        entries = [Entry(item.path, bool(item.is_dir)) for item in listed]
         if any(_unsafe(entry.path) for entry in entries):
             raise PlatformError("the server lists a file outside of its artifacts", source=self._shown)
         # Azure ML's plug-in goes by the beginning of the name: it lists checkpoints-old/ below checkpoints too

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -84,19 +85,28 @@ class BlobAddress:
         parts = urlsplit(self.url)
         if not parts.path.endswith("/"):
             source = HttpSource(self.url, limits, headers=headers)
-            found = persist(lambda: source.probe(), limits, source.shown)
+            found = persist(source.probe, limits, source.shown)
             if found is not None:
                 return self.url, found.get("x-ms-meta-sha256"), ""
-        folder = unquote(parts.path).strip("/")
-        container, _, prefix = folder.partition("/")
-        for subfolder in SUBFOLDERS:
-            inner = "/".join(part for part in (prefix, subfolder) if part) + "/"
-            names = self._names(container, inner, headers, limits)
-            if any(map(is_checkpoint, names)):
-                where = f"{parts.scheme}://{parts.netloc}/{container}/{inner}".rstrip("/")
-                name, note = newest(names, where)
-                return parts._replace(path=quote(f"/{container}/{inner}{name}")).geturl(), None, note
-        raise UsageError("there is no blob and no folder with a checkpoint here", source=public_form(self.url))
+        return self._newest(headers, limits)
+
+    def _newest(self, headers: Callable[[], Mapping[str, str]], limits: Limits) -> tuple[str, str | None, str]:
+        """Take the address for a folder's; see :meth:`_find`."""
+        parts = urlsplit(self.url)
+        container, _, prefix = unquote(parts.path).strip("/").partition("/")
+        try:
+            for subfolder in SUBFOLDERS:
+                inner = "/".join(part for part in (prefix, subfolder) if part) + "/"
+                names = self._names(container, inner, headers, limits)
+                if any(map(is_checkpoint, names)):
+                    name, note = newest(names, f"{parts.scheme}://{parts.netloc}/{container}/{inner}".rstrip("/"))
+                    return parts._replace(path=quote(f"/{container}/{inner}{name}")).geturl(), None, note
+            hint = None
+        except ConfigError:
+            hint = "if it is a folder: looking into it takes the permission to list blobs"
+        raise UsageError(
+            "there is no blob and no folder with a checkpoint here", source=public_form(self.url), hint=hint
+        ) from None
 
     def _names(
         self, container: str, prefix: str, headers: Callable[[], Mapping[str, str]], limits: Limits
@@ -110,7 +120,8 @@ class BlobAddress:
             access = f"&{parts.query}" if parts.query else ""
             url = parts._replace(path=quote(f"/{container}"), query=urlencode(query) + access).geturl()
             page = HttpSource(url, limits, headers=headers)
-            names_here, marker = _parse_listing(persist(lambda page=page: page.read(_LONGEST_PAGE), limits, page.shown))  # type: ignore[misc]
+            content = persist(functools.partial(page.read, _LONGEST_PAGE), limits, page.shown)
+            names_here, marker = _parse_listing(content)
             names += [name[len(prefix) :] for name in names_here if name.startswith(prefix)]
             if not marker:
                 break

@@ -7,6 +7,7 @@ import os
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -87,9 +88,12 @@ class HttpSource:
             GaitwayError: It may not be read.
         """
         content = b""
+        deadline = time.monotonic() + self._limits.window
         with self.open(0, None) as stream:
             for chunk in stream.chunks:
                 content += chunk
+                if time.monotonic() > deadline:
+                    raise Transient(f"no whole answer within {self._limits.window:g} s")
                 if len(content) > longest:
                     raise PlatformError("the server's answer is too long", source=self.shown)
         return content

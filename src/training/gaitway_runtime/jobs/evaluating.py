@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+FILM_SIZE = (640, 480)
+"""Width and height of the videos [pixels]."""
+
 _REPORT_EVERY_S = 1.0
 
 
@@ -149,6 +152,8 @@ def start_filming(scene: Scene, form: str, rollout: Rollout) -> Filming:
         title=f"{task.removeprefix('Isaac-').removesuffix('-v0')} · {FORMAT_TITLES[form]}",
         step_dt=rollout.step_dt,
         imports=scene.job.imports,
+        width=FILM_SIZE[0],
+        height=FILM_SIZE[1],
     )
     return Filming(film, scene.folder / "videos" / f"{form}_play")
 

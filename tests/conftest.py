@@ -6,7 +6,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("gaitway", deadline=None)
+hypothesis.settings.load_profile("gaitway")
 
 GOLDENS = Path(__file__).parent / "goldens"
 UPDATE = "--update-goldens"

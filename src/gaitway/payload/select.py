@@ -89,8 +89,8 @@ def select_folder(folder: Path, prefix: str = "") -> Selection:
     root = folder.resolve()
     top, listed, commit, dirty, left_out, notes = _ask_git(root)
     names = listed or tuple(_walk(root))
-    sources, sifted = _sift(root, names, IgnoreFiles(root, top))
-    nested = [select_folder(root / name, f"{prefix}{name.rstrip('/')}/") for name in names if (root / name).is_dir()]
+    sources, folders, sifted = _sift(root, names, IgnoreFiles(root, top))
+    nested = [select_folder(root / name, f"{prefix}{name}/") for name in folders]
     own = Selection(
         {prefix + name: path for name, path in sources.items()},
         commit,
@@ -144,11 +144,12 @@ def _walk(root: Path) -> Iterator[str]:
             yield (here / name).relative_to(root).as_posix()
 
 
-def _sift(root: Path, names: Sequence[str], ignore: IgnoreFiles) -> tuple[dict[str, Path], tuple[LeftOut, ...]]:
-    """Keep of some names (relative to ``root``) what may be shipped."""
+def _sift(root: Path, names: Sequence[str], ignore: IgnoreFiles) -> tuple[dict[str, Path], list[str], list[LeftOut]]:
+    """Keep of some names (relative to ``root``) what may be shipped: files, and folders that are repositories."""
     sources: dict[str, Path] = {}
-    left_out = []
-    for name in names:
+    folders: list[str] = []
+    left_out: list[LeftOut] = []
+    for name in (name.rstrip("/") for name in names):
         path = root / name
         if is_litter(name) or path.name == IGNORE_FILE or not os.path.lexists(path):
             continue
@@ -157,10 +158,12 @@ def _sift(root: Path, names: Sequence[str], ignore: IgnoreFiles) -> tuple[dict[s
             left_out.append(LeftOut(name, "may hold secrets"))
         elif ignored:
             left_out.append(LeftOut(name, f"{ignored.name} in {ignored.parent}"))
-        elif path.is_symlink() or not path.is_dir():
+        elif path.is_dir() and not path.is_symlink():
+            folders.append(name)
+        else:
             _check_name(name, path)
             sources[name] = _regular_file(root, path)
-    return sources, tuple(left_out)
+    return sources, folders, left_out
 
 
 def _regular_file(root: Path, path: Path) -> Path:

@@ -115,6 +115,19 @@ def test_ignore_files_of_the_folder_and_of_the_repository_count(repo: Path) -> N
     assert {left.path for left in payload.left_out} >= {"fresh", "sub/module"}
 
 
+def test_a_repository_inside_is_chosen_by_its_own_git_unless_it_is_left_out(repo: Path) -> None:
+    training = repo / "src" / "training"
+    for name in ("inner", "unwanted", ".tmp", "id_rsa_clone"):
+        write(training / name, kept="1", _dot_gitignore="noise\n", noise="2")
+        git(training, "init", "-q", name)
+        git(training / name, "add", ".")
+        git(training / name, "commit", "-qm", "inner")
+    (training / ".gaitwayignore").write_text("unwanted\n")
+    payload = select(str(training))
+    assert own(payload) == {"tracked", "sub/module", "fresh", "inner/kept", "inner/.gitignore"}
+    assert payload.commit == git(repo, "rev-parse", "HEAD")
+
+
 def test_a_link_to_a_file_inside_is_shipped_as_that_file(tmp_path: Path) -> None:
     folder = write(tmp_path / "code", real="content")
     (folder / "alias").symlink_to("real")

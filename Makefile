@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help setup demo test check bench format docs clean
+.PHONY: help setup demo test check check-deploy bench format docs clean
 .DEFAULT_GOAL := help
 
 help:      ## list the targets
@@ -35,6 +35,15 @@ check: $(VENV)/.dev     ## format, lint, types, import rules
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest tests/test_import_rules.py
 
+check-deploy: .venv-deploy/.ready   ## check deploy/: Terraform, policies, manifests, scripts (needs terraform)
+	@.venv-deploy/bin/python deploy/checks/check.py
+
+.venv-deploy/.ready: deploy/checks/requirements.txt
+	@test -x .venv-deploy/bin/python || $(PYTHON) -m venv .venv-deploy
+	@echo "setting up .venv-deploy: checkov, kubernetes-validate, shellcheck (about a minute, once)"
+	@.venv-deploy/bin/pip install --quiet --disable-pip-version-check -r deploy/checks/requirements.txt
+	@touch $@
+
 bench: $(VENV)/.dev     ## print the performance table that the README quotes
 	@$(BIN)/python benchmarks/bench.py
 
@@ -46,4 +55,4 @@ docs: $(VENV)/.dev      ## write the generated parts of docs/ anew
 	@$(BIN)/python -m gaitway.settings.reference docs/settings.md
 
 clean:     ## remove what make and gaitway made here
-	rm -rf $(VENV) .gaitway .tmp .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info
+	rm -rf $(VENV) .venv-deploy .gaitway .tmp .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info

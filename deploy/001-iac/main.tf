@@ -3,7 +3,18 @@
 locals {
   tags = merge({ project = var.project, environment = var.environment, managed_by = "terraform" }, var.tags)
 
+  # With neither private endpoints nor an allowed range nothing could be reached; with ranges, only those are let in.
+  public_network_access = !var.private_endpoints || length(var.allowed_ip_ranges) > 0
+
+  admin_principal_ids = merge({ deployer = data.azurerm_client_config.this.object_id }, var.admin_principal_ids)
+
   containers = ["checkpoints", "datasets", "osmo", "workflows"]
+
+  resource_group = {
+    id       = azurerm_resource_group.this.id
+    name     = azurerm_resource_group.this.name
+    location = azurerm_resource_group.this.location
+  }
 
   common = {
     names               = module.naming.names
@@ -12,6 +23,8 @@ locals {
     tags                = local.tags
   }
 }
+
+data "azurerm_client_config" "this" {}
 
 module "naming" {
   source          = "./modules/naming"
@@ -54,27 +67,30 @@ module "observability" {
 }
 
 module "storage" {
-  source              = "./modules/storage"
-  names               = local.common.names
-  resource_group_name = local.common.resource_group_name
-  location            = local.common.location
-  tags                = local.common.tags
-  private_endpoints   = var.private_endpoints
-  allowed_ip_ranges   = var.allowed_ip_ranges
-  nodes_subnet_id     = module.network.subnet_ids.nodes
-  containers          = local.containers
+  source                = "./modules/storage"
+  public_network_access = local.public_network_access
+  names                 = local.common.names
+  resource_group_name   = local.common.resource_group_name
+  location              = local.common.location
+  tags                  = local.common.tags
+  private_endpoints     = var.private_endpoints
+  allowed_ip_ranges     = var.allowed_ip_ranges
+  nodes_subnet_id       = module.network.subnet_ids.nodes
+  containers            = local.containers
 }
 
 module "security" {
-  source               = "./modules/security"
-  names                = local.common.names
-  resource_group_name  = local.common.resource_group_name
-  location             = local.common.location
-  tags                 = local.common.tags
-  private_endpoints    = var.private_endpoints
-  allowed_ip_ranges    = var.allowed_ip_ranges
-  nodes_subnet_id      = module.network.subnet_ids.nodes
-  kubelet_principal_id = module.identity.identities.kubelet.principal_id
+  source                = "./modules/security"
+  public_network_access = local.public_network_access
+  admin_principal_ids   = local.admin_principal_ids
+  names                 = local.common.names
+  resource_group_name   = local.common.resource_group_name
+  location              = local.common.location
+  tags                  = local.common.tags
+  private_endpoints     = var.private_endpoints
+  allowed_ip_ranges     = var.allowed_ip_ranges
+  nodes_subnet_id       = module.network.subnet_ids.nodes
+  kubelet_principal_id  = module.identity.identities.kubelet.principal_id
 }
 
 module "machine_learning" {
@@ -83,7 +99,7 @@ module "machine_learning" {
   resource_group_name     = local.common.resource_group_name
   location                = local.common.location
   tags                    = local.common.tags
-  private_endpoints       = var.private_endpoints
+  public_network_access   = local.public_network_access
   storage_account_id      = module.storage.account.id
   key_vault_id            = module.security.key_vault.id
   container_registry_id   = module.security.container_registry.id
@@ -94,6 +110,7 @@ module "machine_learning" {
 
 module "cluster" {
   source              = "./modules/cluster"
+  admin_principal_ids = local.admin_principal_ids
   names               = local.common.names
   resource_group_name = local.common.resource_group_name
   location            = local.common.location
@@ -128,6 +145,8 @@ module "osmo_data" {
   postgresql_sku       = var.osmo.postgresql_sku
   storage_mb           = var.osmo.storage_mb
   redis_sku            = var.osmo.redis_sku
+  geo_redundant_backup = var.osmo.geo_redundant_backup
+  private_endpoints    = var.private_endpoints
   key_vault_id         = module.security.key_vault.id
 }
 
@@ -144,13 +163,16 @@ resource "azurerm_role_assignment" "osmo" {
 }
 
 locals {
-  endpoints = var.private_endpoints ? {
+  endpoints = var.private_endpoints ? merge(local.osmo_endpoints, {
     blob      = { resource_id = module.storage.account.id, subresource = "blob", zones = ["privatelink.blob.core.windows.net"] }
     dfs       = { resource_id = module.storage.account.id, subresource = "dfs", zones = ["privatelink.dfs.core.windows.net"] }
     file      = { resource_id = module.storage.account.id, subresource = "file", zones = ["privatelink.file.core.windows.net"] }
     vault     = { resource_id = module.security.key_vault.id, subresource = "vault", zones = ["privatelink.vaultcore.azure.net"] }
     registry  = { resource_id = module.security.container_registry.id, subresource = "registry", zones = ["privatelink.azurecr.io"] }
     workspace = { resource_id = module.machine_learning.workspace.id, subresource = "amlworkspace", zones = ["privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"] }
+  }) : {}
+  osmo_endpoints = var.osmo.enabled ? {
+    redis = { resource_id = module.osmo_data[0].redis_id, subresource = "redisEnterprise", zones = ["privatelink.redis.azure.net"] }
   } : {}
 }
 

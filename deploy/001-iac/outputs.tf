@@ -7,7 +7,7 @@ output "subscription_id" {
 
 output "resource_group" {
   description = "Resource group."
-  value       = { id = azurerm_resource_group.this.id, name = azurerm_resource_group.this.name, location = azurerm_resource_group.this.location }
+  value       = local.resource_group
 }
 
 output "azureml_workspace" {

@@ -12,9 +12,15 @@ variable "location" {
   type        = string
   default     = "westus3"
   validation {
-    condition     = can(regex("^[a-z]+[0-9]?$", var.location))
-    error_message = "location is a region's short name such as westus3 or swedencentral (az account list-locations -o table)."
+    condition     = contains(local.regions, var.location) || var.any_location
+    error_message = "location is not a region that is known here, in its short form such as westus3 or swedencentral. Is it a new one (az account list-locations -o table), set any_location = true."
   }
+}
+
+variable "any_location" {
+  description = "Take location as it is, for a region that is newer than the list in regions.tf."
+  type        = bool
+  default     = false
 }
 
 variable "project" {
@@ -70,6 +76,16 @@ variable "allowed_ip_ranges" {
   validation {
     condition     = alltrue([for range in var.allowed_ip_ranges : !endswith(range, "/0")])
     error_message = "allowed_ip_ranges must not be the whole Internet."
+  }
+}
+
+variable "admin_principal_ids" {
+  description = "More Entra ID objects (people, groups, pipelines) that may set up the cluster and read OSMO's passwords, by a name of yours. Whoever runs Terraform may anyway."
+  type        = map(string)
+  default     = {}
+  validation {
+    condition     = alltrue([for id in values(var.admin_principal_ids) : can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", lower(id)))])
+    error_message = "admin_principal_ids are object IDs, GUIDs such as az ad signed-in-user show --query id prints."
   }
 }
 
@@ -129,8 +145,8 @@ variable "gpu_pools" {
     error_message = "A pool's name is at most 12 lower-case letters and digits and starts with a letter."
   }
   validation {
-    condition     = alltrue([for pool in values(var.gpu_pools) : can(regex("^Standard_N[CDV]", pool.vm_size))])
-    error_message = "A GPU pool's vm_size is of Azure's N series: Standard_NC..., Standard_ND... or Standard_NV...."
+    condition     = alltrue([for pool in values(var.gpu_pools) : can(regex("^Standard_N[CDV][0-9]+[a-z]*_[A-Za-z0-9_]+$", pool.vm_size))])
+    error_message = "A GPU pool's vm_size is of Azure's N series, for example Standard_NV36ads_A10_v5 or Standard_NC40ads_H100_v5 (az vm list-skus --location REGION --size Standard_N)."
   }
   validation {
     condition     = alltrue([for pool in values(var.gpu_pools) : pool.max_count >= 1 && pool.max_count <= 100])
@@ -145,7 +161,12 @@ variable "osmo" {
     postgresql_sku = optional(string, "GP_Standard_D2ds_v5")
     storage_mb     = optional(number, 32768)
     redis_sku      = optional(string, "Balanced_B1")
-    namespaces     = optional(map(string), { control_plane = "osmo-control-plane", workflows = "osmo-workflows" })
+    namespaces = optional(object({
+      control_plane = optional(string, "osmo-control-plane")
+      operator      = optional(string, "osmo-operator")
+      workflows     = optional(string, "osmo-workflows")
+    }), {})
+    geo_redundant_backup = optional(bool, true)
   })
   default = {}
   validation {

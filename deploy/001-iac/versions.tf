@@ -6,11 +6,19 @@ terraform {
       source  = "hashicorp/azurerm"
       version = "~> 4.55"
     }
+    azapi = {
+      source  = "azure/azapi"
+      version = "~> 2.7"
+    }
     random = {
       source  = "hashicorp/random"
       version = "~> 3.7"
     }
   }
+}
+
+provider "azapi" {
+  subscription_id = var.subscription_id
 }
 
 provider "azurerm" {

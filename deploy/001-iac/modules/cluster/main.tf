@@ -16,6 +16,10 @@ resource "azurerm_role_assignment" "kubelet" {
 }
 
 resource "azurerm_kubernetes_cluster" "this" {
+  #checkov:skip=CKV_AZURE_115:The API server admits allowed_ip_ranges and the cluster's own address alone, and Entra ID alone.
+  #checkov:skip=CKV_AZURE_117:Disks are encrypted with platform keys and on the host; keys of one's own are a decision of the subscription.
+  #checkov:skip=CKV_AZURE_232:A small deployment has one pool for the system and OSMO's services; system_pool.max_count bounds it.
+
   name                              = var.names.cluster
   resource_group_name               = var.resource_group_name
   location                          = var.location
@@ -110,6 +114,14 @@ resource "azurerm_kubernetes_cluster" "this" {
   }
 }
 
+# Local accounts are off: without a role, nobody at all is let in.
+resource "azurerm_role_assignment" "admin" {
+  for_each             = var.admin_principal_ids
+  scope                = azurerm_kubernetes_cluster.this.id
+  role_definition_name = "Azure Kubernetes Service RBAC Cluster Admin"
+  principal_id         = each.value
+}
+
 resource "azurerm_kubernetes_cluster_node_pool" "gpu" {
   for_each              = var.gpu_pools
   name                  = each.key
@@ -126,13 +138,16 @@ resource "azurerm_kubernetes_cluster_node_pool" "gpu" {
   os_disk_size_gb       = 256
   os_sku                = "Ubuntu"
   vnet_subnet_id        = var.subnet_id
-  # The GPU operator brings the driver, so that its release is ours to choose.
-  gpu_driver              = "None"
+  max_pods              = 110
+  # GPUs of the NV series are virtual ones, whose GRID driver only AKS brings; on the others the GPU operator brings the
+  # driver, so that its release is ours to choose.
+  gpu_driver              = startswith(each.value.vm_size, "Standard_NV") ? "Install" : "None"
   host_encryption_enabled = true
   tags                    = var.tags
 
   node_labels = merge(
     { "gaitway/pool" = each.key },
+    startswith(each.value.vm_size, "Standard_NV") ? { "nvidia.com/gpu.deploy.driver" = "false" } : {},
     each.value.spot ? { "kubernetes.azure.com/scalesetpriority" = "spot" } : {},
   )
   node_taints = concat(

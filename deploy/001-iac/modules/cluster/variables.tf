@@ -82,3 +82,8 @@ variable "service_accounts" {
   description = "Service accounts that act as an identity, by a name for the credential."
   type        = map(object({ namespace = string, name = string, identity_id = string }))
 }
+
+variable "admin_principal_ids" {
+  description = "Entra ID objects of the people and pipelines that set this up, by a name of yours."
+  type        = map(string)
+}

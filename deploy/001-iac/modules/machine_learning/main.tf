@@ -17,6 +17,9 @@ resource "azurerm_role_assignment" "workspace" {
 }
 
 resource "azurerm_machine_learning_workspace" "this" {
+  #checkov:skip=CKV2_AZURE_49:No public address unless the user names ranges or turns private endpoints off.
+  #checkov:skip=CKV2_AZURE_50:The account's rules are in the storage module: denied by default, no keys, never anonymous.
+
   name                           = var.names.workspace
   resource_group_name            = var.resource_group_name
   location                       = var.location
@@ -25,7 +28,7 @@ resource "azurerm_machine_learning_workspace" "this" {
   storage_account_id             = var.storage_account_id
   container_registry_id          = var.container_registry_id
   primary_user_assigned_identity = var.workspace_identity.id
-  public_network_access_enabled  = !var.private_endpoints
+  public_network_access_enabled  = var.public_network_access
   v1_legacy_mode_enabled         = false
   sku_name                       = "Basic"
   tags                           = var.tags
@@ -37,6 +40,13 @@ resource "azurerm_machine_learning_workspace" "this" {
 
   # The workspace is refused while its identity cannot reach what it is made of.
   depends_on = [azurerm_role_assignment.workspace]
+}
+
+# The account takes no keys, so the workspace's own datastores use identities; azurerm has no argument for it.
+resource "azapi_update_resource" "datastores" {
+  type        = "Microsoft.MachineLearningServices/workspaces@2024-10-01"
+  resource_id = azurerm_machine_learning_workspace.this.id
+  body        = { properties = { systemDatastoresAuthMode = "identity" } }
 }
 
 # What a training job may do: read and write runs and models, and the files behind them.

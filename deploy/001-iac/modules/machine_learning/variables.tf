@@ -18,8 +18,8 @@ variable "tags" {
   type        = map(string)
 }
 
-variable "private_endpoints" {
-  description = "Whether the workspace is reached only through a private endpoint."
+variable "public_network_access" {
+  description = "Whether the workspace is reached from outside the network too, by whoever Entra ID lets in."
   type        = bool
 }
 

@@ -38,7 +38,7 @@ output "names" {
     network_security     = "nsg-${local.suffix}"
     storage_account      = "st${local.compact}"
     container_registry   = "acr${local.compact}"
-    key_vault            = substr("kv-${var.project}-${var.environment}-${local.unique}${format("%03d", var.instance)}", 0, 24)
+    key_vault            = "kv${local.compact}"
     log_analytics        = "log-${local.suffix}"
     application_insights = "appi-${local.suffix}"
     workspace            = "mlw-${local.suffix}"

@@ -15,6 +15,7 @@ locals {
     "privatelink.azurecr.io",
     "privatelink.api.azureml.ms",
     "privatelink.notebooks.azure.net",
+    "privatelink.redis.azure.net",
   ]) : toset([])
 }
 

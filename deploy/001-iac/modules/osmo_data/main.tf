@@ -23,6 +23,9 @@ resource "random_password" "postgresql" {
 }
 
 resource "azurerm_postgresql_flexible_server" "this" {
+  #checkov:skip=CKV_AZURE_136:On by default (osmo.geo_redundant_backup); regions without a pair must be able to turn it off.
+  #checkov:skip=CKV2_AZURE_57:It stands in a delegated subnet without a public address, which a private endpoint would only repeat.
+
   name                          = var.names.postgresql
   resource_group_name           = var.resource_group_name
   location                      = var.location
@@ -83,6 +86,7 @@ resource "azurerm_managed_redis" "this" {
   location                  = var.location
   sku_name                  = var.redis_sku
   high_availability_enabled = var.redis_high_availability
+  public_network_access     = var.private_endpoints ? "Disabled" : "Enabled"
   tags                      = var.tags
 
   default_database {

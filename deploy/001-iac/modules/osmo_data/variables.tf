@@ -65,3 +65,8 @@ variable "key_vault_id" {
   description = "Vault that keeps the passwords."
   type        = string
 }
+
+variable "private_endpoints" {
+  description = "Whether Redis is reached only through a private endpoint."
+  type        = bool
+}

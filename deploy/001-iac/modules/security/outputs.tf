@@ -5,6 +5,8 @@ output "key_vault" {
     name = azurerm_key_vault.this.name
     uri  = azurerm_key_vault.this.vault_uri
   }
+  # Nobody writes a secret before the role that allows it.
+  depends_on = [azurerm_role_assignment.secrets]
 }
 
 output "container_registry" {

@@ -19,7 +19,12 @@ variable "tags" {
 }
 
 variable "private_endpoints" {
-  description = "Whether vault and registry are reached only through private endpoints."
+  description = "Whether the network reaches it through a private endpoint."
+  type        = bool
+}
+
+variable "public_network_access" {
+  description = "Whether it has a public address at all; allowed_ip_ranges says who may use it."
   type        = bool
 }
 
@@ -36,4 +41,9 @@ variable "nodes_subnet_id" {
 variable "kubelet_principal_id" {
   description = "Identity that pulls images onto nodes."
   type        = string
+}
+
+variable "admin_principal_ids" {
+  description = "Entra ID objects of the people and pipelines that set this up, by a name of yours."
+  type        = map(string)
 }

@@ -19,7 +19,12 @@ variable "tags" {
 }
 
 variable "private_endpoints" {
-  description = "Whether the account is reached only through private endpoints."
+  description = "Whether the network reaches it through a private endpoint."
+  type        = bool
+}
+
+variable "public_network_access" {
+  description = "Whether it has a public address at all; allowed_ip_ranges says who may use it."
   type        = bool
 }
 

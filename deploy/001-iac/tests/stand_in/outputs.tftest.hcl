@@ -1,0 +1,42 @@
+# The shape of the outputs, which gaitway's settings and 002-setup read by these very paths.
+
+variables {
+  subscription_id = "00000000-0000-0000-0000-000000000000"
+}
+
+run "the_whole_ground" {
+  assert {
+    condition     = output.resource_group.name == "rg-gaitway-dev-001" && output.azureml_workspace.name == "mlw-gaitway-dev-001" && output.subscription_id == var.subscription_id
+    error_message = "gaitway fills its Azure settings from these"
+  }
+  assert {
+    condition     = startswith(output.aks_cluster.id, "/subscriptions/") && output.aks_cluster.name != ""
+    error_message = "Azure ML attaches the cluster by its id, and its compute is named after it"
+  }
+  assert {
+    condition     = output.gpu_pools["gpuspot"] == { vm_size = "Standard_NV36ads_A10_v5", spot = true, max_count = 1 } && !output.gpu_pools["gpu"].spot
+    error_message = "instance types and OSMO platforms are made from the pools"
+  }
+  assert {
+    condition     = alltrue([for identity in [output.ml_workload_identity, output.osmo_workload_identity] : alltrue([identity.id != "", identity.client_id != "", identity.principal_id != ""])])
+    error_message = "an identity is named by id, client and principal"
+  }
+  assert {
+    condition     = output.postgresql_connection_info.password_secret != "" && !can(output.postgresql_connection_info.password) && !can(output.managed_redis_connection_info.password)
+    error_message = "a password is named by its secret and never an output"
+  }
+  assert {
+    condition     = keys(output.osmo_namespaces) == ["control_plane", "operator", "workflows"]
+    error_message = "002-setup makes these namespaces"
+  }
+}
+
+run "azure_ml_alone" {
+  variables {
+    osmo = { enabled = false }
+  }
+  assert {
+    condition     = output.postgresql_connection_info == null && output.managed_redis_connection_info == null
+    error_message = "without OSMO there is no database"
+  }
+}

@@ -1,0 +1,125 @@
+"""Checks everything under ``deploy/`` without a network: ``make check-deploy``.
+
+Each check is a function and a row in :data:`CHECKS`; every one runs, and the exit code says whether all passed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import terraform_names
+from azurerm_schema import load
+
+ROOT = Path(__file__).resolve().parents[2]
+IAC = ROOT / "deploy" / "001-iac"
+TOOLS = Path(sys.executable).parent
+"""Where this environment's commands are."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: what it is about, and what it found wrong."""
+
+    name: str
+    look: Callable[[], list[str]]
+
+
+def terraform_format() -> list[str]:
+    """Say which Terraform files ``terraform fmt`` would change."""
+    done = _run(["terraform", "fmt", "-check", "-recursive", "-no-color", str(IAC)])
+    return [] if done.returncode == 0 else [f"not formatted: {line}" for line in done.stdout.splitlines()]
+
+
+def terraform_tests() -> list[str]:
+    """Run ``terraform test`` in every folder that has tests; they need no provider but the built-in one."""
+    found = []
+    for folder in sorted({path.parent for path in IAC.rglob("*.tftest.hcl")}):
+        with tempfile.TemporaryDirectory() as data:
+            environ = {"TF_DATA_DIR": data}
+            for words in (["init", "-backend=false"], ["test"]):
+                done = _run(["terraform", *words, "-no-color"], cwd=folder, environ=environ)
+                if done.returncode != 0:
+                    found.append(f"{folder.relative_to(ROOT)}: terraform {words[0]} failed\n{done.stdout}{done.stderr}")
+                    break
+    return found
+
+
+def terraform_schema() -> list[str]:
+    """Hold every azurerm name against the provider's schema."""
+    return terraform_names.check(IAC, load())
+
+
+def terraform_policies() -> list[str]:
+    """Run checkov over the Terraform files; what is skipped has its reason beside the resource."""
+    command = [str(TOOLS / "checkov"), "-d", str(IAC), "--framework", "terraform", "--compact", "--quiet"]
+    done = _run(command, environ={"ANSI_COLORS_DISABLED": "1", "LOG_LEVEL": "CRITICAL"})
+    return [] if done.returncode == 0 else [done.stdout]
+
+
+def scripts() -> list[str]:
+    """Run shellcheck over every script of the repository."""
+    files = [str(path) for path in _tracked() if _is_shell(path)]
+    done = _run([str(TOOLS / "shellcheck"), "--external-sources", *files], cwd=ROOT)
+    return [] if done.returncode == 0 else [done.stdout + done.stderr]
+
+
+CHECKS: Sequence[Check] = (
+    Check("terraform fmt", terraform_format),
+    Check("terraform test", terraform_tests),
+    Check("azurerm schema", terraform_schema),
+    Check("checkov", terraform_policies),
+    Check("shellcheck", scripts),
+)
+
+
+def _run(
+    command: Sequence[str], *, cwd: Path = ROOT, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a tool without an automatic update, a prompt or a colour."""
+    quiet = {"CHECKPOINT_DISABLE": "1", "TF_INPUT": "0", "TF_IN_AUTOMATION": "1"}
+    whole = {**os.environ, **quiet, **(environ or {})}
+    return subprocess.run(
+        command, cwd=cwd, env=whole, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+
+
+def _tracked() -> Iterator[Path]:
+    """Yield the repository's files: what git knows, and what it does not ignore."""
+    listed = _run(["git", "ls-files", "--cached", "--others", "--exclude-standard"])
+    for line in listed.stdout.splitlines():
+        path = ROOT / line
+        if path.is_file() and not path.is_symlink():
+            yield path
+
+
+def _is_shell(path: Path) -> bool:
+    with path.open("rb") as stream:
+        first = stream.readline(80)
+    return path.suffix == ".sh" or (first.startswith(b"#!") and first.rstrip().endswith((b"bash", b"/sh")))
+
+
+def main() -> int:
+    """Run every check and say how long it took."""
+    if shutil.which("terraform") is None:
+        print("terraform is not installed: https://developer.hashicorp.com/terraform/install", file=sys.stderr)
+        return 3
+    failed = 0
+    for check in CHECKS:
+        started = time.monotonic()
+        found = check.look()
+        print(f"{'FAIL' if found else 'ok':<6}{check.name:<18}{time.monotonic() - started:5.1f} s")
+        print("".join(f"{line}\n" for line in found), end="")
+        failed += bool(found)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -121,7 +121,7 @@ TASKS: tuple[TaskInfo, ...] = (
                 Threshold("error_vel_yaw", "<=", 0.30, "rad/s"),
             ),
         ),
-        local=LocalScale(512, 195, 25, _TWO_CORES),
+        local=LocalScale(512, 125, 25, _TWO_CORES),
         aliases=("IsaacContrib-Velocity-Flat-AnymalC", "Isaac-Velocity-Flat-AnymalC-v0"),
     ),
     TaskInfo(

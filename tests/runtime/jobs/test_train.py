@@ -86,7 +86,7 @@ def test_a_training_is_tracked_published_and_registered(tmp_path: Path, capsys: 
 def test_the_run_says_what_it_was_made_with(tmp_path: Path) -> None:
     run(tmp_path)
     tags = {name: value for record in told(tmp_path, "tags") for name, value in record.items()}
-    assert (tags["seed"], tags["simulator"], tags["num_envs"]) == ("42", "mujoco", "4")
+    assert (tags["seed"], tags["simulator"], tags["num_envs"]) == ("42", "fake 1", "4")
     assert {"gaitway.version.torch", "gaitway.version.rsl-rl-lib", "gaitway.contract_sha256"} <= tags.keys()
     assert told(tmp_path, "params")[0]["max_iterations"] == "6"
     contract = json.loads((tmp_path / "outputs" / "params" / "contract.json").read_text())
@@ -224,3 +224,29 @@ def test_an_unreadable_checkpoint_is_refused_before_a_run_is_made(tmp_path: Path
     with pytest.raises(GaitwayError):
         run(tmp_path / "a", job)
     assert not (tmp_path / "a" / "tracked.jsonl").exists()
+
+
+@pytest.fixture
+def short_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Episodes that end before any policy could fail in them."""
+    monkeypatch.setattr(DoubleIntegrator, "max_episode_length", 4)
+
+
+@pytest.mark.usefixtures("short_episodes")
+def test_a_gate_that_is_passed_marks_the_registered_model(tmp_path: Path) -> None:
+    result = run(tmp_path, dataclasses.replace(JOB, gate=True))
+    assert (result.status, result.passed) == ("succeeded", True)
+    assert result.metrics["success_rate"] == 1.0
+    assert "metrics/validation.json" in result.artifacts
+    _, _, tags = told(tmp_path, "register")[0]
+    assert (tags["verdict"], tags["validated"]) == ("passed", "true")
+
+
+def test_a_gate_that_is_not_passed_keeps_the_model_out_of_the_registry(tmp_path: Path) -> None:
+    frozen = (*JOB.overrides, "agent.algorithm.learning_rate=0", "agent.algorithm.schedule=fixed")
+    result = run(tmp_path, dataclasses.replace(JOB, gate=True, overrides=frozen))
+    assert (result.status, result.exit_code, result.passed) == ("failed", 5, False)
+    assert result.final_checkpoint is not None and result.final_checkpoint.iteration == 5
+    assert result.error is not None and "did not pass its gate" in result.error["message"]
+    assert told(tmp_path, "register") == []
+    assert told(tmp_path, "close") == ["FINISHED"]

@@ -174,6 +174,11 @@ def test_a_stop_saves_the_iteration_that_was_done(tmp_path: Path) -> None:
     assert hooks.checkpoints[-1] == ("model_3.pt", 3)
 
 
+def test_a_stop_in_the_last_iteration_stops_nothing(tmp_path: Path) -> None:
+    outcome, _ = train(tmp_path, 4, hooks=RecordingHooks(stop_after=3))
+    assert (outcome.iterations, outcome.stopped) == (4, False)
+
+
 def test_an_observation_that_is_no_number_ends_the_training_with_its_iteration(tmp_path: Path) -> None:
     with pytest.raises(JobFailed) as caught:
         train(tmp_path, 20, env=DoubleIntegrator(4, nan_after=4 * 8 * 3 + 4))

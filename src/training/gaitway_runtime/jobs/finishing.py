@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from ..errors import GaitwayError, Interrupted
 from ..job import TrainJob
 from ..learners.base import Outcome
-from ..result import CheckpointRef, Result
+from ..result import CheckpointRef, Result, write_json
 from ..tracking.base import ModelVersion, Tracker
 from .base import Workspace
 
 log = logging.getLogger(__name__)
 
-PENDING, PASSED = "pending", "passed"
-"""Verdicts that a registered model carries: not validated yet, or by a passed gate."""
+NOT_VALIDATED: Mapping[str, str] = {"validated": "false", "verdict": "pending"}
+"""What a registered model says of its validation as long as there was none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,26 +45,65 @@ def finish(trained: Trained, model_name: str | None) -> Result:
     """
     if trained.outcome.stopped:
         return _interrupted(trained)
+    result, verdict = _publish(trained), NOT_VALIDATED
+    if trained.job.gate:
+        result, verdict = _validate(trained, result)
+    if model_name and result.passed is not False:
+        result = _register(trained, result, model_name, verdict)
+    trained.tracker.close("FINISHED")
+    return result
+
+
+def _publish(trained: Trained) -> Result:
+    """Publish the final checkpoint and what a reader needs beside it."""
     tracker, outcome = trained.tracker, trained.outcome
     if outcome.steps == 0:
         log.info("nothing left to do: %d iterations are done already", outcome.iterations)
     uri = tracker.publish_checkpoint(outcome.final_checkpoint, outcome.final_iteration, final=True)
     tracker.publish(trained.workspace.output_dir / "params", "params")
     log.info("Found final model: %s", outcome.final_checkpoint)
-    result = _result(trained, uri)
-    version = None
-    if model_name:
-        trained.workspace.progress.phase("register")
-        try:
-            version = _register(trained, result, model_name)
-        except GaitwayError as error:
-            if trained.job.register_checkpoint:
-                result = dataclasses.replace(result, status="failed", exit_code=error.exit_code, error=error.as_dict())
-            else:
-                # Nobody asked for the registration by name: the training itself is whole.
-                log.warning("the model is not registered: %s", error.message)
-    tracker.close("FINISHED")
-    return dataclasses.replace(result, registered_model=dataclasses.asdict(version) if version else None)
+    return _result(trained, uri)
+
+
+def _validate(trained: Trained, result: Result) -> tuple[Result, Mapping[str, str]]:
+    """Let the task's gate judge the final checkpoint; return the result with the verdict, and the verdict as tags."""
+    from ..evaluation.validation import validate_checkpoint
+    from .evaluating import step_reporter
+    from .validate import VALIDATION_FILE, gate_failed
+
+    workspace, tracker = trained.workspace, trained.tracker
+    workspace.progress.phase("validate")
+    validation = validate_checkpoint(trained.job, trained.outcome.final_checkpoint, on_step=step_reporter(workspace))
+    write_json(validation.document(), workspace.output_dir / VALIDATION_FILE)
+    tracker.publish(workspace.output_dir / "metrics", "metrics")
+    tracker.set_tags(validation.tags())
+    judged = dataclasses.replace(
+        result,
+        passed=validation.verdict.passed,
+        metrics=validation.document(),
+        artifacts=(*result.artifacts, VALIDATION_FILE),
+    )
+    if validation.verdict.passed:
+        return judged, validation.tags()
+    return _failed(judged, gate_failed(validation)), validation.tags()
+
+
+def _register(trained: Trained, result: Result, name: str, verdict: Mapping[str, str]) -> Result:
+    """Register the model; a registry that is away fails a job whose user asked for the registration by name."""
+    trained.workspace.progress.phase("register")
+    try:
+        version = _registered_version(trained, result, name, verdict)
+    except GaitwayError as error:
+        if trained.job.register_checkpoint:
+            return _failed(result, error)
+        log.warning("the model is not registered: %s", error.message)
+        return result
+    log.info("registered model: name=%s version=%s", version.name, version.version)
+    return dataclasses.replace(result, registered_model=dataclasses.asdict(version))
+
+
+def _failed(result: Result, error: GaitwayError) -> Result:
+    return dataclasses.replace(result, status="failed", exit_code=error.exit_code, error=error.as_dict())
 
 
 def _interrupted(trained: Trained) -> Result:
@@ -113,7 +152,7 @@ def _result(trained: Trained, uri: str | None) -> Result:
     )
 
 
-def _register(trained: Trained, result: Result, name: str) -> ModelVersion:
+def _registered_version(trained: Trained, result: Result, name: str, verdict: Mapping[str, str]) -> ModelVersion:
     """Register a folder that holds the final checkpoint alone, with what a reader needs beside it.
 
     Not ``checkpoints/final``: a run that was resumed has the final checkpoints of its earlier ends there too.
@@ -126,11 +165,9 @@ def _register(trained: Trained, result: Result, name: str) -> ModelVersion:
     tags = {
         "task": trained.job.task,
         "framework": trained.job.backend,
-        "verdict": PENDING,
+        **verdict,
         "iteration": str(outcome.final_iteration),
         "gaitway.sha256": result.final_checkpoint.sha256,
         "gaitway.contract_sha256": trained.contract_sha256,
     }
-    version = tracker.register_model(name, artifact_path, tags)
-    log.info("registered model: name=%s version=%s", version.name, version.version)
-    return version
+    return tracker.register_model(name, artifact_path, tags)

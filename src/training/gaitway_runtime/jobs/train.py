@@ -160,7 +160,7 @@ def describe(tracker: Tracker, job: TrainJob, workspace: Workspace, env: Env, si
     write_json(json.loads(contract), workspace.output_dir / "params" / "contract.json")
     tags = {
         "seed": job.seed,
-        "simulator": simulator,
+        "simulator": env.contract.simulator,
         "num_envs": job.num_envs,
         "checkpoint_mode": origin.start.mode,
         "gaitway.contract_sha256": digest,

@@ -73,7 +73,7 @@ def _conclude(scene: Scene, validation: Validation) -> Result:
         finish_report(_report(scene, validation, video), scene.folder)
         artifacts = publish_outputs(tracker, scene.folder)
         version = _mark(scene, {**validation.tags(), "validation.run_id": tracker.run_id})
-    error = None if verdict.passed else _gate_failed(validation)
+    error = None if verdict.passed else gate_failed(validation)
     return Result(
         kind=scene.job.kind,
         task=scene.job.task,
@@ -102,7 +102,8 @@ def headline(validation: Validation) -> str:
     return f"{counted}, and every bound is met." if verdict.passed else f"{counted}; {'; '.join(verdict.reasons)}."
 
 
-def _gate_failed(validation: Validation) -> GateFailed:
+def gate_failed(validation: Validation) -> GateFailed:
+    """Return the error of a gate that was not passed: the reasons, the criterion, the likely causes."""
     causes = [finding.cause for finding in validation.findings]
     return GateFailed(
         f"the policy did not pass its gate: {'; '.join(validation.verdict.reasons)}",

@@ -126,8 +126,12 @@ def _make_runner(config: RslRlCfg, job: TrainJob, env: Env, scratch: str) -> OnP
         # The environment's tensors are checked where they are made, infinities included.
         "check_for_nan": False,
     }
-    with contextlib.redirect_stdout(io.StringIO()):
-        runner = OnPolicyRunner(RslRlEnv(env, job.seed), settings, log_dir=scratch, device="cpu")
+    wrapped = RslRlEnv(env, job.seed)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            runner = OnPolicyRunner(wrapped, settings, log_dir=scratch, device="cpu")
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"rsl_rl refuses this configuration: {error}", source="params/agent.yaml, --set") from error
     runner.logger.git_status_repos.clear()
     _report_task_rewards(runner.logger)
     if mirrored:

@@ -57,7 +57,7 @@ class Watch:
         folder.mkdir(parents=True, exist_ok=True)
 
     def iteration_done(self, iteration: int, steps: int, metrics: Mapping[str, float]) -> bool:
-        """Tell of an iteration and return whether the training should save and stop.
+        """Tell of an iteration and return whether the training should save and stop short of its total.
 
         Raises:
             NotFinite: A loss is not a finite number.
@@ -67,7 +67,7 @@ class Watch:
             raise NotFinite(", ".join(bad), iteration)
         self.underway = iteration + 1
         self._hooks.on_iteration(iteration, self._total, steps, metrics)
-        return self._hooks.should_stop()
+        return self._hooks.should_stop() and self.underway < self._total
 
     def save(self, iteration: int, write: Callable[[Path], None]) -> None:
         """Save under a name that no reader takes for a checkpoint, prove the file, and only then give it its name.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ... import catalog
 from ..config import RslRlCfg, SkrlCfg
-from . import ant, anymal_flat, cartpole
+from . import ant, anymal, cartpole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,8 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     "Isaac-Cartpole-v0": Recipe(rsl_rl=cartpole.RSL_RL, skrl=cartpole.SKRL),
     "Isaac-Ant-v0": Recipe(rsl_rl=ant.RSL_RL, skrl=ant.SKRL),
-    "Isaac-Velocity-Flat-Anymal-C-v0": Recipe(rsl_rl=anymal_flat.RSL_RL, skrl=anymal_flat.SKRL),
+    "Isaac-Velocity-Flat-Anymal-C-v0": Recipe(rsl_rl=anymal.RSL_RL, skrl=anymal.SKRL),
+    "Isaac-Velocity-Rough-Anymal-C-v0": Recipe(rsl_rl=anymal.RSL_RL, skrl=anymal.SKRL),
 }
 """Recipes by the task's name in :mod:`gaitway_runtime.catalog`; a task without one learns with the Ant's."""
 

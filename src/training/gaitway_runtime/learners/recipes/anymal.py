@@ -1,4 +1,4 @@
-"""ANYmal-C on flat ground. Mirrored copies make fewer samples go further and the gait even."""
+"""ANYmal-C, on flat and rough ground. Mirrored copies make fewer samples go further and the gait even."""
 
 from ..config import ActorCfg, DistributionCfg, ModelCfg, PpoCfg, RslRlCfg, SkrlCfg
 

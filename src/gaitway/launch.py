@@ -28,7 +28,7 @@ from gaitway_runtime.job import (
 )
 from gaitway_runtime.result import write_json
 from gaitway_runtime.simulators.base import choose
-from gaitway_runtime.tracking.store import store_uri
+from gaitway_runtime.tracking.store import is_remote, store_uri
 
 from .commands import command
 from .errors import PlatformError, UsageError, nearest
@@ -261,10 +261,11 @@ def _context(
     A tracking URI from the environment may carry credentials: it stays there, and the process inherits it.
     """
     own_store = not platform.limits.remote and not environ.get("MLFLOW_TRACKING_URI")
+    named = settings["tracking_uri"].value if "tracking_uri" in settings else None
     return RunContext(
         run=name,
         platform=platform.name,
-        tracking_uri=store_uri(home) if own_store else None,
+        tracking_uri=store_uri(home) if own_store else named if is_remote(named) else None,
         tags=_provenance(settings, payload),
         azure=AzureContext(
             **{field.name: settings[f"azure_{field.name}"].value for field, _ in settings_of(AzureContext)}

@@ -79,7 +79,11 @@ def tracked(ledger: Ledger, record: RunRecord) -> list[Checkpoint]:
     """
     described, context = job.load(ledger.run_dir(record.name) / "job.json")
     experiment = record.experiment or job.experiment_name(described.backend, described.task)
-    return _tracked_runs(context).of_run(record.name, experiment)
+    ended = ledger.ended(record.name)
+    run_id = ((ended.result if ended else None) or {}).get("mlflow_run_id")
+    # A run's name is unique in one folder; the id that its platform gave it, among all who use the server.
+    platform_id = record.id if record.platform != "local" else ""
+    return _tracked_runs(context).of_run(record.name, experiment, run_id=run_id, platform_id=platform_id)
 
 
 def _tracked_runs(context: RunContext) -> TrackedRuns:

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 from gaitway_runtime.job import RunContext, experiment_name, model_name_for
+from gaitway_runtime.tracking.attempts import ATTEMPT_TAG
 from gaitway_runtime.tracking.credentials import public_form
 from gaitway_runtime.tracking.fetch.asking import TrackingServer
 from gaitway_runtime.tracking.fetch.base import Limits
@@ -36,9 +37,21 @@ class TrackedRuns:
         self._server = TrackingServer.of(context, _LIMITS)
         self._client = self._server.client
 
-    def of_run(self, name: str, experiment: str) -> list[Checkpoint]:
-        """Return the checkpoints of the run that gaitway called ``name``."""
-        return self._of_runs(self._search([experiment], f"tags.`gaitway.run` = '{name}'"))
+    def of_run(
+        self, name: str, experiment: str, *, run_id: str | None = None, platform_id: str = ""
+    ) -> list[Checkpoint]:
+        """Return the checkpoints of the run that gaitway called ``name``.
+
+        Args:
+            name: Its name in the ledger.
+            experiment: Where it is tracked.
+            run_id: MLflow's id of it, where the run has told.
+            platform_id: What its platform calls it, where it has told the tracking server.
+        """
+        if run_id:
+            return self._of_one(self._ask(self._client.get_run, run_id))
+        attempts = self._search([experiment], f"tags.`{ATTEMPT_TAG}` = '{platform_id}'") if platform_id else []
+        return self._of_runs(attempts or self._search([experiment], f"tags.`gaitway.run` = '{name}'"))
 
     def of_task(self, task: str) -> list[Checkpoint]:
         """Return the checkpoints of the newest runs of a task, and its registered models."""

@@ -15,6 +15,7 @@ from importlib import resources
 from typing import Any
 
 from gaitway_runtime.job import to_document
+from gaitway_runtime.tracking.store import is_remote
 
 from ...errors import UsageError
 from ..base import Submission
@@ -129,7 +130,7 @@ def _environment(parts: Parts, rank: int, nodes: int) -> dict[str, str]:
         "ATTEMPT_OF": "{{workflow_id}}",
         "RESUME_DIR": f"{{{{input:{len(route.inputs)}}}}}" if _keeps_checkpoints(parts) else "",
         "PYTHON": options.container_python or "",
-        "MLFLOW_TRACKING_URI": "" if is_local(options.tracking_uri or "") else str(options.tracking_uri),
+        "MLFLOW_TRACKING_URI": str(options.tracking_uri) if is_remote(options.tracking_uri) else "",
         "AZURE_CLIENT_ID": options.azure_client_id or "",
         "AZURE_TENANT_ID": options.azure_tenant_id or "",
         "NUM_GPUS": str(options.num_gpus) if options.num_gpus != 1 else "",
@@ -196,8 +197,3 @@ def credentials(words: tuple[str, ...]) -> dict[str, Any]:
                 hint="osmo credential list",
             )
     return found
-
-
-def is_local(uri: str) -> bool:
-    """Whether a tracking URI means nothing on another machine: none at all, a file, a database."""
-    return not re.match(r"(https?|azureml|databricks)\b", uri)

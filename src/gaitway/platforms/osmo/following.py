@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,6 +51,8 @@ CANCEL_LOOKS = 8
 """Looks at a workflow that was asked to stop: its task may need a minute to save."""
 
 _LINE = re.compile(r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[([^\]]+)\](\[osmo\])? ?(.*)")
+_EXPERIMENT = re.compile(r"MLflow tracking configured: experiment=(\S+)")
+_RUN = re.compile(r"View run.* at: \S*/runs/([0-9a-fA-F-]{32,36})")
 _CUT = "Log stream has timed out or failed."
 
 
@@ -73,13 +75,29 @@ def report(workflow_id: str) -> StatusReport:
     tasks = [task for group in found.get("groups") or [] for task in group.get("tasks") or []]
     if not status.ended:
         return StatusReport(status, word, _waits_for(tasks) if status is RunStatus.QUEUED else "")
-    lines = _tail(workflow_id) if word != "FAILED_SUBMISSION" else []
+    if word == "FAILED_SUBMISSION":
+        return StatusReport(status, word, _why(word, tasks, None, []), 1)
+    lines = _lines(workflow_id, "-n", str(TAIL_LINES))
     result = result_in(lines)
-    if result is not None and status is not RunStatus.CANCELLED:
+    if result is None:
+        result = told_in(_lines(workflow_id), status)
+    elif result is not None and status is not RunStatus.CANCELLED:
         status = RunStatus(result["status"])
     if status is RunStatus.SUCCEEDED:
-        return StatusReport(status, word, "" if result else "its log holds no result", 0, result)
+        whole = result is not None and "kind" in result
+        return StatusReport(status, word, "" if whole else "its log holds no result", 0, result)
     return StatusReport(status, word, _why(word, tasks, result, lines), _exit_code(status, result), result)
+
+
+def told_in(lines: Iterable[str], status: RunStatus) -> Mapping[str, Any] | None:
+    """Return what a log without a result tells of its MLflow run, by the lines that people search for."""
+    found: dict[str, Any] = {}
+    for line in lines:
+        if match := _EXPERIMENT.search(line):
+            found["experiment"] = match[1]
+        if match := _RUN.search(line):
+            found["mlflow_run_id"] = match[1]
+    return {"status": status.value, **found} if found else None
 
 
 def log(workflow_id: str) -> Iterator[str]:
@@ -193,10 +211,10 @@ class Seen:
         return True
 
 
-def _tail(workflow_id: str) -> list[str]:
-    """Return the last lines of a log, the result among them; none where OSMO has lost it."""
+def _lines(workflow_id: str, *words: str) -> list[str]:
+    """Return what OSMO has of a log, the result among it; nothing where it has lost it."""
     try:
-        text = client.run("workflow", "logs", workflow_id, "-n", str(TAIL_LINES))
+        text = client.run("workflow", "logs", workflow_id, *words)
     except PlatformError:
         return []
     return [plain(line) for line in text.splitlines() if not _is_frame(line)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gaitway_runtime.job import AzureContext, Job
+from gaitway_runtime.tracking.store import is_remote
 
 from ...errors import ConfigError, UsageError, nearest
 from ...payload.pack import packed
@@ -145,7 +146,7 @@ def _notes(submission: Submission, settings: Chosen) -> tuple[str, ...]:
     options, job = settings.options, submission.job
     azure = submission.context.azure
     notes = []
-    if options.tracking_uri and document.is_local(options.tracking_uri):
+    if options.tracking_uri and not is_remote(options.tracking_uri):
         notes.append(f"the task cannot reach {options.tracking_uri}: its own tracking stays in the container")
     elif not options.tracking_uri and not (azure.subscription_id and azure.resource_group and azure.workspace_name):
         notes.append("no MLflow server is named: set --tracking-uri, or the three --azure- settings of a workspace")

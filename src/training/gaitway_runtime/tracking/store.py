@@ -44,6 +44,11 @@ def database_path(tracking_uri: str) -> Path | None:
     return Path(found[1]) if found else None
 
 
+def is_remote(tracking_uri: str | None) -> bool:
+    """Whether a tracking URI means the same on another machine: a server, not a file or database of this one."""
+    return bool(tracking_uri and re.match(r"(https?|azureml|databricks)\b", tracking_uri))
+
+
 def ensure_store(home: Path) -> str:
     """Make sure that the store in ``home`` exists and is whole; return its tracking URI.
 

@@ -106,6 +106,34 @@ def test_a_task_that_is_taken_away_starts_again(service: OsmoService, gaitway: A
     assert workflow.tasks[0].retry_id == 1
 
 
+SAVES = """
+import os, signal, sys, time
+from pathlib import Path
+restored = sorted(path.name for path in Path(os.environ["RESUME_DIR"]).glob("*"))
+folder = Path(os.environ["RUN_DIR"], "outputs/checkpoints")
+folder.mkdir(parents=True)
+(folder / "model_5.pt").touch()
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))
+print("restored", restored, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_task_that_starts_again_is_given_its_checkpoints(service: OsmoService, gaitway: Any, project: Path) -> None:
+    package = project / "code" / "gaitway_runtime"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "container.py").write_text(SAVES)
+    words = ("--training-path", "code", "--storage-uri", "s3://bucket/robots")
+    assert gaitway("train", "--on", "osmo", *words).code == 0
+    (workflow,) = service.workflows.values()
+    for number, expected in enumerate(("restored []", "restored ['model_5.pt']")):
+        with workflow.changed:
+            assert workflow.changed.wait_for(lambda: _count(workflow, expected) == 1, 30), workflow.lines  # noqa: B023
+        if number == 0:
+            service.preempt(workflow.id)
+
+
 def _count(workflow: Any, text: str) -> int:
     return sum(line.endswith(text) for line in workflow.lines)
 

@@ -141,7 +141,7 @@ def _moves_elsewhere(seen: Evidence) -> Finding | None:
         return None
     return Finding(
         "It walks as fast as told, but not where it is told",
-        f"speed is {seen.speed_ratio:.0%} of the command's, the cosine of the angle between them {seen.direction:+.2f}",
+        f"Its speed is {seen.speed_ratio:.0%} of the command's, the cosine of their angle {seen.direction:+.2f}.",
         "Look at the sign and the frame of the velocity or of the command: base frame, x forward, y left.",
     )
 
@@ -151,7 +151,7 @@ def _turns_against(seen: Evidence) -> Finding | None:
         return None
     return Finding(
         "It turns the other way than told",
-        f"the correlation of yaw rate and command is {seen.turning:+.2f}",
+        f"The correlation of yaw rate and command is {seen.turning:+.2f}.",
         "Look at the sign of the yaw command or of the angular velocity: counter-clockwise is positive.",
     )
 
@@ -161,7 +161,7 @@ def _runs_away(seen: Evidence) -> Finding | None:
         return None
     return Finding(
         "It goes the right way, but faster and faster",
-        f"speed is {seen.speed_ratio:.0%} of the command's",
+        f"Speed is {seen.speed_ratio:.0%} of the command's.",
         "Look at base_lin_vel: a policy that sees it as zero, too small or with the wrong sign keeps accelerating.",
     )
 
@@ -171,7 +171,7 @@ def _stands(seen: Evidence) -> Finding | None:
         return None
     return Finding(
         "It stands although it is told to walk",
-        f"speed is {seen.speed_ratio:.0%} of the command's, and it does not fall",
+        f"Speed is {seen.speed_ratio:.0%} of the command's, and it does not fall.",
         "Look at the action scale and at how long it was trained; standing is what training finds first.",
     )
 
@@ -182,7 +182,7 @@ def _violent(seen: Evidence) -> Finding | None:
         return None
     return Finding(
         "Its joints move more violently than in training",
-        f"joint velocities spread {found[1]:.1f} times as wide as what the policy's normaliser remembers",
+        f"Joint velocities spread {found[1]:.1f} times as wide as what the policy's normaliser remembers.",
         "Look at the action scale, and at the drives' gains.",
     )
 
@@ -193,7 +193,7 @@ def _other_pose(seen: Evidence) -> Finding | None:
         return None
     return Finding(
         "It does not stand in the pose it was trained in",
-        f"joint positions are {found[0]:.1f} standard deviations away from what the policy's normaliser remembers",
+        f"Joint positions are {found[0]:.1f} standard deviations away from what the policy's normaliser remembers.",
         "Look at the action offset (the default pose is added to every action) and at the joint order.",
     )
 
@@ -203,7 +203,7 @@ def _sinks(seen: Evidence) -> Finding | None:
         return None
     return Finding(
         "Its body hangs low",
-        f"the base is at {seen.height_ratio:.0%} of the height it starts from",
+        f"The base is at {seen.height_ratio:.0%} of the height it starts from.",
         "Look at the drives: stiffness and damping softer than in training let it sag.",
     )
 
@@ -213,7 +213,7 @@ def _falls_at_once(seen: Evidence) -> Finding | None:
         return None
     return Finding(
         "It falls right away",
-        f"half of the falls come within {seen.fall_time:.1f} s",
+        f"Half of the falls come within {seen.fall_time:.1f} s.",
         "Wrong joint order is the commonest cause, then a missing default pose.",
     )
 

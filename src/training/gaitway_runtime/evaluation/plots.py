@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .rollout import Episode, Rollout
+    from .sweep import Point
 
 _INK, _GRID = "#3b4350", "#9aa4b2"
 """Ink and grid lines as drawn; the SVG's ink becomes the page's own."""
@@ -34,6 +35,7 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": _GRID,
     "grid.alpha": 0.25,
     "grid.linewidth": 0.6,
@@ -175,6 +177,39 @@ def episode_returns(episodes: Sequence[Episode], folder: Path, successes: Sequen
     return _plot("episodes", "Episodes", "Task's own reward, summed over each episode.", folder, draw, height=2.6)
 
 
+def sweep(points: Sequence[Point], folder: Path) -> Plot | None:
+    """Draw survival and velocity error under each condition, an axis a column; None where nothing was varied."""
+    axes_of = {
+        axis: [point for point in points if point.axis == axis] for axis in dict.fromkeys(p.axis for p in points)
+    }
+    if not axes_of:
+        return None
+    tracked = any(point.error_vel_xy is not None for point in points)
+
+    def draw(panels: Sequence[Axes]) -> None:
+        for column, (axis, found) in enumerate(axes_of.items()):
+            labels = [point.label for point in found]
+            survival = panels[column]
+            survival.bar(labels, [100 * (point.survival_rate or 0) for point in found], color=GREEN, width=0.7)
+            survival.set(title=axis, ylim=(0, 104))
+            lowest = panels[column]
+            if tracked:
+                lowest = panels[len(axes_of) + column]
+                lowest.bar(labels, [point.error_vel_xy or 0 for point in found], color=BLUE, width=0.7)
+            lowest.tick_params(axis="x", labelrotation=90 if len(found) > 5 else 0)
+        for panel in panels:
+            panel.grid(axis="x", visible=False)
+        panels[0].set_ylabel("survival [%]")
+        if tracked:
+            panels[len(axes_of)].set_ylabel("velocity error [m/s]")
+
+    caption = "One condition at a time leaves the nominal; everything else is as in the validation."
+    widths = [max(3.0, len(found)) for found in axes_of.values()]
+    return _plot(
+        "sweep", "How far it carries", caption, folder, draw, rows=1 + tracked, columns=len(axes_of), widths=widths
+    )
+
+
 def _broken(values: NDArray[np.float32], ends: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return a series with a gap where an episode ended, so that no line joins two episodes."""
     return np.where(ends, np.float32(np.nan), values)
@@ -190,6 +225,7 @@ def _plot(
     rows: int = 1,
     columns: int = 1,
     height: float = 2.4,
+    widths: Sequence[float] | None = None,
 ) -> Plot:
     """Make a figure of equal panels, let ``draw`` fill them, and keep it as PNG and SVG.
 
@@ -202,6 +238,7 @@ def _plot(
         rows: Panels above each other.
         columns: Panels side by side.
         height: Height of a panel [inches].
+        widths: Widths of the columns relative to each other; equal when None.
     """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -210,7 +247,10 @@ def _plot(
     with mpl.rc_context(_STYLE):
         figure: Figure = Figure(figsize=(7.6, 0.3 + height * rows), layout="constrained")
         FigureCanvasAgg(figure)
-        panels: list[Any] = list(figure.subplots(rows, columns, squeeze=False, sharex=rows > 1).flat)
+        grid = figure.subplots(
+            rows, columns, squeeze=False, sharex="col", sharey="row" if widths else False, width_ratios=widths
+        )
+        panels: list[Any] = list(grid.flat)
         draw(panels)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{name}.png"

@@ -83,7 +83,7 @@ def try_remedies(
     return tuple(
         Finding(
             remedy.cause,
-            f"with this undone, {share:.0%} of the environments do well for {seconds:.0f} s; as it came, {before:.0%}",
+            f"With this undone, {share:.0%} of the environments do well for {seconds:.0f} s; as it came, {before:.0%}.",
             remedy.advice,
         )
         for share, remedy in sorted(restored, key=lambda entry: -entry[0])

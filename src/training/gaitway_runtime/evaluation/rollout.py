@@ -149,7 +149,7 @@ def run_episodes(
         episodes: Episodes that count.
         seed: Seed of the reset.
         snapshots: Steps whose state is kept for a video.
-        on_step: Told ``(episodes ended, episodes to end)``; may raise to stop.
+        on_step: Told ``(steps done, most steps it may take)``; may raise to stop.
     """
     quotas = episode_quotas(episodes, env.num_envs)
     limit = int(quotas.max()) * env.max_episode_length
@@ -193,7 +193,7 @@ def _run(
             actor.reset(done)
         observations = transition.observations["policy"]
         if on_step is not None:
-            on_step(*((step + 1, limit) if quotas is None else (len(book.episodes), int(quotas.sum()))))
+            on_step(step + 1, limit)
         if book.complete:
             break
     return Rollout(

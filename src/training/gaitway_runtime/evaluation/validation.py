@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,8 @@ class Validation:
     verdict: Verdict
     metrics: Metrics
     rollout: Rollout
-    findings: tuple[Finding, ...]
-    """Likely causes; looked for only where the verdict is no pass."""
+    findings: tuple[Finding, ...] = ()
+    """Likely causes; see :func:`explain`."""
 
     def document(self) -> dict[str, Any]:
         """Return ``metrics/validation.json``: the metrics, with the verdict beside them."""
@@ -66,7 +66,7 @@ class Validation:
         }
 
 
-def validate(
+def evaluate(
     env: Env,
     subject: Subject,
     *,
@@ -85,7 +85,7 @@ def validate(
         seed: Seed of the environment.
         success_threshold: Share of successes that passes; the task's own when None.
         snapshots: Steps whose state is kept for a video.
-        on_step: Told ``(episodes ended, episodes to end)``; may raise to stop.
+        on_step: Told ``(steps done, most steps it may take)``; may raise to stop.
     """
     session = checkpoint_session(subject.policy)
     actor = subject.actor(session)
@@ -93,10 +93,24 @@ def validate(
     timing = inference_time(rollout.act_seconds, batch=env.num_envs, provider=session.provider, threads=session.threads)
     metrics = summarize(rollout, format=session.format, simulator=env.contract.simulator, inference=timing)
     verdict = judge(env.task, rollout.episodes, metrics, success_threshold=success_threshold)
-    findings: tuple[Finding, ...] = ()
-    if not verdict.passed:
-        findings = (*try_remedies(env, subject, seed=seed, on_step=on_step), *diagnose(rollout, subject))
-    return Validation(verdict=verdict, metrics=metrics, rollout=rollout, findings=findings)
+    return Validation(verdict=verdict, metrics=metrics, rollout=rollout)
+
+
+def explain(
+    validation: Validation, env: Env, subject: Subject, *, on_step: Callable[[int, int], None] | None = None
+) -> Validation:
+    """Look for the causes of a verdict that is no pass, by experiment first, then by symptoms.
+
+    Args:
+        validation: What was found.
+        env: The environment it was found in.
+        subject: The policy.
+        on_step: Told ``(steps done, steps to do)`` of each experiment; may raise to stop.
+    """
+    if validation.verdict.passed:
+        return validation
+    tried = try_remedies(env, subject, seed=validation.rollout.seed, on_step=on_step)
+    return replace(validation, findings=(*tried, *diagnose(validation.rollout, subject)))
 
 
 def validate_checkpoint(
@@ -114,7 +128,7 @@ def validate_checkpoint(
         checkpoint: The file.
         episodes: Episodes that count.
         num_envs: Most worlds to play them in.
-        on_step: Told ``(episodes ended, episodes to end)``; may raise to stop.
+        on_step: Told ``(steps done, most steps it may take)``; may raise to stop.
 
     Raises:
         UsageError: The checkpoint cannot be read or is of another task's shape.
@@ -124,4 +138,5 @@ def validate_checkpoint(
     worlds = min(num_envs, episodes)
     with contextlib.closing(module.open_env(job, num_envs=worlds, training=False, seed=job.seed)) as env:
         subject = read_subject(checkpoint, env.contract, activation=job.activation, contract=job.contract)
-        return validate(env, subject, episodes=episodes, seed=job.seed, on_step=on_step)
+        validation = evaluate(env, subject, episodes=episodes, seed=job.seed, on_step=on_step)
+        return explain(validation, env, subject, on_step=on_step)

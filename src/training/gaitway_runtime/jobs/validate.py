@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+from collections.abc import Sequence
 
 from ..errors import GateFailed
 from ..evaluation import plots
-from ..evaluation.gate import successes
+from ..evaluation.gate import CONFIDENCE, successes
 from ..evaluation.report import Played, Report
-from ..evaluation.validation import Validation, validate
+from ..evaluation.sweep import Point, run_sweep
+from ..evaluation.validation import Validation, evaluate, explain
 from ..evaluation.video import Video
 from ..job import Job, RunContext, ValidateJob, model_name_for
 from ..result import Result, write_json
+from ..simulators import base as simulators
 from ..tracking.base import ModelVersion
 from .base import Workspace
 from .evaluating import (
@@ -31,6 +34,7 @@ from .evaluating import (
 log = logging.getLogger(__name__)
 
 VALIDATION_FILE = "metrics/validation.json"
+SWEEP_FILE = "metrics/sweep.json"
 VIDEO_STEPS = 200
 """Steps of the first environment that are filmed."""
 
@@ -40,19 +44,27 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     assert isinstance(job, ValidateJob)
     # More environments than episodes would play for nothing.
     worlds = min(job.num_envs, job.eval_episodes)
-    with open_scene(job, context, workspace, reference(job), worlds) as scene:
+    with contextlib.ExitStack() as stack:
+        scene = stack.enter_context(open_scene(job, context, workspace, reference(job), worlds))
         workspace.progress.phase("validate")
-        validation = validate(
+        on_step = step_reporter(workspace)
+        validation = evaluate(
             scene.env,
             scene.subject,
             episodes=job.eval_episodes,
             seed=job.seed,
             success_threshold=job.success_threshold,
             snapshots=VIDEO_STEPS,
-            on_step=step_reporter(workspace),
+            on_step=on_step,
         )
+        filming = stack.enter_context(contextlib.closing(start_filming(scene, "checkpoint", validation.rollout)))
+        log.info("%s", headline(validation))
+        if not validation.verdict.passed:
+            workspace.progress.phase("look for the cause")
+            validation = explain(validation, scene.env, scene.subject, on_step=on_step)
+        points = _sweep(scene) if job.sweep else ()
         write_json(validation.document(), workspace.output_dir / VALIDATION_FILE)
-        return _conclude(scene, validation)
+        return _conclude(scene, validation, filming.result(), points)
 
 
 def reference(job: ValidateJob) -> str:
@@ -60,17 +72,25 @@ def reference(job: ValidateJob) -> str:
     return job.checkpoint_uri or f"models:/{job.model_name or model_name_for(job.task)}/{job.model_version}"
 
 
-def _conclude(scene: Scene, validation: Validation) -> Result:
-    """Film, report, track and mark what was validated."""
+def _sweep(scene: Scene) -> tuple[Point, ...]:
+    """Measure how far the policy carries, and keep the numbers in a file of their own."""
+    scene.workspace.progress.phase("sweep")
+    module = simulators.load(scene.simulator)
+    points = run_sweep(module, scene.job, scene.subject, on_step=step_reporter(scene.workspace))
+    if not points:
+        log.warning("there is nothing to vary for this robot: it takes no commands and stays where it is")
+    write_json([point.document() for point in points], scene.folder / SWEEP_FILE)
+    return points
+
+
+def _conclude(scene: Scene, validation: Validation, video: Video, points: Sequence[Point]) -> Result:
+    """Report, track and mark what was validated."""
     verdict = validation.verdict
     scene.workspace.progress.phase("report")
-    with contextlib.closing(start_filming(scene, "checkpoint", validation.rollout)) as filming:
-        video = filming.result()
-    log.info("%s", headline(validation))
     with tracked(scene, failed=not verdict.passed) as tracker:
         log_numbers(tracker, validation.document())
         tracker.set_tags(validation.tags())
-        finish_report(_report(scene, validation, video), scene.folder)
+        finish_report(_report(scene, validation, video, points), scene.folder)
         artifacts = publish_outputs(tracker, scene.folder)
         version = _mark(scene, {**validation.tags(), "validation.run_id": tracker.run_id})
     error = None if verdict.passed else gate_failed(validation)
@@ -91,15 +111,18 @@ def _conclude(scene: Scene, validation: Validation) -> Result:
 
 
 def headline(validation: Validation) -> str:
-    """Return the verdict in a sentence."""
+    """Return the verdict in a sentence or two."""
     verdict = validation.verdict
     if verdict.success_rate is None:
         return "No episode could be judged: the simulation diverged in every one."
     counted = (
-        f"{verdict.successes} of {verdict.episodes} episodes succeeded "
-        f"({verdict.confidence_low:.0%} to {verdict.confidence_high:.0%} with 95 % confidence)"
+        f"{verdict.successes} of {verdict.episodes} episodes succeeded, {verdict.success_threshold:.0%} are required "
+        f"(rate {verdict.confidence_low:.0%} to {verdict.confidence_high:.0%} with {CONFIDENCE:.0%} confidence)."
     )
-    return f"{counted}, and every bound is met." if verdict.passed else f"{counted}; {'; '.join(verdict.reasons)}."
+    if verdict.passed:
+        return f"{counted} Every bound of the gate is met."
+    missed = [check.bound for check in verdict.checks if not check.passed]
+    return f"{counted} Not met: {', '.join(missed)}." if missed else counted
 
 
 def gate_failed(validation: Validation) -> GateFailed:
@@ -132,12 +155,13 @@ def _mark(scene: Scene, tags: dict[str, str]) -> ModelVersion | None:
     return version
 
 
-def _report(scene: Scene, validation: Validation, video: Video) -> Report:
+def _report(scene: Scene, validation: Validation, video: Video, points: Sequence[Point]) -> Report:
     folder, rollout = scene.folder / "plots", validation.rollout
     drawn = (
         plots.episode_returns(rollout.episodes, folder, successes(scene.env.task, rollout.episodes)),
         plots.traces(rollout, folder),
         plots.reward_terms(rollout.reward_terms, folder),
+        plots.sweep(points, folder),
         plots.training_curves(scene.origin.history, folder),
     )
     return Report(

@@ -1,0 +1,146 @@
+"""How far a policy carries: survival and tracking as one condition at a time leaves the nominal.
+
+A condition is a handful of ``env.KEY=VALUE`` overrides, so that everything here can be repeated by hand with ``--set``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..policies.sessions import checkpoint_session
+from .metrics import finite, summarize
+from .rollout import run_steps
+from .subject import Subject
+
+if TYPE_CHECKING:
+    from ..job import Job
+    from ..policies.contract import PolicyContract
+    from ..simulators.base import Env, SimulatorModule
+
+WORLDS = 32
+SECONDS, PUSHED_SECONDS = 10.0, 20.0
+"""Length of a measurement [s]; the first push comes after 10 to 15 s."""
+
+SPEED, TURN = 0.8, 0.8
+"""Speed [m/s] and yaw rate [rad/s] that are commanded while a direction is tried."""
+
+DIRECTIONS = (
+    ("forward", 1.0, 0.0),
+    ("forward left", 1.0, 1.0),
+    ("left", 0.0, 1.0),
+    ("back left", -1.0, 1.0),
+    ("back", -1.0, 0.0),
+    ("back right", -1.0, -1.0),
+    ("right", 0.0, -1.0),
+    ("forward right", 1.0, -1.0),
+)
+PUSHES = (0.0, 0.5, 1.0, 1.5)
+"""Greatest change of velocity [m/s]; training has 0.5."""
+FRICTIONS = (0.3, 0.5, 1.0, 1.5)
+"""Factors on the robot's friction."""
+PAYLOADS = (0.0, 5.0, 10.0, 20.0)
+"""Masses added to the base [kg]; training has up to 5."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One thing that is not nominal."""
+
+    axis: str
+    label: str
+    overrides: tuple[str, ...]
+    seconds: float = SECONDS
+
+
+@dataclass(frozen=True)
+class Point:
+    """What was measured under one condition."""
+
+    axis: str
+    label: str
+    survival_rate: float | None
+    error_vel_xy: float | None
+    """[m/s]; None where the task commands no velocity."""
+    error_vel_yaw: float | None
+    reward_per_second: float | None
+
+    def document(self) -> dict[str, Any]:
+        """Return the point as JSON values."""
+        document: dict[str, Any] = finite(dataclasses.asdict(self))
+        return document
+
+
+def conditions_for(contract: PolicyContract) -> tuple[Condition, ...]:
+    """Return what can be varied for a robot: commands where it takes any, the rest where it roams."""
+    commanded = tuple(_directions()) if "base_velocity" in contract.commands else ()
+    return (*commanded, *_strains()) if contract.robot.base_com else commanded
+
+
+def run_sweep(
+    module: SimulatorModule,
+    job: Job,
+    subject: Subject,
+    *,
+    on_step: Callable[[int, int], None] | None = None,
+) -> tuple[Point, ...]:
+    """Measure a policy under every condition of its robot.
+
+    Args:
+        module: The simulator.
+        job: The job; conditions are added to its overrides.
+        subject: The policy.
+        on_step: Told ``(conditions done, conditions to do)``; may raise to stop.
+    """
+    conditions = conditions_for(subject.here)
+    points = []
+    for number, condition in enumerate(conditions):
+        varied = dataclasses.replace(job, overrides=(*job.overrides, *condition.overrides))
+        with contextlib.closing(module.open_env(varied, num_envs=WORLDS, training=False, seed=job.seed)) as env:
+            points.append(_measure(env, subject, condition, job.seed))
+        if on_step is not None:
+            on_step(number + 1, len(conditions))
+    return tuple(points)
+
+
+def _measure(env: Env, subject: Subject, condition: Condition, seed: int) -> Point:
+    steps = min(env.max_episode_length, round(condition.seconds / env.step_dt))
+    rollout = run_steps(env, subject.actor(checkpoint_session(subject.policy)), steps, seed=seed)
+    metrics = summarize(rollout, format="checkpoint", simulator=env.contract.simulator)
+    return Point(
+        axis=condition.axis,
+        label=condition.label,
+        survival_rate=metrics.survival_rate,
+        error_vel_xy=metrics.value("error_vel_xy"),
+        error_vel_yaw=metrics.value("error_vel_yaw"),
+        reward_per_second=metrics.reward_per_second,
+    )
+
+
+def _directions() -> Iterator[Condition]:
+    for label, forward, left in DIRECTIONS:
+        factor = SPEED / math.hypot(forward, left)
+        yield Condition("command", label, _command(factor * forward, factor * left, 0.0))
+    for label, sign in (("turn left", 1), ("turn right", -1)):
+        yield Condition("command", label, _command(0.0, 0.0, sign * TURN))
+
+
+def _command(vx: float, vy: float, wz: float) -> tuple[str, ...]:
+    held = {"lin_vel_x": vx, "lin_vel_y": vy, "ang_vel_z": wz}
+    constant = [f"env.command.{name}={value:.6g},{value:.6g}" for name, value in held.items()]
+    return (*constant, "env.command.rel_heading_envs=0", "env.command.rel_standing_envs=0")
+
+
+def _strains() -> Iterator[Condition]:
+    axes: Sequence[tuple[str, str, str, Sequence[float], float]] = (
+        ("push [m/s]", "push", "{:g}", PUSHES, PUSHED_SECONDS),
+        ("friction factor", "friction_scale", "{:g}", FRICTIONS, SECONDS),
+        ("payload [kg]", "payload", "{:g}", PAYLOADS, SECONDS),
+    )
+    for axis, key, label, values, seconds in axes:
+        for value in values:
+            yield Condition(axis, label.format(value), (f"env.conditions.{key}={value:g}",), seconds)

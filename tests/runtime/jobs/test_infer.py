@@ -16,6 +16,7 @@ from gaitway_runtime.lifecycle import StopRequest
 from gaitway_runtime.policies import export
 from gaitway_runtime.progress import Progress
 from gaitway_runtime.result import Result
+from gaitway_runtime.tracking import mlflow_tracker
 
 from tests.fakes.linear_policy import CARTPOLE, write_checkpoint
 from tests.fakes.tracker import open_tracker, told
@@ -25,7 +26,7 @@ JOB = InferJob(task="Isaac-Cartpole-v0", simulator="mujoco", num_envs=2, max_ste
 
 @pytest.fixture(autouse=True)
 def _recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluating, "open_tracker", open_tracker)
+    monkeypatch.setattr(mlflow_tracker, "open_tracker", open_tracker)
     monkeypatch.setattr(evaluating, "FILM_SIZE", (64, 48))
 
 
@@ -44,7 +45,7 @@ def metrics_of(folder: Path, form: str) -> dict[str, Any]:
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     folder = tmp_path_factory.mktemp("infer")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluating, "open_tracker", open_tracker)
+        patch.setattr(mlflow_tracker, "open_tracker", open_tracker)
         patch.setattr(evaluating, "FILM_SIZE", (64, 48))
         patch.setenv("GAITWAY_HOME", str(folder / "home"))
         return folder, run(folder, video_length=12)

@@ -36,7 +36,7 @@ def _small_films(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluating, "open_tracker", open_tracker)
+    monkeypatch.setattr(mlflow_tracker, "open_tracker", open_tracker)
 
 
 def run(folder: Path, context: RunContext | None = None, **changes: Any) -> Result:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..errors import Interrupted
 from ..evaluation.film import film_of
 from ..evaluation.metrics import versions
 from ..evaluation.origin import Origin, fetch_origin
@@ -22,8 +21,8 @@ from ..evaluation.subject import Subject, read_subject
 from ..evaluation.video import Filming
 from ..job import Job, RunContext
 from ..simulators import base as simulators
-from ..tracking.mlflow_tracker import announce, open_tracker
 from .base import Workspace
+from .tracked import tracked_run
 
 if TYPE_CHECKING:
     from ..evaluation.rollout import Rollout
@@ -106,19 +105,11 @@ def tracked(scene: Scene, *, failed: bool) -> Iterator[Tracker]:
         scene: What was played.
         failed: Whether the job has failed already; an exception inside makes it so in any case.
     """
-    tracker = open_tracker(scene.job, scene.context, output_dir=scene.folder)
-    announce(tracker)
-    try:
+    with tracked_run(scene.job, scene.context, scene.folder) as tracker:
         tracker.log_params({"checkpoint_uri": scene.origin.fetched.uri, "num_envs": str(scene.env.num_envs)})
         tracker.set_tags({"seed": str(scene.job.seed), "simulator": scene.env.contract.simulator})
         yield tracker
-    except (Interrupted, KeyboardInterrupt):
-        tracker.close("KILLED")
-        raise
-    except BaseException:
-        tracker.close("FAILED")
-        raise
-    tracker.close("FAILED" if failed else "FINISHED")
+        tracker.close("FAILED" if failed else "FINISHED")
 
 
 def step_reporter(workspace: Workspace) -> Callable[[int, int], None]:

@@ -8,19 +8,19 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import catalog
-from ..errors import Interrupted
 from ..job import Job, RunContext, TrainJob, model_name_for, normalize_checkpoint_mode
 from ..learners import base as learners
 from ..result import Result, write_json
 from ..simulators import base as simulators
 from .base import Workspace
 from .finishing import Trained, finish
+from .tracked import tracked_run
 
 if TYPE_CHECKING:
     from ..simulators.base import Env
@@ -46,8 +46,8 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
         origin = fetch_origin(job, context, workspace)
         learner.check(job, env, origin.start)
         workspace.stop.check()
-        with tracked(job, context, workspace, origin) as tracker:
-            contract_sha256 = describe(tracker, job, workspace, env, simulator, origin)
+        with tracked_run(job, context, workspace.output_dir, run_id=origin.run_id) as tracker:
+            contract_sha256 = describe(tracker, job, workspace, env, origin)
             hooks = TrainHooks(tracker, workspace)
             workspace.progress.phase("train")
             outcome = learner.train(job, env, origin.start, workspace.output_dir, hooks, {"run_id": tracker.run_id})
@@ -134,24 +134,7 @@ def fetch_origin(job: TrainJob, context: RunContext, workspace: Workspace) -> Or
     return Origin(learners.Start(mode=mode, checkpoint=fetched.path), fetched.resolved_uri, run_id)
 
 
-@contextlib.contextmanager
-def tracked(job: TrainJob, context: RunContext, workspace: Workspace, origin: Origin) -> Iterator[Tracker]:
-    """Open the job's MLflow run; a failure inside closes it as what it was."""
-    from ..tracking.mlflow_tracker import announce, open_tracker
-
-    tracker = open_tracker(job, context, run_id=origin.run_id, output_dir=workspace.output_dir)
-    announce(tracker)
-    try:
-        yield tracker
-    except (Interrupted, KeyboardInterrupt):
-        tracker.close("KILLED")
-        raise
-    except BaseException:
-        tracker.close("FAILED")
-        raise
-
-
-def describe(tracker: Tracker, job: TrainJob, workspace: Workspace, env: Env, simulator: str, origin: Origin) -> str:
+def describe(tracker: Tracker, job: TrainJob, workspace: Workspace, env: Env, origin: Origin) -> str:
     """Write on the run what is being done and with what; return the SHA-256 of the policy contract."""
     from ..evaluation.metrics import versions
 

@@ -207,6 +207,15 @@ def test_what_a_killed_process_left_is_sent_by_the_next_one(home: Path, outputs:
     assert not (outputs / JOURNAL).exists()
 
 
+def test_two_jobs_do_not_share_an_output_folder(home: Path, outputs: Path) -> None:
+    tracker = opened(ensure_store(home), outputs)
+    with pytest.raises(ConfigError, match="another job"):
+        opened(ensure_store(home), outputs)
+    tracker.close("FINISHED")
+    client = open_client(ensure_store(home))
+    assert len(client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])) == 1
+
+
 def test_a_store_that_refuses_stops_the_job_before_it_starts(home: Path, outputs: Path) -> None:
     home.mkdir()
     (home / "mlflow.db").write_bytes(b"rubbish")
@@ -221,6 +230,7 @@ def test_a_deleted_experiment_is_said_with_the_way_back(home: Path, outputs: Pat
     client.delete_experiment(client.get_experiment_by_name(EXPERIMENT).experiment_id)
     with pytest.raises(ConfigError, match="was deleted") as caught:
         opened(uri, outputs)
+    assert not (outputs / JOURNAL).exists()
     assert "restore" in str(caught.value.hint)
 
 

@@ -14,7 +14,7 @@ from .base import ModelVersion
 from .client import one_line, refused, status_of
 from .credentials import public_form
 from .hashing import SHA256_TAG, sha256_of
-from .journal import JOURNAL, Journal
+from .journal import JOURNAL, Journal, JournalBusy
 from .records import Artifact, End, Metrics, Open, Params, Tags
 from .run_store import RunStore, now_ms
 from .sender import Patience, Sender
@@ -153,11 +153,22 @@ def open_tracker(
     folder = (output_dir or Path(context.output_dir)).absolute()
     header = _header(job, context, run_id)
     backlog.clear_for(folder)
-    store = RunStore(header, folder)
-    opened = _open(store, resumed=run_id is not None and not header.managed)
-    journal = Journal(folder / JOURNAL)
+    journal = _journal(folder)
+    try:
+        store = RunStore(header, folder)
+        opened = _open(store, resumed=run_id is not None and not header.managed)
+    except GaitwayError:
+        journal.close(delete=True)
+        raise
     journal.append(store.header)
     return MlflowTracker(store, Sender(store, journal, patience, opened=opened), folder, patience)
+
+
+def _journal(folder: Path) -> Journal:
+    try:
+        return Journal(folder / JOURNAL)
+    except JournalBusy:
+        raise ConfigError("another job is at work in this output folder", source=str(folder)) from None
 
 
 def announce(tracker: MlflowTracker) -> None:

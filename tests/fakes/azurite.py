@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import fcntl
 import hashlib
 import hmac
 import json
@@ -105,12 +106,13 @@ def _install() -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gaitway-tests"
     folder = cache / f"azurite-{VERSION}"
     program = folder / "node_modules" / ".bin" / "azurite-blob"
-    if not program.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = cache / f".azurite-{VERSION}.{os.getpid()}"
-        command = ["npm", "install", "--prefix", str(partial), f"azurite@{VERSION}", "--no-audit", "--no-fund"]
-        subprocess.run([*command, "--silent", "--omit=optional"], check=True, timeout=300)
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / f"azurite-{VERSION}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes beside this one wait for the one installation
         if not program.exists():
+            partial = cache / f".azurite-{VERSION}"
+            command = ["npm", "install", "--prefix", str(partial), f"azurite@{VERSION}", "--no-audit", "--no-fund"]
+            subprocess.run([*command, "--silent", "--omit=optional"], check=True, timeout=300)
             partial.rename(folder)
     return program
 

@@ -72,8 +72,8 @@ def make_plan(submission: Submission, request: Request, previous: Previous | Non
         settings=submission.settings,
         payload=submission.payload,
         previous=previous.run if previous else None,
-        changed_settings=_changed_settings(previous, submission) if previous else (),
-        changed_files=_changed_files(previous, submission) if previous else (),
+        changed_settings=setting_changes(previous.settings, document(submission.settings)) if previous else (),
+        changed_files=file_changes(previous.payload, payload_document(submission.payload)) if previous else (),
         notes=(*notes, *submission.payload.notes, *request.notes),
     )
 
@@ -95,17 +95,18 @@ def to_document(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _changed_settings(previous: Previous, submission: Submission) -> tuple[Change, ...]:
-    """Return the settings whose values differ; one that only one of the two platforms has is no change."""
-    before, after = _values(previous.settings), _values(document(submission.settings))
-    shared = [key for key in after if key in before]
-    return tuple(Change(key, before[key], after[key]) for key in shared if before[key] != after[key])
+def setting_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Return what differs between two ``settings.json`` documents; a setting that only one has is no change."""
+    old, new = _values(before), _values(after)
+    shared = [key for key in new if key in old]
+    return tuple(Change(key, old[key], new[key]) for key in shared if old[key] != new[key])
 
 
-def _changed_files(previous: Previous, submission: Submission) -> tuple[Change, ...]:
-    before, after = files_of(previous.payload), files_of(payload_document(submission.payload))
-    pairs = ((path, before.get(path), after.get(path)) for path in sorted(before.keys() | after.keys()))
-    return tuple(Change(path, old, new) for path, old, new in pairs if old != new)
+def file_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Return the files whose content differs between two ``payload.json`` documents."""
+    old, new = files_of(before), files_of(after)
+    pairs = ((path, old.get(path), new.get(path)) for path in sorted(old.keys() | new.keys()))
+    return tuple(Change(path, was, now) for path, was, now in pairs if was != now)
 
 
 def _values(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -24,6 +24,7 @@ VERBS: dict[str, Verb] = {
     "logs": Verb("Runs", "Print a run's log."),
     "cancel": Verb("Runs", "Ask a run to save and stop."),
     "download": Verb("Runs", "Copy a run's outputs here."),
+    "compare": Verb("Runs", "Show what differs between two runs, or between two exported policies."),
     "checkpoints": Verb("Runs", "List checkpoints: addresses ready to paste, newest last."),
     "payload": Verb("Look", "Show what would be shipped: files, sizes, hash, each platform's limit."),
     "tasks": Verb("Look", "List the embedded simulator's tasks with their sizes and gates."),

@@ -163,7 +163,8 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     shrink = 1 + _Z**2 / trials
     centre = (rate + _Z**2 / (2 * trials)) / shrink
     half = _Z * math.sqrt(rate * (1 - rate) / trials + _Z**2 / (4 * trials**2)) / shrink
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At the ends the bound is the end itself, which the sums above miss by a rounding.
+    return centre - half if successes else 0.0, centre + half if successes < trials else 1.0
 
 
 def _check(threshold: Threshold, metrics: Metrics) -> Check:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -87,24 +87,81 @@ CURVES = (
 )
 """Training curves: title and the names under which trackers and ``progress.jsonl`` know them."""
 
+COMPARED = (
+    "mean_reward",
+    "reward_per_second",
+    "success_rate",
+    "survival_rate",
+    "error_vel_xy",
+    "error_vel_yaw",
+    "mean_forward_speed",
+    "mean_episode_length",
+    "p50_ms",
+)
+"""Metrics that a comparison draws, the first six that both have, by the last part of their name."""
+
 History = Mapping[str, Sequence[tuple[float, float]]]
 """Metrics over a training: ``(iteration, value)`` pairs by name."""
 
 
 def training_curves(history: History, folder: Path) -> Plot | None:
     """Draw how a training went; None where nothing is known of it."""
-    known = [(title, next((history[name] for name in names if history.get(name)), None)) for title, names in CURVES]
-    found = [(title, np.asarray(points, dtype=float)) for title, points in known if points]
+    found = _known_curves(history)
     if not found:
         return None
 
     def draw(panels: Sequence[Axes]) -> None:
-        for axes, (title, points) in zip(panels, found, strict=True):
+        for axes, (title, points) in zip(panels, found.items(), strict=True):
             axes.plot(points[:, 0], points[:, 1], color=BLUE)
-            axes.set_title(title)
-            axes.set_xlabel("iteration")
+            axes.set(title=title, xlabel="iteration")
 
     return _plot("training", "Training", "As logged by the training run.", folder, draw, columns=len(found))
+
+
+def compared(histories: Mapping[str, History], numbers: Mapping[str, tuple[float, float]], path: Path) -> Plot | None:
+    """Draw the training curves of two runs in one figure, and the metrics that people look at first.
+
+    Args:
+        histories: Training curves of each of the two, by its name; empty for one that has none.
+        numbers: Metrics that both have.
+        path: The PNG file.
+
+    Returns:
+        The figure, or None where there is nothing to draw.
+    """
+    curves = {name: _known_curves(history) for name, history in histories.items()}
+    titles = [title for title, _ in CURVES if any(title in known for known in curves.values())]
+    shown = [name for wanted in COMPARED for name in numbers if name.rpartition(".")[2] == wanted][:6]
+    if not titles and not shown:
+        return None
+    colours = dict(zip(histories, (BLUE, ORANGE), strict=False))
+
+    def draw(panels: Sequence[Axes]) -> None:
+        for axes, title in zip(panels, titles, strict=False):
+            for name, known in curves.items():
+                if title in known:
+                    axes.plot(known[title][:, 0], known[title][:, 1], color=colours[name], label=name)
+            axes.set(title=title, xlabel="iteration")
+            axes.legend()
+        for axes, metric in zip(panels[len(titles) :], shown, strict=False):
+            bars = axes.bar(list(histories), list(numbers[metric]), color=list(colours.values()), width=0.6)
+            axes.bar_label(bars, fmt="%.3g", padding=2)
+            axes.set_title(metric)
+            axes.margins(y=0.15)
+        for axes in panels[len(titles) + len(shown) :]:
+            axes.set_visible(False)
+
+    count = len(titles) + len(shown)
+    columns = min(3, count)
+    return _plot(
+        path.stem, "Comparison", "", path.parent, draw, rows=-(-count // columns), columns=columns, sharex="none"
+    )
+
+
+def _known_curves(history: History) -> dict[str, NDArray[np.float64]]:
+    """Return the training curves that are known, (n, 2) each, by title."""
+    known = {title: next((history[name] for name in names if history.get(name)), None) for title, names in CURVES}
+    return {title: np.asarray(points, dtype=float) for title, points in known.items() if points}
 
 
 def traces(rollout: Rollout, folder: Path) -> Plot | None:
@@ -226,6 +283,7 @@ def _plot(
     columns: int = 1,
     height: float = 2.4,
     widths: Sequence[float] | None = None,
+    sharex: Literal["col", "none"] = "col",
 ) -> Plot:
     """Make a figure of equal panels, let ``draw`` fill them, and keep it as PNG and SVG.
 
@@ -239,6 +297,7 @@ def _plot(
         columns: Panels side by side.
         height: Height of a panel [inches].
         widths: Widths of the columns relative to each other; equal when None.
+        sharex: Whether panels above each other have one axis.
     """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -248,7 +307,7 @@ def _plot(
         figure: Figure = Figure(figsize=(7.6, 0.3 + height * rows), layout="constrained")
         FigureCanvasAgg(figure)
         grid = figure.subplots(
-            rows, columns, squeeze=False, sharex="col", sharey="row" if widths else False, width_ratios=widths
+            rows, columns, squeeze=False, sharex=sharex, sharey="row" if widths else False, width_ratios=widths
         )
         panels: list[Any] = list(grid.flat)
         draw(panels)

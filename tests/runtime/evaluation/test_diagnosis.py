@@ -42,14 +42,18 @@ def with_actions(contract: PolicyContract, **fields: tuple[float, float]) -> Pol
 
 
 def test_a_good_policy_shows_no_symptom(env: FakeEnv, subject: Subject) -> None:
-    assert diagnose(run_steps(env, Obey(), 40, seed=0), subject) == ()
+    assert diagnose(run_steps(env, Obey(), 120, seed=0), subject) == ()
+
+
+def test_a_glimpse_is_not_enough_to_judge_by(env: FakeEnv, subject: Subject) -> None:
+    assert diagnose(run_steps(env, Obey(0.05), 20, seed=0), subject) == ()
 
 
 @pytest.mark.parametrize(
     ("gain", "symptom"), [(0.05, "It stands"), (2.5, "faster and faster"), (-1.0, "not where it is told")]
 )
 def test_symptoms_are_named(env: FakeEnv, subject: Subject, gain: float, symptom: str) -> None:
-    found = diagnose(run_steps(env, Obey(gain), 40, seed=0), subject)
+    found = diagnose(run_steps(env, Obey(gain), 120, seed=0), subject)
     assert symptom in found[0].cause
 
 
@@ -89,7 +93,7 @@ def test_a_mistake_that_both_contracts_share_is_found_too(env: FakeEnv, tmp_path
 
 def test_a_policy_that_cannot_be_mended_gets_no_excuse(env: FakeEnv, tmp_path: Path) -> None:
     subject = read_subject(write_checkpoint(tmp_path / "model_1.pt", np.zeros((2, 4)).tolist()), env.contract)
-    validation = explain(evaluate(env, subject, episodes=16, seed=0), env, subject)
+    validation = explain(evaluate(env, subject, episodes=48, seed=0), env, subject)
     assert not validation.verdict.passed
     assert [finding.cause for finding in validation.findings] == ["It stands although it is told to walk"]
 

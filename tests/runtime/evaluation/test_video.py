@@ -1,3 +1,4 @@
+import dataclasses
 import time
 from pathlib import Path
 
@@ -87,3 +88,14 @@ def test_the_users_choice_of_opengl_comes_first(monkeypatch: pytest.MonkeyPatch)
     assert available_backends()[0] == "osmesa"
     monkeypatch.delenv("MUJOCO_GL")
     assert "rays" in available_backends()
+
+
+@pytest.mark.parametrize("backend", available_backends())
+def test_what_is_called_available_draws_or_lets_the_next_one_draw(tmp_path: Path, backend: str) -> None:
+    states = np.tile([0.5, 0.1], (3, 1))
+    cartpole = dataclasses.replace(
+        film(simulator="mujoco"), task="Isaac-Cartpole-v0", snapshots=states, measurements={}, imports=()
+    )
+    video = Filming(cartpole, tmp_path, tuple(dict.fromkeys((backend, "rays")))).result()
+    assert video.path is not None, video.reason
+    assert len(read(video.path)[1]) == 3

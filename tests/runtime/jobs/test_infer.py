@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,14 @@ def test_a_job_that_is_asked_to_stop_stops(tmp_path: Path) -> None:
     stop.request("SIGTERM")
     with pytest.raises(Interrupted):
         run(tmp_path, stop=stop)
+
+
+def test_a_machine_that_cannot_draw_figures_still_gets_its_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with caplog.at_level("WARNING", "gaitway_runtime"):
+        result = run(tmp_path, format="jit", max_steps=5)
+    assert result.status == "succeeded"
+    assert "report.html" not in result.artifacts and "metrics/jit_metrics.json" in result.artifacts
+    assert "there is no report" in caplog.text

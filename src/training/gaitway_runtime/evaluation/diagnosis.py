@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from .subject import Subject
 
+_LEAST_S = 2.0
+"""Shorter rollouts show a start, not a behaviour [s]."""
 _MOVING = 0.3
 """Commands slower than this say nothing of direction [m/s]."""
 
@@ -130,6 +132,8 @@ class Evidence:
 
 def diagnose(rollout: Rollout, subject: Subject) -> tuple[Finding, ...]:
     """Return the known symptoms that a rollout shows, the most telling first; none for one that went well."""
+    if rollout.steps * rollout.step_dt < _LEAST_S:
+        return ()
     evidence = Evidence(rollout, subject)
     return tuple(finding for rule in SYMPTOMS if (finding := rule(evidence)) is not None)
 

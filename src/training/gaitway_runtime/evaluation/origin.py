@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ..job import Job, RunContext
     from ..tracking.fetch import Fetched
 
+PAYLOAD_TAG, COMMIT_TAG = "gaitway.payload_sha256", "gaitway.commit"
+"""Tags by which a run says what code it ran."""
+
 log = logging.getLogger(__name__)
 
 
@@ -33,8 +36,8 @@ class Origin:
             "checkpoint": self.fetched.resolved_uri,
             "checkpoint SHA-256": self.fetched.sha256,
             "training run": self.fetched.run_id,
-            "payload SHA-256": self.tags.get("gaitway.payload_sha256"),
-            "commit": self.tags.get("gaitway.commit"),
+            "payload SHA-256 of the training": self.tags.get(PAYLOAD_TAG),
+            "commit of the training": self.tags.get(COMMIT_TAG),
             "training seed": self.tags.get("seed"),
             "trained in": self.tags.get("simulator"),
         }

@@ -15,7 +15,7 @@ import torch
 
 from ..evaluation.film import film_of
 from ..evaluation.metrics import versions
-from ..evaluation.origin import Origin, fetch_origin
+from ..evaluation.origin import COMMIT_TAG, PAYLOAD_TAG, Origin, fetch_origin
 from ..evaluation.report import FORMAT_TITLES, REPORT_FILE, Report, write_report
 from ..evaluation.subject import Subject, read_subject
 from ..evaluation.video import Filming
@@ -64,6 +64,9 @@ class Scene:
             "seed": str(self.job.seed),
             "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
         }
+        for label, tag in (("payload SHA-256 of this job", PAYLOAD_TAG), ("commit of this job", COMMIT_TAG)):
+            if tag in self.context.tags:
+                lines[label] = self.context.tags[tag]
         if self.subject.differences:
             lines["differs from its home"] = "; ".join(self.subject.differences)
         return lines
@@ -149,10 +152,10 @@ def start_filming(scene: Scene, form: str, rollout: Rollout) -> Filming:
     return Filming(film, scene.folder / "videos" / f"{form}_play")
 
 
-def finish_report(report: Report, output_dir: Path) -> None:
-    """Write the report; where a part of it is not installed, say so instead of failing the job."""
+def finish_report(make: Callable[[], Report], output_dir: Path) -> None:
+    """Make and write the report; where what it is made with is not installed, say so instead of failing the job."""
     try:
-        write_report(report, output_dir / REPORT_FILE)
+        write_report(make(), output_dir / REPORT_FILE)
     except ImportError as error:
         log.warning("there is no report: %s", error)
 

@@ -132,7 +132,7 @@ def _conclude(scene: Scene, outcomes: Sequence[Outcome]) -> Result:
         for outcome in outcomes:
             if outcome.metrics:
                 log_numbers(tracker, outcome.metrics.document(), f"{outcome.format}/")
-        finish_report(_report(scene, outcomes, failure), scene.folder)
+        finish_report(lambda: _report(scene, outcomes, failure), scene.folder)
         artifacts = publish_outputs(tracker, scene.folder)
     return Result(
         kind=scene.job.kind,

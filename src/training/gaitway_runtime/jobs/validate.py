@@ -90,7 +90,7 @@ def _conclude(scene: Scene, validation: Validation, video: Video, points: Sequen
     with tracked(scene, failed=not verdict.passed) as tracker:
         log_numbers(tracker, validation.document())
         tracker.set_tags(validation.tags())
-        finish_report(_report(scene, validation, video, points), scene.folder)
+        finish_report(lambda: _report(scene, validation, video, points), scene.folder)
         artifacts = publish_outputs(tracker, scene.folder)
         version = _mark(scene, {**validation.tags(), "validation.run_id": tracker.run_id})
     error = None if verdict.passed else gate_failed(validation)

@@ -35,8 +35,9 @@ check: $(VENV)/.dev     ## format, lint, types, import rules
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest tests/test_import_rules.py
 
-check-deploy: .venv-deploy/.ready   ## check deploy/: Terraform, policies, manifests, scripts (needs terraform)
-	@.venv-deploy/bin/python deploy/checks/check.py
+check-deploy: .venv-deploy/.ready $(VENV)/.dev   ## check deploy/: Terraform, policies, manifests, scripts (needs terraform)
+	@GAITWAY_PYTHON=$(BIN)/python .venv-deploy/bin/python deploy/checks/check.py
+	@$(BIN)/python -m pytest tests/deploy
 
 .venv-deploy/.ready: deploy/checks/requirements.txt
 	@test -x .venv-deploy/bin/python || $(PYTHON) -m venv .venv-deploy

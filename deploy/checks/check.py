@@ -5,6 +5,7 @@ Each check is a function and a row in :data:`CHECKS`; every one runs, and the ex
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import terraform_names
 from azurerm_schema import load
@@ -22,6 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 IAC = ROOT / "deploy" / "001-iac"
 TOOLS = Path(sys.executable).parent
 """Where this environment's commands are."""
+PROJECT_PYTHON = os.environ.get("GAITWAY_PYTHON") or str(ROOT / ".venv" / "bin" / "python")
+"""The Python that gaitway is installed for; this environment has only the checks' own tools."""
+KUBERNETES = "1.33"
+"""Release whose schemas objects are held against."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,48 @@ def terraform_policies() -> list[str]:
     return [] if done.returncode == 0 else [done.stdout]
 
 
+def manifests() -> list[str]:
+    """Hold every Kubernetes object that 002-setup applies, and every pod it describes, against Kubernetes' schemas."""
+    import kubernetes_validate
+    import yaml
+
+    outputs = json.loads((ROOT / "tests" / "goldens" / "deploy" / "outputs.json").read_text())
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "terraform.tfstate").write_text(json.dumps({"version": 4, "outputs": outputs}))
+        parts = (ROOT / "deploy" / "002-setup", ROOT / "src", ROOT / "src" / "training")
+        environ = {"GAITWAY_TERRAFORM_DIR": folder, "PYTHONPATH": ":".join(map(str, parts))}
+        done = _run([PROJECT_PYTHON, "-m", "gaitway_setup.rendered"], environ=environ)
+    if done.returncode != 0:
+        return [f"the steps could not be rendered\n{done.stderr}"]
+    found, seen = [], 0
+    for item in yaml.safe_load_all(done.stdout):
+        seen += 1
+        where = f"{item['kind']} {item['metadata']['name']}"
+        if item["apiVersion"] in OWN_SCHEMAS:
+            found += [f"{where}: {line}" for line in OWN_SCHEMAS[item["apiVersion"]](item)]
+            continue
+        try:
+            kubernetes_validate.validate(item, KUBERNETES, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            found.append(f"{where}: {'.'.join(map(str, error.path))}: {error.message}")
+    return found or ([] if seen else ["no object was rendered"])
+
+
+def _instance_type(item: Mapping[str, Any]) -> Iterator[str]:
+    """Check what Kubernetes has no schema for: Azure ML's extension brings the kind with it."""
+    extra = item["spec"].keys() - {"nodeSelector", "resources", "tolerations"}
+    yield from (f"unknown name spec.{name}" for name in sorted(extra))
+    limits, requests = (item["spec"]["resources"][part] for part in ("limits", "requests"))
+    if not {"cpu", "memory", "nvidia.com/gpu"} <= limits.keys() or not {"cpu", "memory"} <= requests.keys():
+        yield "an instance type limits cpu, memory and nvidia.com/gpu, and requests cpu and memory"
+
+
+OWN_SCHEMAS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
+    "amlarc.azureml.com/v1alpha1": _instance_type
+}
+"""Checks of kinds that are not Kubernetes' own."""
+
+
 def scripts() -> list[str]:
     """Run shellcheck over every script of the repository."""
     files = [str(path) for path in _tracked() if _is_shell(path)]
@@ -76,6 +124,7 @@ CHECKS: Sequence[Check] = (
     Check("terraform test", terraform_tests),
     Check("azurerm schema", terraform_schema),
     Check("checkov", terraform_policies),
+    Check("manifests", manifests),
     Check("shellcheck", scripts),
 )
 

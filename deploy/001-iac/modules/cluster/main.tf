@@ -150,8 +150,9 @@ resource "azurerm_kubernetes_cluster_node_pool" "gpu" {
     startswith(each.value.vm_size, "Standard_NV") ? { "nvidia.com/gpu.deploy.driver" = "false" } : {},
     each.value.spot ? { "kubernetes.azure.com/scalesetpriority" = "spot" } : {},
   )
+  # The taint is one that every pod of Azure ML's extension tolerates by itself; OSMO's and the GPU operator's are told to.
   node_taints = concat(
-    ["nvidia.com/gpu=present:NoSchedule"],
+    ["ml.azure.com/amlarc-workload=true:NoSchedule"],
     each.value.spot ? ["kubernetes.azure.com/scalesetpriority=spot:NoSchedule"] : [],
   )
 

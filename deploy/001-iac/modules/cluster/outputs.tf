@@ -14,6 +14,8 @@ output "gpu_pools" {
       vm_size   = pool.vm_size
       spot      = pool.priority == "Spot"
       max_count = pool.max_count
+      labels    = pool.node_labels
+      taints    = pool.node_taints
     }
   }
 }

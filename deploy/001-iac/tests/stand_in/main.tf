@@ -78,7 +78,16 @@ module "cluster" {
       oidc_issuer_url = "https://${var.location}.oic.prod-aks.azure.com/00000000-0000-0000-0000-000000000000/"
     }
     gpu_pools = {
-      for name, pool in var.gpu_pools : name => { vm_size = pool.vm_size, spot = pool.spot, max_count = pool.max_count }
+      for name, pool in var.gpu_pools : name => {
+        vm_size   = pool.vm_size
+        spot      = pool.spot
+        max_count = pool.max_count
+        labels    = { "gaitway/pool" = name }
+        taints = concat(
+          ["ml.azure.com/amlarc-workload=true:NoSchedule"],
+          pool.spot ? ["kubernetes.azure.com/scalesetpriority=spot:NoSchedule"] : [],
+        )
+      }
     }
   }
 }

@@ -14,7 +14,7 @@ run "the_whole_ground" {
     error_message = "Azure ML attaches the cluster by its id, and its compute is named after it"
   }
   assert {
-    condition     = output.gpu_pools["gpuspot"] == { vm_size = "Standard_NV36ads_A10_v5", spot = true, max_count = 1 } && !output.gpu_pools["gpu"].spot
+    condition     = output.gpu_pools["gpuspot"].spot && !output.gpu_pools["gpu"].spot && output.gpu_pools["gpu"].labels["gaitway/pool"] == "gpu" && length(output.gpu_pools["gpuspot"].taints) == 2
     error_message = "instance types and OSMO platforms are made from the pools"
   }
   assert {

@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help setup demo test check check-deploy bench format docs clean
+.PHONY: help setup demo test check check-deploy rehearse bench format docs clean
 .DEFAULT_GOAL := help
 
 help:      ## list the targets
@@ -44,6 +44,9 @@ check-deploy: .venv-deploy/.ready $(VENV)/.dev   ## check deploy/: Terraform, po
 	@echo "setting up .venv-deploy: checkov, kubernetes-validate, shellcheck (about a minute, once)"
 	@.venv-deploy/bin/pip install --quiet --disable-pip-version-check -r deploy/checks/requirements.txt
 	@touch $@
+
+rehearse: $(VENV)/.dev  ## walk the whole journey with stand-ins for Azure, the cluster and OSMO
+	@$(BIN)/python tests/rehearsal/rehearse.py
 
 bench: $(VENV)/.dev     ## print the performance table that the README quotes
 	@$(BIN)/python benchmarks/bench.py

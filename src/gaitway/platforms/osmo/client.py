@@ -20,6 +20,9 @@ TIMEOUT_S = 120.0
 """Longest wait for an answer [s]."""
 
 UPLOAD_TIMEOUT_S = 3600.0
+UNWELL = (10, 75)
+"""Exit codes of a service that cannot answer now: no connection or an error of its own, too many requests."""
+
 LONGEST_MESSAGE = 600
 """Characters of OSMO's own words that an error repeats."""
 
@@ -100,6 +103,21 @@ def ask(*words: str, timeout: float = TIMEOUT_S) -> Any:
         return json.loads(text)
     except ValueError:
         raise PlatformError(f"osmo {' '.join(words[:2])} answered no JSON", source=shorten(text)) from None
+
+
+def ask_if_it_may_be(*words: str) -> Any:
+    """Ask as :func:`ask` does; None where OSMO refuses to answer, for whatever is its own reason.
+
+    Raises:
+        GaitwayError: There is no login, or OSMO cannot be asked at all.
+    """
+    done = attempt(*words, "--format-type", "json")
+    if done.code == 0:
+        return json.loads(done.stdout)
+    error = failure(done.code, done.stdout, done.stderr, words)
+    if isinstance(error, ConfigError) or done.code in UNWELL:
+        raise error
+    return None
 
 
 def stream(workflow_id: str) -> Iterator[str]:

@@ -43,10 +43,9 @@ def _storage(uri: str) -> Finding:
         answer = client.run("data", "check", uri, "--access-type", "WRITE")
     except GaitwayError as error:
         return _bad("osmo storage", error)
-    well = '"pass"' in answer
-    return Finding(
-        "osmo storage", well, client.shorten(f"{uri}: {answer}"), "" if well else "osmo credential set --help"
-    )
+    if '"pass"' in answer:
+        return Finding("osmo storage", True, f"{uri} may be written")
+    return Finding("osmo storage", False, client.shorten(f"{uri}: {answer}"), "osmo credential set --help")
 
 
 def _bad(check: str, error: GaitwayError) -> Finding:

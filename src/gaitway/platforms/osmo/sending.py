@@ -219,7 +219,9 @@ def check_pool(pool: str | None, gpus: int) -> None:
 def _pools() -> dict[str, int | None]:
     """Return the number of GPUs of each pool that the user may use."""
     found: dict[str, int | None] = {}
-    for node_set in client.ask("pool", "list").get("node_sets", []):
+    # Whoever may submit to a pool need not be allowed to look at it.
+    answer = client.ask_if_it_may_be("pool", "list") or {}
+    for node_set in answer.get("node_sets", []):
         for pool in node_set.get("pools", []):
             size = str(pool.get("resource_usage", {}).get("total_capacity", ""))
             found[str(pool.get("name"))] = int(size) if size.isdecimal() else None
@@ -257,7 +259,7 @@ def _dataset_versions(name: str) -> list[str]:
     if "invalid choice" in done.stderr or "Not Found" in done.stdout:
         raise NoDatasets
     error = client.failure(done.code, done.stdout, done.stderr, ("dataset", "info"))
-    if isinstance(error, ConfigError) or done.code in (10, 75):
+    if isinstance(error, ConfigError) or done.code in client.UNWELL:
         raise error
     return []
 

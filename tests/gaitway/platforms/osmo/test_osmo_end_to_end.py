@@ -64,6 +64,10 @@ def test_an_evicted_training_goes_on_in_the_same_run(service: OsmoService, gaitw
     runs = {line.rpartition("/runs/")[2] for line in workflow.lines if "View run at" in line}
     assert runs == {ended["mlflow_run_id"]}
     assert workflow.tasks[0].retry_id == 1
+    (project.parent / f"gaitway-home/runs/{started.json['run']}/ended.json").unlink()
+    listed = gaitway("checkpoints", started.json["run"], "--json").json["checkpoints"]
+    assert len(listed) > 1
+    assert {checkpoint["uri"].split("/")[1] for checkpoint in listed} == runs
     fetched = gaitway("download", started.json["run"], "--pattern", "checkpoints/final/*", "--into", "here")
     assert fetched.code == 0, fetched.err
     assert list(project.glob("here/checkpoints/final/model_*.pt"))

@@ -134,6 +134,33 @@ def test_a_task_that_starts_again_is_given_its_checkpoints(service: OsmoService,
             service.preempt(workflow.id)
 
 
+def test_two_nodes_start_together_and_know_each_other(service: OsmoService, gaitway: Any, project: Path) -> None:
+    package = project / "code" / "gaitway_runtime"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    names = ("NODE_RANK", "NUM_NODES", "NUM_GPUS", "RENDEZVOUS")
+    (package / "container.py").write_text(f"import os; print('node', *(os.environ[name] for name in {names}))")
+    words = ("--training-path", "code", "--num-nodes", "2", "--num-gpus", "2", "--follow", "--json")
+    ran = gaitway("train", "--on", "osmo", *words)
+    assert (ran.code, ran.json["status"]) == (0, "succeeded"), ran.err
+    said = gaitway("logs", ran.json["run"]).out
+    assert "node 0 2 2 127.0.0.1:5555" in said.splitlines()
+    assert "[worker-1] node 1 2 2 127.0.0.1:5555" in said.splitlines()
+
+
+def test_a_log_without_a_result_tells_of_its_mlflow_run() -> None:
+    lines = [
+        "INFO | MLflow tracking configured: experiment=isaaclab-rsl-rl-Isaac-Velocity-Rough-Anymal-C-v0",
+        "View run at: .../runs/b906b426-078e-4539-b907-aecb3121a76d",
+    ]
+    assert following.told_in(lines, RunStatus.FAILED) == {
+        "status": "failed",
+        "experiment": "isaaclab-rsl-rl-Isaac-Velocity-Rough-Anymal-C-v0",
+        "mlflow_run_id": "b906b426-078e-4539-b907-aecb3121a76d",
+    }
+    assert following.told_in(["nothing"], RunStatus.FAILED) is None
+
+
 def _count(workflow: Any, text: str) -> int:
     return sum(line.endswith(text) for line in workflow.lines)
 

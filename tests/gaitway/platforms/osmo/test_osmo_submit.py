@@ -284,6 +284,12 @@ def test_more_gpus_than_the_pool_has_would_wait_for_ever(service: OsmoService, g
     assert service.workflows == {}
 
 
+def test_a_pool_that_may_not_be_looked_at_may_be_submitted_to(service: OsmoService, gaitway: Any) -> None:
+    service.fail_next("pool_quota", 403)
+    ran = gaitway("train", "--on", "osmo")
+    assert ran.code == 0, ran.err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import queue
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -120,8 +122,12 @@ def ask_if_it_may_be(*words: str) -> Any:
     return None
 
 
-def stream(workflow_id: str) -> Iterator[str]:
+def stream(workflow_id: str, idle: float | None = None) -> Iterator[str]:
     """Yield the lines of a workflow's log as they come; returns when the stream ends, for whatever reason.
+
+    Args:
+        workflow_id: The workflow.
+        idle: Leave the stream when no line has come for so long [s]; OSMO keeps it open while a workflow runs.
 
     Raises:
         GaitwayError: The log cannot be read at all.
@@ -130,27 +136,38 @@ def stream(workflow_id: str) -> Iterator[str]:
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", stdin=subprocess.DEVNULL
     )
-    assert process.stdout is not None
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_pump, args=(process, lines), daemon=True).start()
     told: list[str] = []
     opened = False
     try:
-        for line in process.stdout:
+        while (line := lines.get(timeout=idle if opened else TIMEOUT_S)) is not None:
             if opened:
-                yield line.rstrip("\n")
+                yield line
             elif LOG_HEADER.match(line):
                 opened = True
             else:
                 told.append(line)
         code = process.wait()
         if code != 0:
-            raise failure(code, "".join(told), "", ("workflow", "logs"))
+            raise failure(code, "\n".join(told), "", ("workflow", "logs"))
+    except queue.Empty:
+        if not opened:
+            raise PlatformError("osmo workflow logs gave no answer", hint="osmo version") from None
     finally:
         # Whoever reads may leave at any time; the command would stay as long as the workflow runs.
         if process.poll() is None:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(5)
-        process.stdout.close()
+
+
+def _pump(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
+    assert process.stdout is not None
+    with process.stdout:
+        for line in process.stdout:
+            lines.put(line.rstrip("\n"))
+    lines.put(None)
 
 
 def failure(code: int, stdout: str, stderr: str, words: tuple[str, ...]) -> GaitwayError:

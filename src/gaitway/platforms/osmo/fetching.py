@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...errors import ConfigError, PlatformError, UsageError
+from gaitway_runtime.job import load
+
+from ...errors import PlatformError, UsageError
 from ..base import RunRef
 from . import client, following, sending
 
@@ -27,7 +28,7 @@ def fetch(ref: RunRef, run_dir: Path, pattern: str, into: Path) -> Sequence[Path
     if into.exists() and not into.is_dir():
         raise UsageError(f"{into} is not a folder")
     uri = sending.read_record(run_dir).get("files") or ""
-    return list(_from_storage(uri, pattern, into) if uri else _from_mlflow(ref, pattern, into))
+    return list(_from_storage(uri, pattern, into) if uri else _from_mlflow(ref, run_dir, pattern, into))
 
 
 def _from_storage(uri: str, pattern: str, into: Path) -> Iterator[Path]:
@@ -44,36 +45,36 @@ def _from_storage(uri: str, pattern: str, into: Path) -> Iterator[Path]:
                 yield target
 
 
-def _from_mlflow(ref: RunRef, pattern: str, into: Path) -> Iterator[Path]:
-    """Copy the artifacts of the MLflow run that the workflow's result names.
+def _from_mlflow(ref: RunRef, run_dir: Path, pattern: str, into: Path) -> Iterator[Path]:
+    """Copy the artifacts of the MLflow run that the workflow's log tells of.
 
     Raises:
-        ConfigError: MLflow is not installed, or its server is not named.
-        PlatformError: There is no such run yet.
+        PlatformError: It tells of none.
+        GaitwayError: The tracking server cannot be asked, or does not hand them over.
     """
-    result = following.report(ref.id).result or {}
-    run_id = result.get("mlflow_run_id")
+    # MLflow is slow to import, and most fetches need none of it.
+    from gaitway_runtime.tracking.fetch.artifacts import ArtifactFolder
+    from gaitway_runtime.tracking.fetch.asking import TrackingServer
+    from gaitway_runtime.tracking.fetch.base import Limits
+    from gaitway_runtime.tracking.fetch.transfer import transfer
+
+    run_id = (following.report(ref.id).result or {}).get("mlflow_run_id")
     if not run_id:
         raise PlatformError(
             f"{ref.name} has told of no MLflow run, and kept nothing in object storage",
             hint="--storage-uri at submission keeps every output; gaitway logs tells what happened",
         )
-    try:
-        from mlflow.artifacts import download_artifacts, list_artifacts
-    except ImportError:
-        raise ConfigError(
-            "its files are MLflow artifacts, and mlflow is not installed", hint="pip install mlflow"
-        ) from None
+    _, context = load(run_dir / "job.json")
+    server, shown = TrackingServer.of(context, Limits()), f"runs:/{run_id}"
+    run = server.ask(lambda: server.client.get_run(run_id), shown)
+    artifacts = ArtifactFolder(run.info.artifact_uri, "", server, shown)
     folders = [""]
     while folders:
-        for artifact in list_artifacts(run_id=run_id, artifact_path=folders.pop() or None):
-            if artifact.is_dir:
-                folders.append(artifact.path)
-            elif fnmatch.fnmatchcase(artifact.path, pattern):
-                into.mkdir(parents=True, exist_ok=True)
-                copied = Path(download_artifacts(run_id=run_id, artifact_path=artifact.path, dst_path=str(into)))
-                target = into / artifact.path
-                if copied.resolve() != target.resolve():
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.move(copied, target)
+        for entry in artifacts.entries(folders.pop()):
+            if entry.is_dir:
+                folders.append(entry.path)
+            elif fnmatch.fnmatchcase(entry.path, pattern):
+                target = into / entry.path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                transfer(artifacts.source(entry.path), target, server.limits, f"{shown}/{entry.path}")
                 yield target

@@ -9,7 +9,7 @@ from ...errors import GaitwayError
 from ...findings import Finding
 from ...settings.values import Setting
 from . import client
-from .sending import check_pool
+from .pools import check_pool
 
 
 def look(settings: Mapping[str, Setting]) -> list[Finding]:

@@ -47,6 +47,9 @@ SHOWN_LINES = 3
 PATIENCE = 6
 """Streams in a row that may break without a new line before following ends."""
 
+IDLE_S = 2.0
+"""Silence after which a log is taken to be read as far as it goes [s]."""
+
 CANCEL_LOOKS = 8
 """Looks at a workflow that was asked to stop: its task may need a minute to save."""
 
@@ -81,7 +84,8 @@ def report(workflow_id: str) -> StatusReport:
     result = result_in(lines)
     if result is None:
         result = told_in(_lines(workflow_id), status)
-    elif result is not None and status is not RunStatus.CANCELLED:
+    elif word in ("COMPLETED", "FAILED"):
+        # Any other word says what ended the task, of which its own result knows nothing.
         status = RunStatus(result["status"])
     if status is RunStatus.SUCCEEDED:
         whole = result is not None and "kind" in result
@@ -101,8 +105,8 @@ def told_in(lines: Iterable[str], status: RunStatus) -> Mapping[str, Any] | None
 
 
 def log(workflow_id: str) -> Iterator[str]:
-    """Yield the log that OSMO has of a workflow that has ended."""
-    for line in client.run("workflow", "logs", workflow_id).splitlines():
+    """Yield the log as far as it goes now."""
+    for line in client.stream(workflow_id, idle=IDLE_S):
         if not _is_frame(line):
             yield from _shown(line)
 

@@ -6,7 +6,7 @@ repeated flag silently replaces the earlier one. Here the words are read once an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import UsageError, nearest
@@ -80,8 +80,8 @@ def _add(values: dict[str, str], word: str) -> None:
     values[key] = value
 
 
-def _next(rest: object, flag: str) -> str:
-    value = next(rest, None)  # type: ignore[call-overload]
+def _next(rest: Iterator[str], flag: str) -> str:
+    value = next(rest, None)
     if value is None:
         raise UsageError(f"{flag} has no value", source=SOURCE)
-    return str(value)
+    return value

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ...errors import UsageError, nearest
+from ...payload.manifest import Payload
 from . import checks
+from .delivery import Route, choose
+from .options import OsmoOptions
+
+ROUTE_VARIABLES = {
+    "dataset": ("training_localpath",),
+    "inline": ("payload_localpath", "encoded_archive"),
+    "upload": ("payload_url",),
+}
+"""Variables by which a template can take a payload, the preferred way first."""
 
 _SECTION = re.compile(r"^([a-zA-Z][a-zA-Z0-9_-]*):(.*?)(?=^[a-zA-Z][a-zA-Z0-9_-]*:|\Z)", re.DOTALL | re.MULTILINE)
 _PLACEHOLDER = "gaitwaytoken{}x"
@@ -63,35 +71,61 @@ def load(path: Path) -> Template:
     return template
 
 
-def expand(template: Template, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the workflow document that OSMO would make of a template.
+def route(template: Template, payload: Payload, archive_size: int, options: OsmoOptions) -> Route:
+    """Decide how a payload reaches a task of a template: as was asked for, in a way that the template has.
 
     Raises:
-        UsageError: A variable is undefined, or the result is no YAML, or differs from round to round of rendering.
+        UsageError: The template does not take it that way, or it is too large for it.
+        ConfigError: It is to be uploaded, and there is no place for it.
+    """
+    ways = [way for way, names in ROUTE_VARIABLES.items() if template.variables & set(names)]
+    if not ways:
+        return Route("none", "", "payload: not sent; the workflow template has no variable for one")
+    way = ways[0] if options.payload == "auto" else options.payload
+    if way not in ways:
+        raise UsageError(
+            f"the workflow template does not take its payload by {way}",
+            source=f"--workflow {template.path}",
+            allowed=", ".join(ways),
+        )
+    return choose(payload, archive_size, replace(options, payload=way))
+
+
+def expand(template: Template, values: Mapping[str, str], numbers: Collection[str] = ()) -> dict[str, Any]:
+    """Return the workflow document that OSMO would make of a template.
+
+    Args:
+        template: The template.
+        values: Texts of variables.
+        numbers: Variables that the user wants cast to numbers, beside those whose default is one.
+
+    Raises:
+        UsageError: A variable is undefined, or the result is no YAML, or rendering it again would change it.
     """
     source = f"--workflow {template.path}"
-    data = {**template.defaults, **values}
+    cast = _numbers(template) | set(numbers)
+    given = {key: _number(value) if key in cast else value for key, value in values.items()}
+    data = {**template.defaults, **given}
     once = _parsed(_rendered(template.workflow, data, source), source)
     # OSMO renders the expanded text again: whatever still looks like a template would change or be refused.
     checks.check_marks(once, source)
     return once
 
 
-def cast(template: Template, values: Mapping[str, str]) -> dict[str, Any]:
-    """Return values in the types in which they are submitted."""
-    numbers = _numbers(template)
-    return {key: _number(value) if key in numbers else value for key, value in values.items()}
-
-
-def flags(template: Template, values: Mapping[str, str]) -> list[str]:
+def flags(template: Template, values: Mapping[str, str], numbers: Collection[str] = ()) -> list[str]:
     """Return the words that hand values to ``osmo workflow submit``: one flag of each kind.
 
     A variable whose default is a number stays one, for ``range()`` and the like; every other is handed on as text.
 
+    Args:
+        template: The template.
+        values: Texts of variables.
+        numbers: As for :func:`expand`.
+
     Raises:
         UsageError: A value has a line break, or is too long for an argument.
     """
-    numbers = _numbers(template)
+    numbers = _numbers(template) | set(numbers)
     used = {key: value for key, value in values.items() if key in template.variables}
     for key, value in used.items():
         _check_value(key, value)
@@ -180,6 +214,8 @@ def _check_syntax(template: Template, source: str) -> None:
 
 
 def _parsed(text: str, source: str) -> dict[str, Any]:
+    import yaml
+
     try:
         found = yaml.safe_load(text)
     except yaml.YAMLError as error:

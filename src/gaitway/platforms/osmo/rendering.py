@@ -14,12 +14,14 @@ from ...payload.pack import packed
 from ...settings.fields import Declared, declared
 from ..base import Request, Submission
 from ..container import to_yaml
-from . import checks, document, forwarding, variables
+from . import checks, document, forwarding, own, variables
 from .delivery import Route, choose
 from .forwarding import Forwarded
 from .options import Chosen, OsmoOptions, chosen, workflow_name
+from .uploading import KEPT_ENCODED
 
-KEPT_ENCODED = "osmo-training.b64"
+PACKED_HERE = 64 * 2**20
+"""Largest payload that is packed to plan it [bytes]; above, its size unpacked stands for that of its archive."""
 
 
 def render(submission: Submission) -> Request:
@@ -32,19 +34,18 @@ def render(submission: Submission) -> Request:
     _check_tracking(submission)
     settings = chosen(submission)
     options = settings.options
-    archive_size = len(packed(submission.payload))
-    route = choose(submission.payload, archive_size, options)
-    data: dict[str, Any] = {
-        "route": dataclasses.asdict(route),
-        "environment": dict(words.environment),
-        "pool": options.pool,
-        "priority": options.priority,
-    }
+    size = submission.payload.size
+    size = len(packed(submission.payload)) if size <= PACKED_HERE else size
+    data: dict[str, Any] = {"environment": dict(words.environment), "pool": options.pool, "priority": options.priority}
     if options.workflow_file:
-        body, values = _own(submission, settings, words, route)
-        data |= {"template": options.workflow_file, "values": values}
+        template = own.load(Path(options.workflow_file))
+        route = own.route(template, submission.payload, size, options)
+        body, values = _own(submission, settings, words, route, template)
+        data |= {"template": options.workflow_file, "values": values, "numbers": sorted(words.numbers)}
     else:
+        route = choose(submission.payload, size, options)
         body = _house(submission, settings, words, route)
+    data["route"] = dataclasses.asdict(route)
     return Request("osmo", body, (route.verdict, *_notes(submission, settings)), data)
 
 
@@ -78,24 +79,31 @@ def _house(submission: Submission, settings: Chosen, words: Forwarded, route: Ro
     return to_yaml(found)
 
 
-def _own(submission: Submission, settings: Chosen, words: Forwarded, route: Route) -> tuple[str, dict[str, str]]:
+def _own(
+    submission: Submission, settings: Chosen, words: Forwarded, route: Route, template: own.Template
+) -> tuple[str, dict[str, str]]:
     """Return what the user's template comes to, and the values that it is submitted with."""
-    from . import own
-
-    template = own.load(Path(str(settings.options.workflow_file)))
     own.check_variables(template, words.variables)
-    values = {**_values(submission, settings, route, template), **payload_values(route, submission, settings, template)}
+    values = {
+        **_values(submission, settings, route, template),
+        **_payload_values(submission, settings, route, template),
+    }
     values |= words.variables
-    expanded = own.expand(template, own.cast(template, values))
+    expanded = own.expand(template, values, words.numbers)
     checks.check(expanded, f"--workflow {template.path}")
+    own.flags(template, values, words.numbers)  # which checks them as arguments
     return to_yaml(expanded), values
 
 
-def payload_values(route: Route, submission: Submission, settings: Chosen, template: Any) -> dict[str, str]:
-    """Return the variables by which a template gets the payload, those that it has."""
+def _payload_values(submission: Submission, settings: Chosen, route: Route, template: own.Template) -> dict[str, str]:
+    """Return the variables by which a template gets the payload, those that it has.
+
+    Files of a run that does not exist yet are named as the copies of them that will be kept.
+    """
+    kept = Path(settings.options.tmp_dir).absolute()
     found = {
-        "payload_localpath": str(Path(settings.options.tmp_dir).absolute() / KEPT_ENCODED),
-        "training_localpath": str(Path(settings.options.tmp_dir).absolute() / "training"),
+        "payload_localpath": str(kept / KEPT_ENCODED),
+        "training_localpath": str(kept / "training"),
         "payload_url": route.remote if route.kind == "upload" else "",
     }
     if "encoded_archive" in template.variables:
@@ -103,7 +111,7 @@ def payload_values(route: Route, submission: Submission, settings: Chosen, templ
     return {name: value for name, value in found.items() if name in template.variables}
 
 
-def _values(submission: Submission, settings: Chosen, route: Route, template: Any) -> dict[str, str]:
+def _values(submission: Submission, settings: Chosen, route: Route, template: own.Template) -> dict[str, str]:
     """Return gaitway's settings as the template's variables: what someone chose, and what the template leaves open."""
     filled = {**{key: setting.value for key, setting in submission.settings.items()}, **_filled(settings)}
     filled["workflow_name"] = workflow_name(settings.options, submission.job.kind, route.kind)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from gaitway_runtime.job import Job
@@ -35,12 +35,3 @@ def text_of(item: Declared, value: Any) -> str:
     if isinstance(value, list | tuple):
         return item.info.separator.join(map(str, value))
     return str(value)
-
-
-def texts(known: Mapping[str, Declared], values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the text of every variable, by any of its names."""
-    found: dict[str, str] = {}
-    for key, item in known.items():
-        for name in sorted(names_of(item)):
-            found.setdefault(name, text_of(item, values.get(key, item.default)))
-    return found

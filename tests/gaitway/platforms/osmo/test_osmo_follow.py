@@ -209,6 +209,18 @@ def test_a_log_goes_on_after_its_stream_has_broken(service: OsmoService, gaitway
     assert pauses
 
 
+def test_the_log_of_a_running_job_is_read_as_far_as_it_goes(
+    service: OsmoService, gaitway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "IDLE_S", 0.2)
+    name = start(gaitway, "--set", "do=wait")
+    (workflow,) = service.workflows.values()
+    with workflow.changed:
+        assert workflow.changed.wait_for(lambda: _count(workflow, "] ready") == 1, 30)
+    assert gaitway("logs", name).out.splitlines()[-1] == "ready"
+    assert gaitway("status", name, "--json").json["status"] == "running"
+
+
 def test_lines_are_told_apart_by_task_and_second() -> None:
     seen = following.Seen()
     first = ["2026/01/01 00:00:01 [a] x", "2026/01/01 00:00:01 [a] x", "2026/01/01 00:00:02 [b] y", "  of y"]

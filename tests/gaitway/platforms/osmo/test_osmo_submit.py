@@ -14,6 +14,8 @@ import pytest
 import yaml
 from fakes.osmo import OsmoService, Pod, log_in
 
+from gaitway.errors import UsageError
+
 TASK = "Isaac-Velocity-Rough-Anymal-C-v0"
 AZURE = (
     "azure_client_id=11111111-2222-3333-4444-555555555555",
@@ -246,6 +248,48 @@ def test_an_own_template_gets_the_values_and_keeps_its_defaults(
     assert "{{ task }}" in found.template
 
 
+def test_a_number_stays_a_number(service: OsmoService, gaitway: Any, project: Path) -> None:
+    text = OWN.replace('"{{ extra }}"', '"{% for i in range(extra) %}{{ i }}{% endfor %}"')
+    words = ("--workflow", own_template(project, text), "--training-path", "code")
+    ran = gaitway("train", "--on", "osmo", *words, "--", "--set", "extra=3")
+    assert ran.code == 0, ran.err
+    assert submitted(service).tasks[0].spec.args[1] == "012"
+
+
+def test_a_template_that_takes_no_payload_is_sent_none(service: OsmoService, gaitway: Any, project: Path) -> None:
+    text = OWN.replace('      ENCODED_ARCHIVE: "{{ encoded_archive }}"\n', "")
+    words = ("--workflow", own_template(project, text), "--training-path", "code")
+    ran = gaitway("train", "--on", "osmo", *words, "--", "extra=x")
+    assert ran.code == 0, ran.err
+    assert "has no variable for one" in ran.err
+    ran = gaitway("train", "--on", "osmo", *words, "--payload", "upload", "--dry-run", "--", "extra=x")
+    assert ran.code == 0, ran.err
+
+
+@pytest.mark.parametrize("release", ["6.3.1", "6.4.0"], indirect=True)
+def test_a_folder_template_is_filled_on_every_release(service: OsmoService, gaitway: Any, project: Path) -> None:
+    template = Path(__file__).parents[4] / "workflows/osmo/train-dataset.yaml"
+    own_template(project)
+    words = ("--workflow", str(template), "--training-path", "code", "--storage-uri", "s3://bucket/robots")
+    ran = gaitway("train", "--on", "osmo", *words)
+    assert ran.code == 0, ran.err
+    first = submitted(service).tasks[0].spec.inputs[0]
+    if service.has_datasets:
+        assert first.dataset.name == "training/training-code"
+        folder = service.datasets.folder("training", "training-code", "1")
+        assert (folder / "training/gaitway_runtime/__init__.py").exists()
+    else:
+        assert first.url.startswith("s3://bucket/robots/payloads/")
+
+
+def test_a_dry_run_handed_to_the_python_interface_is_never_submitted(service: OsmoService, project: Path) -> None:
+    import gaitway
+
+    with pytest.raises(UsageError, match="dry run"):
+        gaitway.train(platform="osmo", forwarded=("--dry-run",))
+    assert service.workflows == {}
+
+
 @pytest.mark.parametrize(
     ("text", "words", "message"),
     [
@@ -266,13 +310,18 @@ def test_an_own_template_is_rendered_and_checked_here(
     assert (ran.code, message in ran.err) == (2, True), ran.err
 
 
-def test_a_payload_in_a_variable_is_refused_before_the_container_would(gaitway: Any, project: Path) -> None:
-    path = own_template(project)
+@pytest.mark.parametrize("place", ["environment", "file"])
+def test_a_payload_in_a_variable_is_refused_before_the_container_would(gaitway: Any, project: Path, place: str) -> None:
+    files = "files: [{path: /tmp/a, contents: '{{ encoded_archive }}'}]\n    environment:"
+    text = OWN if place == "environment" else OWN.replace("environment:", files)
+    text = text if place == "environment" else text.replace('ENCODED_ARCHIVE: "{{ encoded_archive }}"', "A: b")
+    path = own_template(project, text)
     noise = "".join(hashlib.sha256(str(index).encode()).hexdigest() for index in range(4000))
     (project / "code/noise.txt").write_text(noise)
     words = ("--workflow", path, "--training-path", "code", "--dry-run", "--", "extra=x")
     ran = gaitway("train", "--on", "osmo", *words)
-    assert (ran.code, "variable ENCODED_ARCHIVE has" in ran.err) == (2, True), ran.err
+    told = "variable ENCODED_ARCHIVE has" if place == "environment" else "the value of encoded_archive has"
+    assert (ran.code, told in ran.err) == (2, True), ran.err
 
 
 # What may go wrong.

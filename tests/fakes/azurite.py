@@ -26,6 +26,8 @@ from .processes import free_port, wait_until_up
 VERSION = "3.37.0"
 ACCOUNT = "stgaitwaytest"
 HOST = f"{ACCOUNT}.blob.core.windows.net"
+AZURE_HOSTS = ("management.azure.com", "login.microsoftonline.com", "eastus.api.azureml.ms")
+"""Names of Azure's other hosts, whose stand-ins use the same certificate."""
 KEY = base64.b64encode(b"a key that opens nothing but tests, long enough for azurite").decode()
 
 
@@ -140,7 +142,7 @@ def _certificates(folder: Path) -> tuple[Path, Path, Path]:
 
     root, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority = build("gaitway tests", root, []).sign(root, hashes.SHA256())
-    certificate = build(HOST, leaf, [HOST, "localhost"]).sign(root, hashes.SHA256())
+    certificate = build(HOST, leaf, [HOST, "localhost", *AZURE_HOSTS]).sign(root, hashes.SHA256())
     paths = folder / "server.pem", folder / "server.key", folder / "authority.pem"
     paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

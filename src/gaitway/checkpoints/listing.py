@@ -30,14 +30,22 @@ class Listing:
 
 
 def of_run(ledger: Ledger, name: str) -> Listing:
-    """List the checkpoints of one run, from its folder or, if there are none, from its tracking server.
+    """List the checkpoints of one run: from its folder, or from the tracking server of a run that was elsewhere.
 
     Raises:
         UsageError: There is no such run.
-        GaitwayError: The tracking server cannot be asked.
+        GaitwayError: The tracking server cannot be asked, and nothing is known without it.
     """
     record = ledger.read(name)
-    return _listing(here(ledger, record) or tracked(ledger, record))
+    known = here(ledger, record)
+    if known and record.platform == "local":
+        return _listing(known)
+    try:
+        return _listing(tracked(ledger, record) or known)
+    except GaitwayError as error:
+        if not known:
+            raise
+        return _listing(known, f"the tracking server is left out: {error.message}")
 
 
 def of_task(ledger: Ledger, task: str, context: RunContext) -> Listing:

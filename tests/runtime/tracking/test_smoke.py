@@ -14,6 +14,7 @@ from gaitway_runtime.tracking.client import open_client
 from gaitway_runtime.tracking.fetch.base import Limits
 from gaitway_runtime.tracking.server import tracking_uri_for
 from gaitway_runtime.tracking.store import ensure_store
+from mlflow.entities import ViewType
 
 WORKSPACE = AzureContext(subscription_id="s-1", resource_group="rg-robotics", workspace_name="aml-robotics")
 PATH = (
@@ -22,21 +23,31 @@ PATH = (
 
 
 @pytest.mark.parametrize("where", ["store", "server"])
-def test_what_works_passes_and_leaves_a_run_to_look_at(where: str, home: Path, mlflow_server: MlflowServer) -> None:
+def test_what_works_passes_with_a_table_and_leaves_only_a_deleted_run(
+    where: str, home: Path, mlflow_server: MlflowServer, capsys: pytest.CaptureFixture[str]
+) -> None:
     uri = ensure_store(home) if where == "store" else mlflow_server.url
     smoke.run(TrainJob(), RunContext(run="a-1", tracking_uri=uri))
+    table = capsys.readouterr().out.splitlines()
+    assert table[0] == "smoke test"
+    assert [line.split()[0] for line in table[1:]] == ["store", "experiment", "metric", "storage", "registry"]
+    assert all(float(line.split()[1]) >= 0 and line.split()[2] == "s" for line in table[1:])
     client = open_client(uri)
-    (run,) = client.search_runs([client.get_experiment_by_name(smoke.EXPERIMENT).experiment_id])
-    assert run.info.status == "FINISHED"
+    experiment = client.get_experiment_by_name(smoke.EXPERIMENT).experiment_id
+    assert client.search_runs([experiment]) == []
+    (run,) = client.search_runs([experiment], run_view_type=ViewType.DELETED_ONLY)
     assert run.data.metrics == {"connectivity": 1.0}
 
 
-def test_a_server_that_is_away_fails_it(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_away_fails_it_and_the_step_is_named(
+    line: Line, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(smoke, "_LIMITS", Limits(attempts=2, first_wait=0.001))
     line.down()
     with pytest.raises(GaitwayError) as caught:
         smoke.run(TrainJob(), RunContext(run="a-1", tracking_uri=line.url))
     assert caught.value.exit_code == 4
+    assert "smoke test: experiment failed after" in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -93,7 +93,8 @@ def _check_marks(document: Mapping[str, Any], source: str) -> None:
             )
     for place, text in _texts({name: value for name, value in document.items() if name != "command"}):
         if "${{" in text:
-            raise UsageError(f"Azure ML expands nothing in {place}: {text[:60]}", source=source)
+            found = text[text.index("${{") :][:40]
+            raise UsageError(f"Azure ML expands nothing in {place}: {found}", source=source)
 
 
 def _check_inputs(inputs: Mapping[str, Any], source: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from gaitway_runtime.tracking.azure import azure_token
+from gaitway_runtime.tracking.azure import AZURE_SCOPE, azure_token
 from gaitway_runtime.tracking.redaction import scrub, silence_http_loggers
 
 from ...errors import ConfigError, GaitwayError, PlatformError
@@ -28,7 +28,6 @@ LONGEST_PAUSE_S = 30.0
 CANCEL_PATIENCE_S = 120.0
 """How long a cancellation is waited for [s]."""
 
-_SCOPE = f"{MANAGEMENT}/.default"
 _KEYS = {
     "subscription": "azure_subscription_id",
     "resource group": "azure_resource_group",
@@ -130,6 +129,16 @@ class Azure:
             self._history = f"https://{httpx.URL(tracking).host}/history/v1.0{self.workspace.scope}"
         return self._ask("GET", f"{self._history}{path}", params=params).json()
 
+    def more(self, url: str) -> Any:
+        """Return a further page of an answer of the run history's.
+
+        Raises:
+            PlatformError: Its address leads elsewhere: the token is for that service alone.
+        """
+        if httpx.URL(url).host != httpx.URL(self._history).host:
+            raise PlatformError("Azure ML names a page on another host", source=httpx.URL(url).host)
+        return self._ask("GET", url).json()
+
     def text(self, url: str, offset: int = 0) -> bytes:
         """Return a blob from an offset on; nothing while there is no more. The URL holds its own permission."""
         answer = self._send("GET", url, headers={"Range": f"bytes={offset}-"}, signed=True)
@@ -178,7 +187,7 @@ class Azure:
         """
         host = httpx.URL(url).host
         for attempt in range(ATTEMPTS):
-            given = {} if signed else {"Authorization": f"Bearer {azure_token(_SCOPE)}"}
+            given = {} if signed else {"Authorization": f"Bearer {azure_token(AZURE_SCOPE)}"}
             try:
                 answer = self._http.request(method, url, params=params, headers={**given, **(headers or {})})
             except httpx.HTTPError as error:

@@ -46,15 +46,14 @@ def _paths(job: Job, base: str) -> Iterator[str]:
     Raises:
         PlatformError: The service lists something that would be written elsewhere.
     """
-    token: str | None = None
+    page = job.azure.history(base)
     while True:
-        page = job.azure.history(base, {"continuationToken": token} if token else None)
         for item in page.get("value") or []:
             path = str(item["path"])
             if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
                 raise PlatformError("Azure ML lists a file outside of the run's folder", source=job.ref.id)
             if not path.startswith(_NOT_OUTPUTS):
                 yield path
-        token = page.get("continuationToken")
-        if not token:
+        if not page.get("nextLink"):
             return
+        page = job.azure.more(str(page["nextLink"]))

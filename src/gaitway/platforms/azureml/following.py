@@ -155,7 +155,7 @@ def _why(status: RunStatus, details: Mapping[str, Any], result: Mapping[str, Any
     if status is RunStatus.CANCELLED:
         return "it was cancelled"
     told = ((details.get("error") or {}).get("error") or {}).get("message")
-    parts = [" ".join(scrub(str(told)).split())[:300]] if told else []
+    parts = [" ".join(scrub(str(told)).split())[:300].rstrip(".")] if told else []
     last = [line for line in lines if line.strip() and RESULT_MARK not in line][-SHOWN_LINES:]
     if last:
         parts.append("last lines: " + " | ".join(scrub(line)[:200] for line in last))

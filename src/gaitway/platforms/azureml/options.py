@@ -135,12 +135,18 @@ def version_of(image: str) -> str:
 
     The tag alone for the image that is the default, so that it can be read; with a hash for any other.
     """
-    repository, _, tag = image.rpartition(":")
-    tag = re.sub(r"[^A-Za-z0-9._-]", "-", tag)[:40].strip("-._") or "latest"
-    default = AzuremlOptions.__dataclass_fields__["image"].default
-    if repository == str(default).rpartition(":")[0]:
+    repository, tag = _parts(image)
+    default, _ = _parts(str(AzuremlOptions.__dataclass_fields__["image"].default))
+    if repository == default:
         return tag
     return f"{tag}-{hashlib.sha256(image.encode()).hexdigest()[:8]}"
+
+
+def _parts(image: str) -> tuple[str, str]:
+    """Return an image's repository, and its tag in the characters of a version."""
+    folder, slash, last = image.partition("@")[0].rpartition("/")
+    name, _, tag = last.partition(":")
+    return f"{folder}{slash}{name}", re.sub(r"[^A-Za-z0-9._-]", "-", tag)[:40].strip("-._") or "latest"
 
 
 def _compute(submission: Submission) -> str | None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
-import os
 import re
 import secrets
 import shutil
@@ -51,8 +49,8 @@ def send(submission: Submission, request: Request, run_dir: Path) -> RunRef:
         document = _document(request)
         _ensure_environment(azure, client, document["environment"], settings)
         _ensure_code(azure, client, submission, run_dir / FOLDER)
-        document["code"] = f"{workspace.scope}/codes/{code_name(submission)}/versions/{CODE_VERSION}"
-        made = _submit(client, document, submission.run)
+        code = f"{workspace.scope}/codes/{code_name(submission)}/versions/{CODE_VERSION}"
+        made = _submit(client, document, code, submission.run)
     record = {"names": dict(workspace.names), "origins": dict(workspace.origins), "experiment": settings.experiment}
     write_json(record, run_dir / FOLDER / RECORD_FILE)
     return RunRef(submission.run, "azureml", str(made.name), str(made.studio_url or "") or None)
@@ -194,13 +192,15 @@ def _document(request: Request) -> dict[str, Any]:
     return document
 
 
-def _submit(client: Any, document: Mapping[str, Any], run: str) -> Any:
+def _submit(client: Any, document: Mapping[str, Any], code: str, run: str) -> Any:
     import yaml
     from azure.ai.ml import load_job
 
     # A name is the workspace's for ever; one of fixed length after it is never the beginning of another.
     name = f"{run}-{secrets.token_hex(4)}"
     job = load_job(source=io.StringIO(yaml.safe_dump({**document, "name": name}, sort_keys=False)))
+    # The client takes a code asset's short name for a folder.
+    job.code = code
     return client.jobs.create_or_update(job)
 
 
@@ -210,9 +210,6 @@ def _client(workspace: Workspace) -> Any:
     Raises:
         ConfigError: It is not installed.
     """
-    # Read when the client is imported: it otherwise announces its experimental classes on standard error.
-    logging.getLogger("azure").setLevel(logging.ERROR)
-    os.environ.setdefault("AZURE_ML_CLI_PRIVATE_FEATURES_ENABLED", "False")
     try:
         from azure.ai.ml import MLClient
         from azure.identity import DefaultAzureCredential
@@ -224,9 +221,13 @@ def _client(workspace: Workspace) -> Any:
 
 @contextlib.contextmanager
 def _errors(workspace: Workspace) -> Iterator[None]:
-    """Turn what the client raises into the project's errors; its own texts are walls of JSON."""
+    """Turn what the client raises into the project's errors; its own texts are walls of JSON.
+
+    What it prints on standard error (colours on no terminal, its experimental classes) is dropped.
+    """
     try:
-        yield
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
     except GaitwayError:
         raise
     except Exception as error:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from azure.identity import DefaultAzureCredential
 
 _MANAGEMENT = "https://management.azure.com"
+AZURE_SCOPE = f"{_MANAGEMENT}/.default"
+"""What a token for Azure's control plane is asked for; Azure ML's services take it too."""
+
 _API_VERSION = "2024-04-01"
 
 
@@ -57,7 +60,7 @@ def workspace_tracking_uri(azure: AzureContext) -> str:
         f"/subscriptions/{azure.subscription_id}/resourceGroups/{azure.resource_group}"
         f"/providers/Microsoft.MachineLearningServices/workspaces/{azure.workspace_name}"
     )
-    headers = {"Authorization": f"Bearer {azure_token(f'{_MANAGEMENT}/.default')}"}
+    headers = {"Authorization": f"Bearer {azure_token(AZURE_SCOPE)}"}
     try:
         answer = httpx.get(f"{_MANAGEMENT}{path}", params={"api-version": _API_VERSION}, headers=headers, timeout=60)
     except httpx.HTTPError as error:

@@ -34,6 +34,7 @@ def open_client(tracking_uri: str) -> MlflowClient:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
+        import mlflow
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
     except ImportError:
@@ -41,6 +42,9 @@ def open_client(tracking_uri: str) -> MlflowClient:
     silence_http_loggers()
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    if tracking_uri.startswith("azureml"):
+        # Azure ML's plug-in opens artifacts with the process's own store, whichever client asks.
+        mlflow.set_tracking_uri(tracking_uri)
     try:
         return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     except MlflowException as error:

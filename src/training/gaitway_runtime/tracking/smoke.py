@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import GaitwayError
 from ..job import Job, RunContext
+from .azure import AZURE_SCOPE, azure_token
 from .credentials import public_form
 from .fetch import fetch
 from .fetch.asking import TrackingServer
@@ -14,6 +20,7 @@ from .fetch.base import Limits
 from .hashing import sha256_of
 from .records import Artifact, End, Metrics, Open
 from .run_store import RunStore, now_ms
+from .server import tracking_uri_for
 from .store import artifact_location, database_path
 
 EXPERIMENT = "isaaclab-smoke-test"
@@ -23,22 +30,105 @@ _LIMITS = Limits(attempts=4)
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Check:
+    """One thing that was tried, what came of it, and how long it took [s]."""
+
+    name: str
+    seconds: float
+    said: str
+
+
 def run(job: Job, context: RunContext) -> None:
-    """Write a small run with an artifact, read it back, and ask the model registry.
+    """Try everything a job needs of tracking, storage and registry, and print a table of it.
 
     Raises:
         ConfigError: A credential is missing or refused.
         PlatformError: A service is away, or does not give back what it was given.
     """
-    server = TrackingServer.of(context, _LIMITS)
-    with tempfile.TemporaryDirectory(prefix="gaitway-") as name:
-        folder = Path(name)
-        note = folder / "smoke-test.txt"
-        note.write_text(f"{context.run} on {context.platform}\n", encoding="utf-8")
-        run_id = server.ask(lambda: _write(RunStore(_header(server, job, context), folder), note.name), "tracking")
-        fetch(f"runs:/{run_id}/{note.name}", folder / "back", expected_sha256=sha256_of(note), context=context)
-    server.ask(lambda: server.client.search_registered_models(max_results=1), "model registry")
-    log.info("smoke test passed: tracking, artifacts and model registry of %s", public_form(server.uri))
+    checks: list[Check] = []
+    try:
+        with tempfile.TemporaryDirectory(prefix="gaitway-") as folder:
+            for name, action in _Trial(job, context, Path(folder)).steps():
+                checks.append(_timed(name, action))
+    finally:
+        for line in table(checks):
+            print(line, flush=True)
+    log.info("smoke test passed")
+
+
+def table(checks: list[Check]) -> list[str]:
+    """Return the checks as lines of a table."""
+    return ["smoke test", *(f"  {check.name:<12} {check.seconds:7.2f} s  {check.said}" for check in checks)]
+
+
+def _timed(name: str, action: Callable[[], str]) -> Check:
+    began = time.monotonic()
+    try:
+        said = action()
+    except GaitwayError:
+        print(f"smoke test: {name} failed after {time.monotonic() - began:.2f} s", flush=True)
+        raise
+    return Check(name, time.monotonic() - began, said)
+
+
+class _Trial:
+    """The steps, each of which uses what the one before has made."""
+
+    def __init__(self, job: Job, context: RunContext, folder: Path) -> None:
+        self._job, self._context, self._folder = job, context, folder
+        self._note = folder / "smoke-test.txt"
+
+    def steps(self) -> list[tuple[str, Callable[[], str]]]:
+        """Return the steps, in their order."""
+        return [
+            *([("token", self._token)] if self._is_azure() else []),
+            ("workspace" if self._is_azure() else "store", self._workspace),
+            ("experiment", self._experiment),
+            ("metric", self._metric),
+            ("storage", self._storage),
+            ("registry", self._registry),
+        ]
+
+    def _is_azure(self) -> bool:
+        given = self._context.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+        named = self._context.azure.subscription_id and self._context.platform != "local"
+        return given.startswith("azureml") or bool(named and not given)
+
+    def _token(self) -> str:
+        if os.environ.get("MLFLOW_TRACKING_TOKEN"):
+            return "the platform has given one"
+        azure_token(AZURE_SCOPE)
+        return "an Azure identity works"
+
+    def _workspace(self) -> str:
+        return public_form(tracking_uri_for(self._context))
+
+    def _experiment(self) -> str:
+        self._server = TrackingServer.of(self._context, _LIMITS)
+        self._store = RunStore(_header(self._server, self._job, self._context), self._folder)
+        self._server.ask(self._store.open, "tracking")
+        return f"{EXPERIMENT} on {public_form(self._server.uri)}"
+
+    def _metric(self) -> str:
+        records = [Metrics(values={"connectivity": 1.0}, step=0, time_ms=now_ms())]
+        self._server.ask(lambda: self._store.send_values(records), "tracking")
+        return f"written to run {self._store.run_id}"
+
+    def _storage(self) -> str:
+        """Write an artifact and read it back; then end the run and delete it, the artifact with it."""
+        self._note.write_text(f"{self._context.run} on {self._context.platform}\n", encoding="utf-8")
+        run_id, artifact = self._store.run_id, Artifact(path=self._note.name, artifact_path="")
+        self._server.ask(lambda: self._store.send_artifacts([artifact]), "artifact storage")
+        wanted = sha256_of(self._note)
+        fetch(f"runs:/{run_id}/{self._note.name}", self._folder / "back", expected_sha256=wanted, context=self._context)
+        self._server.ask(lambda: self._store.send_end([End(status="FINISHED", time_ms=now_ms())]), "tracking")
+        self._server.ask(lambda: self._server.client.delete_run(run_id), "tracking")
+        return "written, read back, deleted"
+
+    def _registry(self) -> str:
+        found = self._server.ask(lambda: self._server.client.search_registered_models(max_results=1), "model registry")
+        return "answers" if found else "answers, and holds no model yet"
 
 
 def _header(server: TrackingServer, job: Job, context: RunContext) -> Open:
@@ -50,11 +140,3 @@ def _header(server: TrackingServer, job: Job, context: RunContext) -> Open:
         artifact_location=artifact_location(database.parent, EXPERIMENT) if database else None,
         tags={"gaitway.run": context.run, "task": job.task},
     )
-
-
-def _write(store: RunStore, note: str) -> str:
-    store.open()
-    store.send_values([Metrics(values={"connectivity": 1.0}, step=0, time_ms=now_ms())])
-    store.send_artifacts([Artifact(path=note, artifact_path="")])
-    store.send_end([End(status="FINISHED", time_ms=now_ms())])
-    return store.run_id

@@ -1,0 +1,178 @@
+"""What a workspace holds: computes, environments, code assets, models; and its names."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..azurite import ACCOUNT, HOST
+from .storage import Storage
+from .tracking import CONTAINER, Tracking
+
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000005"
+GROUP = "rg-robots"
+WORKSPACE = "mlw-robots"
+TENANT = "00000000-0000-0000-0000-00000000000d"
+HISTORY_HOST = "eastus.api.azureml.ms"
+PROVIDER = "Microsoft.MachineLearningServices"
+
+
+class Refused(Exception):
+    """An answer that is an error, as Azure words it."""
+
+    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.headers = status, code, message, headers or {}
+
+    def body(self) -> dict[str, Any]:
+        return {"error": {"code": self.code, "message": self.message}}
+
+
+def not_found(what: str) -> Refused:
+    return Refused(404, "UserError", f"Could not find {what}")
+
+
+def kubernetes(*instance_types: str) -> dict[str, Any]:
+    types = {name: {"nodeSelector": None, "resources": {}} for name in instance_types}
+    return {
+        "computeType": "Kubernetes",
+        "provisioningState": "Succeeded",
+        "resourceId": "/subscriptions/s/resourceGroups/r/providers/Microsoft.ContainerService/managedClusters/aks",
+        "properties": {"namespace": "azureml", "defaultInstanceType": instance_types[0], "instanceTypes": types},
+    }
+
+
+@dataclass
+class Workspace:
+    """One workspace."""
+
+    storage: Storage
+    tracking: Tracking
+    computes: dict[str, dict[str, Any]] = field(default_factory=lambda: {"k8s-robots": kubernetes("gpuspot", "gpu")})
+    environments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    codes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        self.tracking.scope = self.scope
+
+    @property
+    def scope(self) -> str:
+        return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/{PROVIDER}/workspaces/{WORKSPACE}"
+
+    @property
+    def tracking_uri(self) -> str:
+        return f"azureml://{HISTORY_HOST}/mlflow/v1.0{self.scope}"
+
+    def below(self, path: str) -> str:
+        """Return what of an ARM path lies below the workspace.
+
+        Raises:
+            Refused: The path is of another subscription, group or workspace.
+        """
+        pattern = rf"/subscriptions/([^/]+)/resourceGroups/([^/]+)/providers/{PROVIDER}/workspaces/([^/]+)(.*)"
+        found = re.fullmatch(pattern, path, re.IGNORECASE)
+        if not found:
+            raise Refused(404, "InvalidResourceType", f"The resource type could not be found: {path}")
+        subscription, group, name, rest = found.groups()
+        if subscription != SUBSCRIPTION:
+            raise Refused(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
+        if group != GROUP:
+            raise Refused(404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
+        if name != WORKSPACE:
+            text = f"The Resource '{PROVIDER}/workspaces/{name}' under resource group '{group}' was not found."
+            raise Refused(404, "ResourceNotFound", text)
+        return rest
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "id": self.scope,
+            "name": WORKSPACE,
+            "type": f"{PROVIDER}/workspaces",
+            "location": "eastus",
+            "kind": "Default",
+            "tags": {},
+            "identity": {"type": "SystemAssigned", "principalId": TENANT, "tenantId": TENANT},
+            "properties": {
+                "workspaceId": "00000000-0000-0000-0000-0000000000aa",
+                "discoveryUrl": f"https://{HISTORY_HOST}/discovery",
+                "mlFlowTrackingUri": self.tracking_uri,
+                "provisioningState": "Succeeded",
+                "storageAccount": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}"
+                f"/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}",
+            },
+        }
+
+    def compute(self, name: str) -> dict[str, Any]:
+        if name not in self.computes:
+            raise not_found(f"compute {name}")
+        return self._resource("computes", name, self.computes[name]) | {"location": "eastus"}
+
+    def environment(self, name: str, version: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        return self._asset(self.environments, "environments", name, version, body)
+
+    def code(self, name: str, version: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        return self._asset(self.codes, "codes", name, version, body)
+
+    def pending_upload(self, name: str, version: str) -> dict[str, Any]:
+        address = self.storage.make_container(re.sub(r"[^a-z0-9-]", "-", f"{name}-{version}".lower())[:63])
+        return {
+            "pendingUploadId": name,
+            "pendingUploadType": "TemporaryBlobReference",
+            "blobReferenceForConsumption": {
+                "blobUri": address,
+                "storageAccountArmId": self.describe()["properties"]["storageAccount"],
+                "credential": {"credentialType": "SAS", "sasUri": self.storage.signed(address)},
+            },
+        }
+
+    def codes_with(self, digest: str) -> list[dict[str, Any]]:
+        found = []
+        for key, code in self.codes.items():
+            if code["properties"].get("properties", {}).get("hash_sha256") == digest:
+                found.append(self.code(*key.split("/")))
+        return found
+
+    def model_versions(self, name: str) -> list[dict[str, Any]]:
+        versions = self.tracking.versions(name)
+        if not versions:
+            raise not_found(f"model {name}")
+        return [
+            {
+                "id": f"{self.scope}/models/{name}/versions/{version['version']}",
+                "name": version["version"],
+                "properties": {"modelUri": version["source"], "flavors": {}, "properties": {}, "tags": {}},
+            }
+            for version in versions
+        ]
+
+    def datastore(self, name: str) -> dict[str, Any]:
+        about = {
+            "datastoreType": "AzureBlob",
+            "accountName": ACCOUNT,
+            "containerName": CONTAINER,
+            "endpoint": HOST.partition(".blob.")[2],
+            "protocol": "https",
+            "credentials": {"credentialsType": "AccountKey"},
+            "isDefault": True,
+            "tags": {},
+            "properties": {},
+        }
+        return self._resource("datastores", name, about)
+
+    def _asset(
+        self, known: dict[str, dict[str, Any]], kind: str, name: str, version: str, body: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        key = f"{name}/{version}"
+        with self.lock:
+            if body is not None:
+                about = {"tags": {}, "properties": {}, "isAnonymous": False, **body["properties"]}
+                known[key] = {"properties": {name: value for name, value in about.items() if value is not None}}
+            if key not in known:
+                raise not_found(f"{kind} {name}:{version}")
+            return self._resource(f"{kind}/{name}/versions", version, known[key]["properties"])
+
+    def _resource(self, kind: str, name: str, properties: dict[str, Any]) -> dict[str, Any]:
+        return {"id": f"{self.scope}/{kind}/{name}", "name": name, "type": kind, "properties": properties}

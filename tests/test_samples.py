@@ -1,0 +1,55 @@
+"""The policies that the repository carries: they pass their gate, and a wrong contract is found out."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT / "samples" / "anymal-c-flat" / "model_194.pt"
+TASK = "Isaac-Velocity-Flat-Anymal-C-v0"
+
+pytestmark = pytest.mark.slow
+
+
+def gaitway(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "gaitway", *words], capture_output=True, text=True, check=False)
+
+
+def validate(*more: str) -> tuple[int, Any]:
+    scale = ("--num-envs", "24", "--eval-episodes", "24")
+    done = gaitway("validate", "--task", TASK, "--checkpoint-uri", str(SAMPLE), *scale, *more, "--json")
+    return done.returncode, json.loads(done.stdout)
+
+
+def swapped(value: Any, names: dict[str, str]) -> Any:
+    """Return a contract with joints renamed wherever they are named."""
+    if isinstance(value, dict):
+        return {key: swapped(part, names) for key, part in value.items()}
+    if isinstance(value, list):
+        return [swapped(part, names) for part in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def test_samples_are_small() -> None:
+    assert SAMPLE.stat().st_size < 1_000_000
+
+
+def test_the_quadruped_passes_its_gate() -> None:
+    code, run = validate()
+    assert (code, run["passed"]) == (0, True)
+    assert run["metrics"]["mean_reward"] >= 15
+
+
+def test_two_joints_swapped_in_its_contract_are_found_out(tmp_path: Path) -> None:
+    assert gaitway("export", str(SAMPLE), "--output", str(tmp_path)).returncode == 0
+    contract = json.loads((tmp_path / "contract.json").read_text())
+    wrong = tmp_path / "swapped.json"
+    wrong.write_text(json.dumps(swapped(contract, {"LF_HFE": "LF_KFE", "LF_KFE": "LF_HFE"})))
+    code, run = validate("--contract", str(wrong))
+    assert (code, run["passed"]) == (5, False)
+    assert "joint order" in run["error"]["hint"]
+    assert "joint order" in (Path(run["run_dir"]) / "outputs" / "report.html").read_text()

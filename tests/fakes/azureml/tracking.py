@@ -25,6 +25,8 @@ class Tracking:
         """MLflow's id of each job's run."""
         self.scope = ""
         self._experiments: dict[str, str] = {}
+        self.largest_batch = 0
+        """Most metrics that one call has carried."""
         storage.make_container(CONTAINER)
 
     def open_run(self, job: str, experiment: str) -> str:
@@ -68,6 +70,8 @@ class Tracking:
 
     def forward(self, method: str, path: str, query: str, body: bytes) -> tuple[int, bytes]:
         """Hand a call on and return status and body; ``path`` begins with ``/api/2.0/mlflow``."""
+        if path.endswith("/runs/log-batch"):
+            self.largest_batch = max(self.largest_batch, len(json.loads(body).get("metrics", [])))
         answer = self._http.request(
             method,
             path + (f"?{self._inward(query)}" if query else ""),

@@ -177,6 +177,7 @@ class Endpoints:
                 lambda call, name, version: at.pending_upload(name, version),
             ),
             ("GET", "/models/([^/]+)/versions", lambda call, name: {"value": at.model_versions(name)}),
+            ("GET", f"/models{asset}", lambda call, name, version: at.model_version(name, version)),
             ("GET", "/datastores/([^/]+)", lambda call, name: at.datastore(name)),
             ("GET", "/jobs/([^/]+)", lambda call, name: jobs.describe(jobs.find(name))),
             ("PUT", "/jobs/([^/]+)", lambda call, name: jobs.create(name, call.document)),

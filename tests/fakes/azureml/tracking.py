@@ -58,6 +58,11 @@ class Tracking:
         found = self._http.get("/api/2.0/mlflow/metrics/get-history", params=params).json()
         return [int(point.get("step", 0)) for point in found.get("metrics", [])]
 
+    def register(self, model: str) -> None:
+        """Register a version of a model, whatever is in it."""
+        self._http.post("/api/2.0/mlflow/registered-models/create", json={"name": model})
+        self.ask("model-versions/create", {"name": model, "source": "azureml://somewhere/model"})
+
     def versions(self, model: str) -> list[dict[str, Any]]:
         params = {"filter": f"name='{model}'"}
         found = self._http.get("/api/2.0/mlflow/model-versions/search", params=params).json()

@@ -148,6 +148,12 @@ class Workspace:
             for version in versions
         ]
 
+    def model_version(self, name: str, version: str) -> dict[str, Any]:
+        found = [item for item in self.model_versions(name) if item["name"] == version]
+        if not found:
+            raise not_found(f"model {name}:{version}")
+        return found[0]
+
     def datastore(self, name: str) -> dict[str, Any]:
         about = {
             "datastoreType": "AzureBlob",

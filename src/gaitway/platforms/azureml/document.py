@@ -105,7 +105,7 @@ def environment(kind: str, submission: Submission | None, python: str | None) ->
     """Return the environment of a job; without a submission, that of a job file for use by hand."""
     found = {**ENVIRONMENT, "JOB_KIND": kind, "GAITWAY_PLATFORM": "azureml", "RUN_DIR": RUN_DIR}
     if submission:
-        # A contract's file travels with the payload; its name is no input, since only gaitway can ship it.
+        # A contract's file travels with the payload: only gaitway can ship it, so its name is no input.
         context = {**asdict(submission.context), "tags": dict(submission.context.tags)}
         found[CONTEXT_VARIABLE] = json.dumps(context, sort_keys=True)
         found |= {"POLICY_CONTRACT": submission.job.contract} if submission.job.contract else {}

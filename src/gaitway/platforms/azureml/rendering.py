@@ -17,6 +17,25 @@ NEEDED = ("azure_subscription_id", "azure_resource_group", "azure_workspace_name
 """Settings without which a job can be shown and not submitted."""
 
 
+_PARTS = {
+    "compute": "compute",
+    "instance_type": "resources",
+    "shm_size": "resources",
+    "num_nodes": "resources",
+    "num_gpus": "distribution",
+    "exec_timeout": "limits",
+    "priority": "queue_settings",
+    "job_tier": "queue_settings",
+    "identity": "identity",
+    "image": "environment",
+    "environment_name": "environment",
+    "environment_version": "environment",
+    "experiment": "experiment_name",
+    "display_name": "display_name",
+}
+"""Which part of a job file each setting takes the place of."""
+
+
 def render(submission: Submission) -> Request:
     """Return the request of a submission.
 
@@ -63,25 +82,6 @@ def _merged(own: Mapping[str, Any], ours: Mapping[str, Any], submission: Submiss
         if setting is not None and setting.origin.layer in ("cli", "env") and part in ours:
             merged[part] = {**own.get(part, {}), **ours[part]} if isinstance(ours[part], dict) else ours[part]
     return merged
-
-
-_PARTS = {
-    "compute": "compute",
-    "instance_type": "resources",
-    "shm_size": "resources",
-    "num_nodes": "resources",
-    "num_gpus": "distribution",
-    "exec_timeout": "limits",
-    "priority": "queue_settings",
-    "job_tier": "queue_settings",
-    "identity": "identity",
-    "image": "environment",
-    "environment_name": "environment",
-    "environment_version": "environment",
-    "experiment": "experiment_name",
-    "display_name": "display_name",
-}
-"""Which part of a job file each setting takes the place of."""
 
 
 def _load(path: Path, source: str) -> dict[str, Any]:

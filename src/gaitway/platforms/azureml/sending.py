@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from gaitway_runtime.job import ValidateJob, model_name_for
 from gaitway_runtime.result import write_json
@@ -77,7 +78,7 @@ def check_compute(azure: Azure, submission: Submission, settings: Chosen) -> Non
         PlatformError: It is not usable.
     """
     source = f"{settings.compute} ({submission.settings['compute'].origin})"
-    found = azure.find(f"/computes/{settings.compute}")
+    found = azure.find(f"/computes/{_quoted(settings.compute)}")
     if found is None:
         names = [str(item["name"]) for item in azure.get("/computes").get("value") or []]
         close = nearest(str(settings.compute), names, 1)
@@ -114,7 +115,8 @@ def check_model(azure: Azure, job: ValidateJob, submission: Submission) -> None:
         UsageError: It does not, or not in that version.
     """
     name = job.model_name or model_name_for(job.task)
-    versions = azure.find(f"/models/{name}/versions")
+    path = f"/models/{_quoted(name)}/versions"
+    versions = azure.find(path)
     known = [str(item["name"]) for item in (versions or {}).get("value") or []]
     key = "model_name" if job.model_name else "task"
     if not known:
@@ -124,7 +126,7 @@ def check_model(azure: Azure, job: ValidateJob, submission: Submission) -> None:
             source=f"{key} = {submission.settings[key].shown} ({submission.settings[key].origin})",
             hint=f"gaitway train --on azureml --task {job.task} registers one; --model-name NAME names another",
         )
-    if job.model_version not in ("latest", *known):
+    if job.model_version != "latest" and azure.find(f"{path}/{_quoted(job.model_version)}") is None:
         raise UsageError(
             f"model {name} has no version {job.model_version}",
             source=f"model_version = {job.model_version} ({submission.settings['model_version'].origin})",
@@ -170,7 +172,7 @@ def _ensure_environment(azure: Azure, client: Any, named: Any, settings: Chosen)
     name, version = settings.options.environment_name, settings.environment_version
     if named != f"azureml:{name}:{version}":
         return
-    found = azure.find(f"/environments/{name}/versions/{version}")
+    found = azure.find(f"/environments/{_quoted(name)}/versions/{_quoted(version)}")
     if found is None:
         from azure.ai.ml.entities import Environment
 
@@ -247,6 +249,10 @@ def _meaning(error: Exception, workspace: Workspace) -> GaitwayError:
         message = str(getattr(error.error, "message", "") or "") or _line(error)
         return meaning(error.status_code, code, " ".join(scrub(message).split())[:300], workspace)
     return PlatformError(f"Azure ML's client failed: {_line(error)}", hint="gaitway doctor --on azureml")
+
+
+def _quoted(name: str | None) -> str:
+    return quote(str(name), safe="")
 
 
 def _line(error: Exception) -> str:

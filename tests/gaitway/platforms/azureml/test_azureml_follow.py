@@ -11,6 +11,7 @@ import pytest
 from fakes.azureml import AzureCloud
 from fakes.azureml.server import Fault
 from fakes.azureml.workspace import kubernetes
+from gaitway_runtime import container
 from gaitway_runtime.keeping import Keeper
 
 RUNTIME = Path(__file__).parents[3] / "fakes" / "runtime"
@@ -156,6 +157,11 @@ def no_model(cloud: AzureCloud) -> tuple[str, ...]:
     return ("--task", "Isaac-Ant-v0")
 
 
+def no_version(cloud: AzureCloud) -> tuple[str, ...]:
+    cloud.tracking.register("walker")
+    return ("--model-name", "walker", "--model-version", "7")
+
+
 @pytest.mark.parametrize(
     ("verb", "arrange", "code", "parts"),
     [
@@ -177,6 +183,12 @@ def no_model(cloud: AzureCloud) -> tuple[str, ...]:
         ("train", machines, 2, ["kind AmlCompute", "--instance-type none"]),
         ("train", away, 4, ["management.azure.com answers 503: later"]),
         ("validate", no_model, 2, ["no registered model 'isaac-ant-v0'", "task = Isaac-Ant-v0 (cli --task)"]),
+        (
+            "validate",
+            no_version,
+            2,
+            ["walker has no version 7", "(cli --model-version)", "allowed: 1"],
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_value_and_origin(
@@ -252,3 +264,17 @@ def test_checkpoints_are_kept_as_they_are_made_and_once(tmp_path: Path, capsys: 
     assert (target / "model_0.pt").stat().st_ino == first
     Keeper(source, source / "model_0.pt").copy()
     assert "could not be copied" in capsys.readouterr().err
+
+
+def test_only_the_first_of_several_processes_keeps_and_tells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "result.json").write_text("{}")
+    environ = {"CHECKPOINT_OUTPUT": str(tmp_path / "kept")}
+    assert container.keeper_for(tmp_path, {**environ, "RANK": "0"}) is not None
+    assert container.keeper_for(tmp_path, {**environ, "RANK": "3"}) is None
+    container.report(tmp_path, {"RANK": "3"})
+    assert capsys.readouterr().out == ""
+    container.report(tmp_path, {"RANK": "0"})
+    assert capsys.readouterr().out.startswith(container.RESULT_MARK)

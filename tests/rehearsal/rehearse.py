@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / part) for part in ("tests", "src", "src/training")]
 
-from fakes import cluster_tools, mlflow_server  # noqa: E402
+import pytest  # noqa: E402
+from fakes import azureml, cluster_tools, mlflow_server  # noqa: E402
 from fakes.osmo import OsmoService, install_command, log_in  # noqa: E402
 
 TASK = ("--task", "Isaac-Cartpole-v0")
 SMALL = ("--num-envs", "32", "--max-iterations", "3")
 STAND_IN = ROOT / "deploy" / "001-iac" / "tests" / "stand_in"
-SUBSCRIPTION = "00000000-0000-0000-0000-000000000005"
+CLUSTER = "robots"
+"""Kubernetes cluster whose attachment the stand-in Azure ML has as a compute."""
 INHERITED_PREFIXES = ("AZURE", "GAITWAY_", "MLFLOW_", "OSMO_", "TF_")
 
 
@@ -59,6 +61,14 @@ class Rehearsal:
             raise Wrong(f"{' '.join(words)} ended with {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
         return done.stdout
 
+    @contextmanager
+    def seeing(self, more: Mapping[str, str]) -> Iterator[None]:
+        """Let commands see more variables for a while."""
+        before = self.environment
+        self.environment = {**before, **more}
+        yield
+        self.environment = before
+
     def gaitway(self, *words: str, ok: tuple[int, ...] = (0,)) -> Any:
         """Run a verb and return its JSON document."""
         return json.loads(self.run(sys.executable, "-m", "gaitway", *words, "--json", ok=ok))
@@ -73,13 +83,22 @@ def ground(to: Rehearsal) -> None:
         to.run("terraform", f"-chdir={made}", "init", "-input=false")
         to.run(
             *("terraform", f"-chdir={made}", "apply", "-auto-approve", "-input=false"),
-            *("-var", f"subscription_id={SUBSCRIPTION}"),
+            *("-var", f"subscription_id={azureml.SUBSCRIPTION}"),
         )
         outputs = json.loads((made / "terraform.tfstate").read_text())["outputs"]
     else:
         outputs = json.loads((ROOT / "tests" / "goldens" / "deploy" / "outputs.json").read_text())
+    _as_azure_calls_them(outputs)
     cluster_tools.write_state(folder, outputs)
     to.environment["GAITWAY_TERRAFORM_DIR"] = str(folder)
+
+
+def _as_azure_calls_them(outputs: dict[str, Any]) -> None:
+    """Put the names of the stand-in Azure in the place of Terraform's."""
+    outputs["subscription_id"]["value"] = azureml.SUBSCRIPTION
+    outputs["resource_group"]["value"]["name"] = azureml.GROUP
+    outputs["azureml_workspace"]["value"]["name"] = azureml.WORKSPACE
+    outputs["aks_cluster"]["value"]["name"] = CLUSTER
 
 
 def cluster(to: Rehearsal) -> None:
@@ -108,27 +127,50 @@ def osmo(to: Rehearsal) -> Iterator[OsmoService]:
         service.start()
         install_command(to.folder / "bin", "6.3.1")
         log_in(to.folder / "login", service.url)
-        before = dict(to.environment)
-        to.environment["PATH"] = f"{to.folder / 'bin'}{os.pathsep}{to.environment['PATH']}"
-        to.environment |= {"OSMO_CONFIG_FILE_DIR": str(to.folder / "login"), "MLFLOW_TRACKING_URI": tracking.url}
+        path = f"{to.folder / 'bin'}{os.pathsep}{to.environment['PATH']}"
+        own = {"PATH": path, "OSMO_CONFIG_FILE_DIR": str(to.folder / "login"), "MLFLOW_TRACKING_URI": tracking.url}
         try:
-            yield service
+            with to.seeing(own):
+                yield service
         finally:
-            to.environment = before
             service.close()
 
 
-def on_osmo(to: Rehearsal) -> None:
-    """Train on OSMO, list the checkpoints, play the last one here, and look at the report."""
-    doctor = to.gaitway("doctor", "--on", "osmo")
-    _expect(doctor["ok"], f"doctor --on osmo: {doctor}")
-    words = ("--on", "osmo", *TASK, *SMALL, "--num-gpus", "0")
-    to.run(sys.executable, "-m", "gaitway", "train", *words, "--dry-run")
-    trained = to.gaitway("train", *words, "--follow", "--yes")
-    _expect(trained["status"] == "succeeded", f"the training on OSMO: {trained}")
+@contextmanager
+def azure(to: Rehearsal) -> Iterator[str]:
+    """Run the stand-in Azure over a real Azurite and a real MLflow server, if this machine can.
+
+    Yields:
+        The workspace's tracking address, or nothing.
+    """
+    with ExitStack() as stack:
+        (to.folder / "azure").mkdir()
+        try:
+            cloud = stack.enter_context(azureml.running(to.folder / "azure"))
+        except pytest.skip.Exception as reason:
+            print(f"--           Azure ML is left out: {reason}", flush=True)
+            yield ""
+            return
+        cloud.cluster.environment = {"GAITWAY_REQUIREMENTS": "skip", "OMP_NUM_THREADS": "1"}
+        stack.enter_context(to.seeing(cloud.environment))
+        yield cloud.tracking_uri
+        beside = sorted(set(cloud.proxy.refused))
+        print(f"--           asked for beside Azure, and not let through: {', '.join(beside) or 'nothing'}", flush=True)
+
+
+def on_a_cluster(to: Rehearsal, platform: str, *words: str) -> str:
+    """Look, train there, list the checkpoints; return how the last one is said here."""
+    doctor = to.gaitway("doctor", "--on", platform)
+    _expect(doctor["ok"], f"doctor --on {platform}: {doctor}")
+    asked = ("--on", platform, *TASK, *SMALL, *words)
+    to.run(sys.executable, "-m", "gaitway", "train", *asked, "--dry-run")
+    trained = to.gaitway("train", *asked, "--follow", "--yes")
+    _expect(trained["status"] == "succeeded", f"the training on {platform}: {trained}")
     listed = to.gaitway("checkpoints", trained["run"])
-    _expect(trained["final_checkpoint"]["uri"] in json.dumps(listed), "the final checkpoint is not listed")
-    play(to, f"{trained['run']}@latest")
+    run, last = trained["mlflow_run_id"], trained["final_checkpoint"]["iteration"]
+    found = [item for item in listed["checkpoints"] if item["iteration"] == last and f"runs:/{run}/" in item["uri"]]
+    _expect(bool(found), f"checkpoint {last} of {run} is not listed: {listed}")
+    return f"{trained['run']}@latest"
 
 
 def play(to: Rehearsal, checkpoint: str) -> None:
@@ -163,13 +205,13 @@ def rehearse(to: Rehearsal) -> None:
     with _told("here: training, inference, report"):
         here(to)
     with osmo(to), _told("OSMO: doctor, training, checkpoints, inference, report"):
-        on_osmo(to)
-    for part in AZURE:
-        with _told("Azure ML: doctor, training, checkpoints, inference, report"):
-            part(to)
-
-
-AZURE: tuple[Any, ...] = ()
+        play(to, on_a_cluster(to, "osmo", "--num-gpus", "0"))
+    with azure(to) as tracking:
+        if tracking:
+            with _told("Azure ML: doctor, training, checkpoints, inference, report"):
+                checkpoint = on_a_cluster(to, "azureml", "--num-gpus", "0")
+                with to.seeing({"MLFLOW_TRACKING_URI": tracking}):
+                    play(to, checkpoint)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -21,7 +22,7 @@ def tool() -> Iterator[Finding]:
         message = "terraform is not installed; a state file is read instead, where there is one"
         yield Finding("terraform", False, message, f"install it ({INSTALL}), or name the settings by flag or variable")
         return
-    answer = probe.run([binary, "version", "-json"])
+    answer = probe.run([binary, "version", "-json"], {**os.environ, "CHECKPOINT_DISABLE": "1"})
     try:
         version = json.loads(answer.output)["terraform_version"]
         yield Finding("terraform", True, f"terraform {version} ({binary})")

@@ -19,6 +19,14 @@ from typing import Any, NoReturn
 import yaml
 
 
+def load_yaml(text: str) -> Any:
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def dump_yaml(document: Any) -> str:
+    return str(yaml.dump(document, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper)))
+
+
 class Failure(Exception):
     """A failure that the edge prints; ``rc`` is the exit code."""
 
@@ -33,7 +41,7 @@ class Service:
     def __init__(self) -> None:
         folder = os.environ.get("OSMO_CONFIG_FILE_DIR") or os.path.expanduser("~/.config/osmo")
         try:
-            self.login = yaml.safe_load(Path(folder, "login.yaml").read_text())
+            self.login = load_yaml(Path(folder, "login.yaml").read_text())
         except OSError:
             self.login = None
 
@@ -103,11 +111,11 @@ def submit(service: Service, args: argparse.Namespace) -> None:
             print(result["spec"])
             return
         payload["uploaded_templated_spec"] = text
-        document = yaml.safe_load(result["spec"])
+        document = load_yaml(result["spec"])
     else:
-        document = yaml.safe_load(text)
+        document = load_yaml(text)
     load_local(service, Path(args.workflow_file).absolute().parent, document, upload=args.action == "submit")
-    payload["file"] = yaml.dump(document)
+    payload["file"] = dump_yaml(document)
     if args.action == "validate":
         done = {**params, "validation_only": True, "dry_run": False}
         print(service.request("POST", f"api/pool/{pool}/workflow", params=done, body=payload)["logs"])

@@ -27,6 +27,15 @@ _SECTION = re.compile(
 )
 
 
+def load_yaml(text: str) -> Any:
+    """Read YAML with the C parser, where there is one: payloads are long."""
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def dump_yaml(document: Any) -> str:
+    return str(yaml.dump(document, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper)))
+
+
 def is_templated(text: str) -> bool:
     return any(mark in text for mark in TEMPLATE_MARKS)
 
@@ -52,7 +61,7 @@ def variables(words: Sequence[str], *, typed: bool) -> dict[str, Any]:
 def expand(text: str, set_words: Sequence[str], string_words: Sequence[str]) -> str:
     """Render the ``workflow`` section once, as both the dry run and the submission do."""
     sections = split(text)
-    defaults = yaml.safe_load(sections.get("default-values", "default-values: {}"))["default-values"] or {}
+    defaults = load_yaml(sections.get("default-values", "default-values: {}"))["default-values"] or {}
     data = {**defaults, **variables(set_words, typed=True), **variables(string_words, typed=False)}
     return substitute(sections["workflow"], data)
 

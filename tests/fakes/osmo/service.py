@@ -15,6 +15,7 @@ import yaml
 from . import rendering, schema
 from .cluster import EVICTED, PREEMPTED, Cluster, Workflow
 from .errors import OsmoError
+from .rendering import dump_yaml, load_yaml
 from .storage import Datasets, Storage
 
 RELEASES: Mapping[str, tuple[str, str, str]] = {
@@ -51,6 +52,8 @@ class OsmoService:
         self.cancel_breaks = False
         self.cut_logs_after: int | None = None
         """Lines after which the next log stream breaks, once."""
+        self._silence = threading.Event()
+        self._silent = ""
         self._failures: list[tuple[str, int, int, str]] = []
         self._numbers: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -78,6 +81,7 @@ class OsmoService:
             self._server.server_close()
 
     def close(self) -> None:
+        self._silence.set()
         for workflow in self.workflows.values():
             if workflow.alive:
                 self.cluster.cancel(workflow)
@@ -87,6 +91,14 @@ class OsmoService:
     def fail_next(self, path: str, status: int, *, times: int = 1, message: str = "no") -> None:
         """Answer the next requests to paths that contain ``path`` with an error."""
         self._failures.append((path, status, times, message))
+
+    def fall_silent(self, path: str) -> None:
+        """Give no answer to requests whose path contains ``path``, until the service is closed."""
+        self._silent = path
+
+    def keep_silence(self, path: str) -> None:
+        if self._silent and self._silent in path:
+            self._silence.wait()
 
     def failure(self, path: str) -> tuple[int, str] | None:
         with self._lock:
@@ -121,7 +133,7 @@ class OsmoService:
         text, words = body["file"], (body["set_variables"], body["set_string_variables"])
         if _flag(query, "dry_run"):
             expanded = rendering.expand(text, *words) if rendering.is_templated(text) else text
-            return {"name": "", "overview": "", "logs": "", "spec": yaml.dump(_load(expanded)), "dashboard_url": None}
+            return {"name": "", "overview": "", "logs": "", "spec": dump_yaml(_load(expanded)), "dashboard_url": None}
         try:
             expanded = rendering.expand(text, *words) if rendering.is_templated(text) else text
             spec = schema.check(_load(expanded), datasets=self.has_datasets)
@@ -215,6 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
         path, query = unquote(parts.path), parse_qs(parts.query)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.osmo.requests.append((self.command, path))
+        self.osmo.keep_silence(path)
         if failure := self.osmo.failure(path):
             self._answer(failure[0], {"message": failure[1], "error_code": "USER"})
             return
@@ -326,7 +339,7 @@ def expanded_name(text: str) -> str:
 
 def _load(text: str) -> Any:
     try:
-        document = yaml.safe_load(text)
+        document = load_yaml(text)
     except yaml.YAMLError as error:
         raise OsmoError("USAGE", f"Invalid YAML: {error}") from None
     if not isinstance(document, dict) or not isinstance(document.get("workflow"), dict):

@@ -56,33 +56,35 @@ class Done:
     stderr: str
 
 
-def attempt(*words: str, timeout: float = TIMEOUT_S) -> Done:
+def attempt(*words: str, timeout: float | None = None) -> Done:
     """Run an ``osmo`` command, whether it succeeds or not.
+
+    Args:
+        words: What follows ``osmo``.
+        timeout: Longest wait [s]; :data:`TIMEOUT_S` when omitted.
 
     Raises:
         GaitwayError: It could not be run, or gave no answer.
     """
-    command = [executable(), *words]
+    command, limit = [executable(), *words], timeout or TIMEOUT_S
     try:
         done = subprocess.run(
             command,
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=timeout,
+            timeout=limit,
             check=False,
             stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
-        raise PlatformError(
-            f"osmo {' '.join(words[:2])} gave no answer in {timeout:g} s", hint="osmo version"
-        ) from None
+        raise PlatformError(f"osmo {' '.join(words[:2])} gave no answer in {limit:g} s", hint="osmo version") from None
     except OSError as error:
         raise ConfigError(f"the osmo command cannot be started: {error.strerror}", source=command[0]) from None
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def run(*words: str, timeout: float = TIMEOUT_S) -> str:
+def run(*words: str, timeout: float | None = None) -> str:
     """Run an ``osmo`` command and return its standard output.
 
     Raises:
@@ -94,7 +96,7 @@ def run(*words: str, timeout: float = TIMEOUT_S) -> str:
     return done.stdout
 
 
-def ask(*words: str, timeout: float = TIMEOUT_S) -> Any:
+def ask(*words: str, timeout: float | None = None) -> Any:
     """Run an ``osmo`` command with ``--format-type json`` and return what it answers.
 
     Raises:

@@ -30,7 +30,7 @@ def release(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def service(tmp_path: Path, release: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[OsmoService]:
-    """A running OSMO whose tasks only say that they ran; ``osmo`` on PATH is logged in to it."""
+    """A running OSMO whose tasks only say that they ran; ``osmo`` on PATH is logged in to it; a payload of one file."""
     found = OsmoService(tmp_path / "osmo", release)
     found.cluster.runner = lambda pod, log: log("ran") or 0  # type: ignore[func-returns-value]
     found.start()
@@ -38,6 +38,10 @@ def service(tmp_path: Path, release: str, monkeypatch: pytest.MonkeyPatch) -> It
     log_in(tmp_path / "login", found.url)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("OSMO_CONFIG_FILE_DIR", str(tmp_path / "login"))
+    package = tmp_path / "small" / "gaitway_runtime"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    monkeypatch.setenv("TRAINING_PATH", str(package.parent))
     yield found
     found.close()
 

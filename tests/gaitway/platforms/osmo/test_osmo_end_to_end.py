@@ -25,6 +25,7 @@ def cluster(service: OsmoService, tracking: MlflowServer, monkeypatch: pytest.Mo
     service.cluster.runner = Pod.run
     service.cluster.image_environment = {"GAITWAY_REQUIREMENTS": "skip", "OMP_NUM_THREADS": "1"}
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.url)
+    monkeypatch.delenv("TRAINING_PATH")
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import yaml
 from fakes.osmo import OsmoService, Pod, log_in
 
 from gaitway.errors import UsageError
+from gaitway.platforms.osmo import client
 
 TASK = "Isaac-Velocity-Rough-Anymal-C-v0"
 AZURE = (
@@ -108,7 +109,7 @@ def test_the_kept_copies_unzip_to_the_payload(service: OsmoService, gaitway: Any
     archive = (project / ".tmp/osmo-training.zip").read_bytes()
     assert base64.b64decode((project / ".tmp/osmo-training.b64").read_bytes()) == archive
     names = zipfile.ZipFile(io.BytesIO(archive)).namelist()
-    assert "gaitway_runtime/job.py" in names
+    assert names == ["gaitway_runtime/__init__.py"]
     mounted = {file.path: file for file in submitted(service).tasks[0].spec.files}["/tmp/gaitway/payload.zip"]
     assert base64.b64decode(mounted.contents) == archive
     assert ran.json["status"] in ("queued", "running", "succeeded")
@@ -385,6 +386,22 @@ def test_a_service_that_is_not_well_leaves_no_run_behind(
     ran = gaitway("train", "--on", "osmo")
     assert (ran.code, message in ran.err) == (code, True), ran.err
     assert gaitway("runs", "--json").json == []
+
+
+def test_a_service_that_does_not_answer_is_not_waited_for_without_end(
+    service: OsmoService, gaitway: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(client, "TIMEOUT_S", 1.0)
+    service.fall_silent("pool_quota")
+    ran = gaitway("train", "--on", "osmo")
+    assert (ran.code, "osmo pool list gave no answer in 1 s" in ran.err) == (4, True), ran.err
+
+
+def test_the_name_is_the_one_that_osmo_gave(service: OsmoService, gaitway: Any) -> None:
+    assert gaitway("train", "--on", "osmo", "--platform", "dgx").code == 2
+    ran = gaitway("train", "--on", "osmo", "--json")
+    assert ran.json["url"].endswith("/isaaclab-inline-training-2")
+    assert service.workflows["isaaclab-inline-training-1"].status == "FAILED_SUBMISSION"
 
 
 def test_one_flag_of_each_kind_and_the_file_first(

@@ -1,0 +1,61 @@
+"""A job that a platform starts again goes on where its earlier attempt was cut off."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gaitway_runtime.errors import PlatformError
+from gaitway_runtime.job import RunContext, TrainJob
+from gaitway_runtime.tracking import attempts
+
+CONTEXT = RunContext(tracking_uri="http://server", tags={attempts.ATTEMPT_TAG: "plat-7"})
+JOB = TrainJob(checkpoint_uri="runs:/other/checkpoints", checkpoint_mode="warm-start", checkpoint_sha256="ab")
+
+
+class Client:
+    """As much of MLflow's client as is asked."""
+
+    def __init__(self, runs: dict[str, list[str]]) -> None:
+        self.runs = runs
+        self.condition = ""
+
+    def get_experiment_by_name(self, name: str) -> Any:
+        return SimpleNamespace(experiment_id="1") if self.runs else None
+
+    def search_runs(self, ids: list[str], filter_string: str, **_: Any) -> list[Any]:
+        self.condition = filter_string
+        return [SimpleNamespace(info=SimpleNamespace(run_id=run_id)) for run_id in self.runs]
+
+    def list_artifacts(self, run_id: str, path: str) -> list[Any]:
+        return [SimpleNamespace(path=f"{path}/{name}") for name in self.runs.get(run_id, [])]
+
+
+def ask(monkeypatch: pytest.MonkeyPatch, runs: dict[str, list[str]], context: RunContext = CONTEXT) -> TrainJob:
+    client = Client(runs)
+    monkeypatch.setattr(attempts, "open_client", lambda uri: client)
+    job = attempts.resumed(JOB, context)
+    assert "plat-7" in client.condition or job == JOB
+    return job
+
+
+def test_the_newest_attempt_with_a_checkpoint_is_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = ask(monkeypatch, {"second": [], "first": ["model_3.pt"]})
+    assert job == TrainJob(checkpoint_uri="runs:/first/checkpoints", checkpoint_mode="resume")
+
+
+@pytest.mark.parametrize("runs", [{}, {"first": []}])
+def test_without_an_earlier_attempt_the_job_is_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, runs: dict[str, list[str]]
+) -> None:
+    assert ask(monkeypatch, runs) == JOB
+    assert ask(monkeypatch, {"first": ["model_3.pt"]}, RunContext()) == JOB
+
+
+def test_a_server_that_is_away_stops_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(uri: str) -> Any:
+        raise PlatformError("the server is away")
+
+    monkeypatch.setattr(attempts, "open_client", away)
+    assert attempts.resumed(JOB, CONTEXT) == JOB

@@ -86,7 +86,7 @@ TASKS: tuple[TaskInfo, ...] = (
             0.9,
             (Threshold("mean_episode_length", ">=", 290), Threshold("mean_reward", ">=", 4.0)),
         ),
-        local=LocalScale(256, 150, 50, _TWO_CORES),
+        local=LocalScale(256, 110, 25, _TWO_CORES),
         aliases=("Isaac-Cartpole",),
     ),
     TaskInfo(

@@ -38,8 +38,7 @@ class SavedTraining:
     @property
     def iteration(self) -> int | None:
         """Last iteration that was done, counted from zero; None where the file does not say."""
-        found = self.marks.get("iteration", self.content.get("iter"))
-        return int(found) if found is not None else None
+        return _count(self.marks.get("iteration", self.content.get("iter")))
 
     @property
     def next_iteration(self) -> int:
@@ -49,13 +48,18 @@ class SavedTraining:
     @property
     def env_steps(self) -> int | None:
         """Environment steps done; None where the file does not say."""
-        found = self.marks.get("env_steps")
-        return int(found) if found is not None else None
+        return _count(self.marks.get("env_steps"))
 
     @property
     def run_id(self) -> str | None:
         """MLflow run that made it."""
-        return self.marks.get("run_id")
+        found = self.marks.get("run_id")
+        return found if isinstance(found, str) and found else None
+
+
+def _count(value: Any) -> int | None:
+    """Return a count as a file from anywhere may have it: anything else than one is as good as none."""
+    return value if isinstance(value, int) and value >= 0 else None
 
 
 def read_start(path: Path) -> SavedTraining:

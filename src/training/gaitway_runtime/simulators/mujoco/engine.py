@@ -8,7 +8,6 @@ quantities are computed from the state after the last one.
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 
 import mujoco
@@ -16,6 +15,7 @@ import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
+from ...cpus import available_cpus
 from .models import RobotSpec, contact_sensor
 from .state import Array, Contact, State
 
@@ -216,13 +216,6 @@ class Engine:
             diverged |= warned != self._warned
             self._warned = warned
         return diverged
-
-
-def available_cpus() -> int:
-    """Return how many CPUs this process may use; a container's share may be less than the machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def root_motion(qpos: Array, qvel: Array, base_com: Array) -> dict[str, Array]:

@@ -38,7 +38,7 @@ def test_a_training_becomes_files(service: OsmoService, gaitway: Any, project: P
 
     uri = run["final_checkpoint"]["uri"]
     assert uri.startswith(f"runs:/{run['mlflow_run_id']}/checkpoints/final/model_")
-    assert uri in gaitway("checkpoints", run["run"]).out
+    assert f"runs:/{run['mlflow_run_id']}/checkpoints/" in gaitway("checkpoints", run["run"]).out
 
     words = ("--checkpoint-uri", f"{run['run']}@latest", "-n", "2", "--max-steps", "10", "--video-length", "0")
     inferred = gaitway("infer", "--on", "osmo", *TASK, *storage, *words, "--follow", "--json")

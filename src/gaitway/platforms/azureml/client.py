@@ -24,6 +24,9 @@ TIMEOUT_S = 60.0
 ATTEMPTS = 5
 """How often a question is asked that meets a busy or broken service."""
 
+BLOCK = 1 << 20
+"""Bytes that are held at a time."""
+
 LONGEST_PAUSE_S = 30.0
 CANCEL_PATIENCE_S = 120.0
 """How long a cancellation is waited for [s]."""
@@ -52,14 +55,6 @@ class Workspace:
             {key: str(setting.origin) for key, setting in found.items()},
         )
 
-    @classmethod
-    def of_document(cls, document: Mapping[str, Any]) -> Workspace:
-        """Return the workspace of a run's ``settings.json``."""
-        return cls(
-            {key: str(document[key]["value"]) for key in _KEYS.values()},
-            {key: str(document[key]["origin"]) for key in _KEYS.values()},
-        )
-
     @property
     def scope(self) -> str:
         """The workspace's resource id."""
@@ -85,14 +80,14 @@ class Azure:
         self._http = httpx.Client(timeout=TIMEOUT_S)
         self._history = ""
 
-    def get(self, path: str, **params: str) -> Any:
+    def get(self, path: str) -> Any:
         """Return the answer to a question below the workspace.
 
         Raises:
             GaitwayError: There is no such thing, or it may not be asked, or Azure does not answer.
         """
         url = f"{MANAGEMENT}{self.workspace.scope}{path}"
-        return self._ask("GET", url, params={"api-version": API_VERSION, **params}).json()
+        return self._ask("GET", url, params={"api-version": API_VERSION}).json()
 
     def find(self, path: str) -> Any | None:
         """Return the answer to a question below the workspace, or None if there is no such thing.
@@ -116,7 +111,7 @@ class Azure:
         until = time.monotonic() + CANCEL_PATIENCE_S
         while answer.status_code == 202 and "location" in answer.headers and time.monotonic() < until:
             self._pause(_seconds(answer, 1.0))
-            answer = self._ask("GET", answer.headers["location"])
+            answer = self._further(answer.headers["location"], MANAGEMENT)
 
     def history(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         """Return the answer to a question to the workspace's run history.
@@ -133,20 +128,28 @@ class Azure:
         """Return a further page of an answer of the run history's.
 
         Raises:
-            PlatformError: Its address leads elsewhere: the token is for that service alone.
+            GaitwayError: It is not answered.
         """
-        if httpx.URL(url).host != httpx.URL(self._history).host:
-            raise PlatformError("Azure ML names a page on another host", source=httpx.URL(url).host)
-        return self._ask("GET", url).json()
+        return self._further(url, self._history).json()
 
     def text(self, url: str, offset: int = 0) -> bytes:
-        """Return a blob from an offset on; nothing while there is no more. The URL holds its own permission."""
-        answer = self._send("GET", url, headers={"Range": f"bytes={offset}-"}, signed=True)
+        """Return up to :data:`BLOCK` bytes of a blob; nothing while there is no more. The URL opens it by itself.
+
+        Raises:
+            PlatformError: The storage does not hand it over.
+        """
+        wanted = {"Range": f"bytes={offset}-{offset + BLOCK - 1}"}
+        answer = self._send("GET", url, headers=wanted, signed=True)
         if answer.status_code in (404, 416):
             return b""
-        if answer.status_code not in (200, 206):
+        if answer.status_code != 206:
             raise PlatformError(f"the log cannot be read: HTTP {answer.status_code}", hint="try again")
-        return answer.content if answer.status_code == 206 else answer.content[offset:]
+        return answer.content
+
+    def size(self, url: str) -> int:
+        """Return how large a blob is [bytes]; 0 for one that is not there."""
+        answer = self._send("HEAD", url, signed=True)
+        return int(answer.headers.get("content-length", 0)) if answer.status_code == 200 else 0
 
     def download(self, url: str, path: Path) -> None:
         """Write a blob to a file, a block at a time; the file appears whole or not at all.
@@ -167,6 +170,12 @@ class Azure:
             raise PlatformError(f"{path.name} cannot be downloaded: {type(error).__name__}") from None
         finally:
             partial.unlink(missing_ok=True)
+
+    def _further(self, url: str, service: str) -> httpx.Response:
+        """Ask at an address that an answer has named; the token is for that very service alone."""
+        if httpx.URL(url).host != httpx.URL(service).host or httpx.URL(url).scheme != "https":
+            raise PlatformError("Azure names an address on another host", source=httpx.URL(url).host)
+        return self._ask("GET", url)
 
     def _ask(self, method: str, url: str, params: Mapping[str, str] | None = None) -> httpx.Response:
         return self._checked(self._send(method, url, params=params))

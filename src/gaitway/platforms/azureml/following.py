@@ -34,6 +34,9 @@ POLL_S = 3.0
 SHOWN_LINES = 3
 """Log lines that are shown when a job has failed without a word of the runtime's."""
 
+TAIL_BYTES = 1 << 18
+"""End of a log that is looked at for the result [bytes]."""
+
 _LOGS = ("user_logs/std_log", "azureml-logs/70_driver_log")
 """Beginnings of the names of what a job prints; the first process's comes first."""
 
@@ -69,7 +72,7 @@ def report(ref: RunRef, run_dir: Path) -> StatusReport:
     if not status.ended:
         return StatusReport(status, word, _waits_for(word))
     details = job.details()
-    lines = _all_lines(job, details)
+    lines = _last_lines(job, details)
     result = result_in(lines)
     if result is not None and status is not RunStatus.CANCELLED:
         status = RunStatus(result["status"])
@@ -90,10 +93,11 @@ def log(ref: RunRef, run_dir: Path, follow: bool, pause: Callable[[float], objec
     while True:
         # Asked before reading: what was written before the end is then read after it.
         over = not follow or STATUSES.get(job.status(), RunStatus.UNKNOWN).ended
-        fresh = _read(job, job.details(), offset)
-        offset += len(fresh)
-        *lines, rest = (rest + fresh).split(b"\n")
-        yield from _shown(lines)
+        url = _log_url(job.details())
+        while url and (fresh := job.azure.text(url, offset)):
+            offset += len(fresh)
+            *lines, rest = (rest + fresh).split(b"\n")
+            yield from _shown(lines)
         if over:
             break
         pause(POLL_S)
@@ -125,15 +129,18 @@ def _record(ref: RunRef, run_dir: Path) -> dict[str, Any]:
     return found
 
 
-def _read(job: Job, details: Mapping[str, Any], offset: int) -> bytes:
-    """Return what the first process has printed from an offset on."""
+def _log_url(details: Mapping[str, Any]) -> str | None:
+    """Return the address of what the first process prints; None before it has."""
     files: Mapping[str, str] = details.get("logFiles") or {}
-    name = next((name for start in _LOGS for name in sorted(files) if name.startswith(start)), None)
-    return job.azure.text(files[name], offset) if name else b""
+    return next((files[name] for start in _LOGS for name in sorted(files) if name.startswith(start)), None)
 
 
-def _all_lines(job: Job, details: Mapping[str, Any]) -> list[str]:
-    return _read(job, details, 0).decode("utf-8", "replace").splitlines()
+def _last_lines(job: Job, details: Mapping[str, Any]) -> list[str]:
+    url = _log_url(details)
+    if url is None:
+        return []
+    text = job.azure.text(url, max(0, job.azure.size(url) - TAIL_BYTES))
+    return text.decode("utf-8", "replace").splitlines()
 
 
 def _shown(lines: list[bytes]) -> Iterator[str]:

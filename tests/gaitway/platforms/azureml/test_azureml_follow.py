@@ -14,6 +14,9 @@ from fakes.azureml.workspace import kubernetes
 from gaitway_runtime import container
 from gaitway_runtime.keeping import Keeper
 
+from gaitway.errors import PlatformError
+from gaitway.platforms.azureml import client, following
+
 RUNTIME = Path(__file__).parents[3] / "fakes" / "runtime"
 WORDS = ("--on", "azureml", "--task", "Isaac-Cartpole-v0", "--yes", "--json")
 TRAIN = ("train", *WORDS, "--training-path", str(RUNTIME))
@@ -57,7 +60,12 @@ def test_how_it_failed_is_said(gaitway: Callable[..., Any], cloud: AzureCloud, d
     assert said in ran.json["detail"]
 
 
-def test_a_log_is_followed_without_gaps_or_repetitions(gaitway: Callable[..., Any], cloud: AzureCloud) -> None:
+@pytest.mark.parametrize("block", [16, 1 << 20])
+def test_a_log_is_followed_without_gaps_or_repetitions(
+    gaitway: Callable[..., Any], cloud: AzureCloud, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(client, "BLOCK", block)
+    monkeypatch.setattr(following, "TAIL_BYTES", 10_000)
     ran = gaitway(*TRAIN, "--set", "report=yes", "--follow")
     job = job_of(cloud, ran.json["url"])
     lines = [line.rstrip("\n") for line in job.lines if "gaitway-result" not in line]
@@ -212,6 +220,13 @@ def test_without_a_workspace_every_way_to_set_one_is_named(
     assert ran.code == 3
     assert "azure_resource_group and compute are not set" in ran.err
     assert "--azure-resource-group, AZURE_RESOURCE_GROUP" in ran.err
+
+
+def test_a_token_goes_to_no_other_host(cloud: AzureCloud) -> None:
+    at = client.Azure(client.Workspace(dict.fromkeys(client._KEYS.values(), "x"), {}))
+    for elsewhere in ("https://evil.example/jc:1", "http://management.azure.com/jc:1"):
+        with pytest.raises(PlatformError, match="another host"):
+            at._further(elsewhere, client.MANAGEMENT)
 
 
 def test_an_environment_with_another_image_is_not_used(gaitway: Callable[..., Any], cloud: AzureCloud) -> None:

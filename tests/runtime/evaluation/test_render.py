@@ -4,6 +4,7 @@ import pytest
 from gaitway_runtime.evaluation.film import Film
 from gaitway_runtime.simulators.mujoco.render import pictures
 from gaitway_runtime.simulators.mujoco.render_camera import Camera, plan_cameras
+from gaitway_runtime.simulators.mujoco.render_ground import find_ground
 from gaitway_runtime.simulators.mujoco.render_overlay import COMMAND, MEASURED
 from gaitway_runtime.simulators.mujoco.render_rays import RayRenderer
 
@@ -56,15 +57,64 @@ def test_robot_ground_sky_and_shadow_are_where_they_belong(model: mujoco.MjModel
     assert shaded.mean() < 0.75 * lit.mean()
 
 
-def test_a_terrain_that_is_not_flat_is_drawn_too() -> None:
-    terrain = MODEL.replace(
-        '<geom name="ground" type="plane" size="0 0 1"/>',
-        '<geom name="step" type="box" size="20 20 0.1" pos="0 0 -0.1" rgba="0.1 0.8 0.1 1"/>',
-    )
-    model = mujoco.MjModel.from_xml_string(terrain)
-    camera = plan_cameras(model, np.array([at(0.0)]), 0.02)[0]
-    picture = RayRenderer(model, *SIZE).draw(at(0.0), camera).astype(int)
-    assert picture[-2, 4, 1] > 1.5 * picture[-2, 4, 0]
+FIELD = MODEL.replace("<asset>", '<asset><hfield name="hills" nrow="41" ncol="41" size="4 4 1 0.1"/>').replace(
+    '<geom name="ground" type="plane" size="0 0 1"/>',
+    '<geom name="ground" type="hfield" hfield="hills" pos="0 0 -0.2"/>',
+)
+
+
+def hills(slope: float = 0.0, wall: float = 0.0) -> mujoco.MjModel:
+    """A model on a height field that rises along x, with a wall all along y at x = 1.5 m."""
+    model = mujoco.MjModel.from_xml_string(FIELD)
+    x = np.linspace(-4, 4, 41)
+    model.hfield_data[:] = np.tile(0.2 + slope * x + wall * (abs(x - 1.5) < 0.15), (41, 1)).ravel()
+    return model
+
+
+def test_a_height_field_is_met_where_mujocos_own_rays_meet_it() -> None:
+    model = hills(slope=0.1)
+    ground = find_ground(model)
+    assert ground is not None
+    data = mujoco.MjData(model)
+    data.qpos[2] = 50.0
+    mujoco.mj_kinematics(model, data)
+    eye = np.array([2.0, -2.5, 1.8])
+    random = np.random.default_rng(0)
+    rays = np.array([-0.4, 0.5, -0.8]) + random.uniform(-0.2, 0.2, (40, 3))
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    expected = [mujoco.mj_ray(model, data, eye, ray, None, 1, -1, np.zeros(1, np.int32)) for ray in rays]
+    distance, light = ground.meet(eye, rays.astype(np.float32), np.float32([0.36, -0.42, 0.83]))
+    # Cells are 0.2 m wide and taken as level: a tenth of that on a slope of 0.1, over the sine of the ray.
+    np.testing.assert_allclose(distance, expected, atol=0.04)
+    assert light.std() < 1e-3, "an even slope is evenly lit"
+
+
+def test_the_height_of_the_ground_is_known_beyond_its_field() -> None:
+    ground = find_ground(hills(slope=0.1))
+    assert ground is not None
+    heights = ground.height(np.array([0.0, 3.0, 40.0]), np.zeros(3))
+    assert heights == pytest.approx([0.0, 0.3, -0.2], abs=0.03)
+
+
+def test_what_hides_the_robot_is_looked_over() -> None:
+    for wall, lowest in ((0.0, 0.0), (0.75, 0.1)):
+        model = hills(wall=wall)
+        ground = find_ground(model)
+        assert ground is not None
+        camera = plan_cameras(model, np.array([at(1.0)]), 0.02, ground.height)[0]
+        level = plan_cameras(model, np.array([at(1.0)]), 0.02)[0]
+        assert camera.offset[2] - level.offset[2] >= lowest
+        assert bool(camera.offset[2] > level.offset[2]) is (wall > 0)
+
+
+def test_the_robot_stands_before_and_behind_the_ground(model: mujoco.MjModel) -> None:
+    steep = hills(wall=0.7)
+    camera = Camera(np.array([0.0, 0.0, 0.5]), np.array([4.0, 0.0, 0.4]))
+    hidden = RayRenderer(steep, *SIZE).draw(at(0.0, z=0.3), camera).astype(int)
+    seen = RayRenderer(hills(), *SIZE).draw(at(0.0, z=0.3), camera).astype(int)
+    spot = pixel(camera, (0.3, 0.0, 0.3))
+    assert seen[spot][0] > 2 * seen[spot][1], "in the open it is red"
+    assert hidden[spot][0] < 1.3 * hidden[spot][1], "behind the wall it is not seen"
 
 
 def test_the_camera_follows_evenly_and_cuts_where_the_robot_was_reset(model: mujoco.MjModel) -> None:

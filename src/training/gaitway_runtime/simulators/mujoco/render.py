@@ -10,6 +10,7 @@ import numpy as np
 
 from .render_camera import Camera, plan_cameras
 from .render_gl import GLRenderer
+from .render_ground import find_ground
 from .render_overlay import Overlay
 from .render_rays import RayRenderer
 
@@ -54,7 +55,9 @@ def pictures(film: Film, backend: str, *, model: mujoco.MjModel | None = None) -
     overlay = Overlay(film.title, film.width, film.height)
     roams = bool(model.njnt and model.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE)
     root = int(model.jnt_qposadr[0]) if roams else 0
-    for index, camera in enumerate(plan_cameras(model, film.snapshots, film.step_dt)):
+    ground = find_ground(model)
+    cameras = plan_cameras(model, film.snapshots, film.step_dt, ground.height if ground else None)
+    for index, camera in enumerate(cameras):
         state = film.snapshots[index]
         measured = {name: float(values[index]) for name, values in film.measurements.items()}
         pose = state[root : root + 7] if roams else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import mujoco
@@ -9,12 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 Doubles = NDArray[np.float64]
+Height = Callable[[Doubles, Doubles], Doubles]
+"""Height of the ground [m] at points of the plane, any shape."""
 
 FIELD_OF_VIEW = 45.0
 """Vertical opening angle [degrees], MuJoCo's own default."""
 
-_AZIMUTH, _ELEVATION = np.radians(-52.0), np.radians(22.0)
-"""Direction from the robot to a camera that follows it: in front, to its right, a little above."""
+_AZIMUTH = np.radians(-52.0)
+_ELEVATIONS = np.radians((22.0, 30.0, 40.0, 52.0, 65.0))
+"""Direction from the robot to a camera that follows it: in front, to its right, as low as the ground lets it see."""
+_CLEARANCE = 0.15
+"""Least distance of the line of sight above the ground [m]."""
 _JUMP = 0.5
 """A robot that moves further than this between two frames was reset [m]; the camera then cuts."""
 _SMOOTHING_S = 0.6
@@ -64,24 +70,46 @@ class Camera:
         return np.stack([width / 2 + scale * (offset @ right), height / 2 - scale * (offset @ up)], axis=-1), depth
 
 
-def plan_cameras(model: mujoco.MjModel, snapshots: Doubles, step_dt: float) -> list[Camera]:
-    """Return a camera for each recorded state (T, nq): one that follows a robot that roams, a still one otherwise."""
+def plan_cameras(
+    model: mujoco.MjModel,
+    snapshots: Doubles,
+    step_dt: float,
+    height: Callable[[Doubles, Doubles], Doubles] | None = None,
+) -> list[Camera]:
+    """Return a camera for each recorded state: one that follows a robot that roams, a still one otherwise.
+
+    Args:
+        model: The model.
+        snapshots: The states, (T, nq).
+        step_dt: Time between two of them [s].
+        height: Tells the ground's height; None where it never hides the robot.
+    """
     if model.njnt and model.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE:
-        return _following(model, snapshots, step_dt)
+        return _following(model, snapshots, step_dt, height)
     return [_still(model, snapshots)] * len(snapshots)
 
 
-def _following(model: mujoco.MjModel, snapshots: Doubles, step_dt: float) -> list[Camera]:
+def _following(model: mujoco.MjModel, snapshots: Doubles, step_dt: float, height: Height | None) -> list[Camera]:
     start = model.jnt_qposadr[0]
     path = snapshots[:, start : start + 3]
     cuts = 1 + np.flatnonzero(np.linalg.norm(np.diff(path, axis=0), axis=1) > _JUMP)
     window = max(1, round(_SMOOTHING_S / step_dt))
     targets = np.concatenate([_moving_average(part, window) for part in np.split(path, cuts)])
-    offset = np.array(
-        [np.cos(_ELEVATION) * np.cos(_AZIMUTH), np.cos(_ELEVATION) * np.sin(_AZIMUTH), np.sin(_ELEVATION)]
-    )
-    distance = 3.2 * _reach(model)
-    return [Camera(target, distance * offset) for target in targets - np.array([0.0, 0.0, 0.05])]
+    targets -= np.array([0.0, 0.0, 0.05])
+    directions = [
+        np.array([np.cos(up) * np.cos(_AZIMUTH), np.cos(up) * np.sin(_AZIMUTH), np.sin(up)]) for up in _ELEVATIONS
+    ]
+    offsets = [3.2 * _reach(model) * direction for direction in directions]
+    free = (offset for offset in offsets if height is None or _sees(targets, offset, height))
+    offset = next(free, offsets[-1])
+    return [Camera(target, offset) for target in targets]
+
+
+def _sees(targets: Doubles, offset: Doubles, height: Height) -> bool:
+    """Whether nothing of the ground comes between targets (T, 3) and a camera at an offset from each."""
+    along = np.linspace(0.3, 1.0, 15)[:, None, None]
+    points = targets + along * offset
+    return bool((points[..., 2] > height(points[..., 0], points[..., 1]) + _CLEARANCE).all())
 
 
 def _still(model: mujoco.MjModel, snapshots: Doubles) -> Camera:

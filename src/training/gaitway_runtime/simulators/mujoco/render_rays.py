@@ -10,6 +10,7 @@ from mujoco import batch
 from numpy.typing import NDArray
 
 from .render_camera import FIELD_OF_VIEW, Camera, Doubles
+from .render_ground import find_ground
 
 Floats = NDArray[np.float32]
 Hits = tuple[Doubles, NDArray[np.int32], Doubles]
@@ -33,6 +34,9 @@ _FOG_DISTANCE = np.float32(26)
 """Distance at which the ground has faded into the horizon to about two thirds [m]."""
 _SHADOW_CELLS = 176
 """Cells on a side of the shadow map, which covers the robot as the sun sees it."""
+_GROUND_GROUP = 5
+_SOLID_GROUPS = np.array([1, 1, 1, 1, 1, 0], dtype=np.uint8)
+"""Geom groups that rays can meet: all but the ground's."""
 _BAND = 16384
 """Pixels worked on together: their arrays stay in the processor's cache."""
 _NEAR = 0.05
@@ -46,10 +50,10 @@ _EDGE_SAMPLES = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
 class RayRenderer:
     """Draws states of a model.
 
-    Rays are only cast where something other than the flat ground can be seen; ground and sky have closed forms.
+    Rays are only cast where something other than the ground can be seen; ground and sky need none.
 
     Args:
-        model: The model.
+        model: The model; the groups of its ground's geoms are changed.
         width: Width of the picture [pixels].
         height: Height of the picture [pixels].
     """
@@ -57,11 +61,14 @@ class RayRenderer:
     def __init__(self, model: mujoco.MjModel, width: int, height: int) -> None:
         self.model, self.width, self.height = model, width, height
         self._data = mujoco.MjData(model)
-        self._batch = batch.Batch(model, 1, nthread=1)
         self._colours = _geom_colours(model)
-        ground = [geom for geom in range(model.ngeom) if _is_flat_ground(model, geom)]
-        self._ground_height = float(model.geom_pos[ground[0], 2]) if ground else None
-        self._is_solid = model.geom_type != mujoco.mjtGeom.mjGEOM_PLANE
+        self._ground = find_ground(model)
+        self._is_solid = np.ones(model.ngeom, dtype=bool)
+        if self._ground is not None:
+            self._is_solid[self._ground.geoms] = False
+            model.geom_group[self._ground.geoms] = _GROUND_GROUP
+        # The batch takes the model as it is now.
+        self._batch = batch.Batch(model, 1, nthread=1)
         boxes = model.geom_aabb[self._is_solid]
         self._corners = boxes[:, None, :3] + boxes[:, None, 3:] * _CUBE
         self._is_moving = model.body_weldid[model.geom_bodyid] != 0
@@ -84,11 +91,11 @@ class RayRenderer:
         directions = self._directions(camera)
         for begin in range(0, len(image), _BAND):
             band = slice(begin, begin + _BAND)
-            colours = self._background(camera.eye, directions[band], shadow)
+            colours, depth = self._background(camera.eye, directions[band], shadow)
             seen = np.flatnonzero(solid[band])
             if len(seen):
-                rays = directions[band][seen]
-                colours[seen], shown[begin + seen] = self._shade(camera.eye, rays, shadow, colours[seen])
+                rays, behind = directions[band][seen], (colours[seen], depth[seen])
+                colours[seen], shown[begin + seen] = self._shade(camera.eye, rays, shadow, behind)
             image[band] = _to_bytes(colours)
         self._smooth_outlines(image, shown, camera, shadow)
         return image.reshape(self.height, self.width, 3)
@@ -101,13 +108,11 @@ class RayRenderer:
         return self._view[1]
 
     def _cast(self, origins: Doubles, directions: Doubles) -> Hits:
-        distance, geom, normal = self._batch.ray(origins, directions, normal=True)
+        distance, geom, normal = self._batch.ray(origins, directions, geomgroup=_SOLID_GROUPS, normal=True)
         return distance[0], geom[0], normal[0]
 
     def _may_show_solid(self, camera: Camera) -> NDArray[np.bool_]:
-        """Mask of the pixels within the bounding box of any geom that is not flat ground."""
-        if self._ground_height is None:
-            return np.ones(self.width * self.height, dtype=bool)
+        """Mask of the pixels within the bounding box of any geom that is not ground."""
         mask = np.zeros((self.height, self.width), dtype=bool)
         turned = self._data.geom_xmat[self._is_solid].reshape(-1, 1, 3, 3)
         corners = (turned @ self._corners[..., None])[..., 0] + self._data.geom_xpos[self._is_solid][:, None]
@@ -126,34 +131,42 @@ class RayRenderer:
                 mask[:] = True
         return mask.ravel()
 
-    def _background(self, eye: NDArray[np.float64], directions: Floats, shadow: _ShadowMap) -> Floats:
-        """Colours (n, 3) of sky and flat ground along rays (n, 3)."""
-        below = directions[:, 2] < -1e-3
-        if self._ground_height is None or not below.any():
-            return _sky(directions[:, 2])
-        if below.all():
-            return self._ground(eye, directions, shadow)
-        colours = _sky(directions[:, 2])
-        colours[below] = self._ground(eye, directions[below], shadow)
-        return colours
+    def _background(self, eye: Doubles, rays: Floats, shadow: _ShadowMap) -> tuple[Floats, Floats]:
+        """Colours (n, 3) of sky and ground along rays (n, 3), and how far the ground is (n,), infinite for sky."""
+        if self._ground is None:
+            return _sky(rays[:, 2]), np.full(len(rays), np.inf, dtype=np.float32)
+        distance, light = self._ground.meet(eye, rays, _SUN)
+        met = np.isfinite(distance)
+        if met.all():
+            return self._floor(eye, rays, distance, light, shadow), distance
+        colours = _sky(rays[:, 2])
+        colours[met] = self._floor(eye, rays[met], distance[met], light[met], shadow)
+        return colours, distance
 
-    def _ground(self, eye: NDArray[np.float64], rays: Floats, shadow: _ShadowMap) -> Floats:
-        """Colours (n, 3) of the flat ground along rays (n, 3) that point down."""
-        assert self._ground_height is not None
-        distance = np.float32(self._ground_height - eye[2]) / rays[:, 2]
+    def _floor(self, eye: Doubles, rays: Floats, distance: Floats, light: Floats, shadow: _ShadowMap) -> Floats:
+        """Colours (n, 3) of the ground that rays (n, 3) meet at distances (n,)."""
         points = eye.astype(np.float32) + distance[:, None] * rays
-        lit = _tiles(points, distance, -rays[:, 2], self._pixel) * (1 - _SHADE * shadow.darkness(points))[:, None]
+        slope = np.maximum(-rays[:, 2], np.float32(0.02))
+        lit = light * (1 - np.float32(_SHADE) * shadow.darkness(points))
         clear = np.exp(-((distance / _FOG_DISTANCE) ** 2))[:, None]
-        colours: Floats = _HORIZON + clear * (lit - _HORIZON)
+        colours: Floats = _HORIZON + clear * (_tiles(points, distance, slope, self._pixel) * lit[:, None] - _HORIZON)
         return colours
 
     def _shade(
-        self, eye: Doubles, directions: Floats, shadow: _ShadowMap, behind: Floats
+        self, eye: Doubles, rays: Floats, shadow: _ShadowMap, behind: tuple[Floats, Floats]
     ) -> tuple[Floats, NDArray[np.int32]]:
-        """Colours (n, 3) along rays (n, 3), over what is ``behind``, and the geom each shows, -1 for the background."""
-        distance, geom, normal = self._cast(eye, directions.astype(np.float64))
-        hit = np.flatnonzero((geom >= 0) & self._is_solid[geom])
-        rays, facing = directions[hit], normal[hit].astype(np.float32)
+        """Colours (n, 3) along rays (n, 3), and the geom each shows, -1 for the background.
+
+        Args:
+            eye: Where the rays start.
+            rays: Unit vectors.
+            shadow: What hides the sun.
+            behind: Colours (n, 3) and distance (n,) of the background.
+        """
+        distance, geom, normal = self._cast(eye, rays.astype(np.float64))
+        in_front = (geom >= 0) & (distance < behind[1])
+        hit = np.flatnonzero(in_front)
+        rays, facing = rays[hit], normal[hit].astype(np.float32)
         points = eye.astype(np.float32) + distance[hit, None].astype(np.float32) * rays
         light = np.clip(facing @ _SUN, 0, 1) * (1 - shadow.darkness(points + np.float32(0.012) * facing))
         # Sky light from above, what the ground throws back from below, and a highlight.
@@ -161,9 +174,9 @@ class RayRenderer:
         halfway = _SUN - rays
         cosine = np.clip(np.sum(facing * halfway, axis=1) / np.linalg.norm(halfway, axis=1), 0, 1)
         shine = np.float32(0.22) * light * cosine**24
-        colours = behind.copy()
+        colours = behind[0].copy()
         colours[hit] = self._colours[geom[hit]] * (ambient + np.float32(0.62) * light)[:, None] + shine[:, None]
-        return colours, np.where((geom >= 0) & self._is_solid[geom], geom, -1).astype(np.int32)
+        return colours, np.where(in_front, geom, -1).astype(np.int32)
 
     def _smooth_outlines(
         self, image: NDArray[np.uint8], shown: NDArray[np.int32], camera: Camera, shadow: _ShadowMap
@@ -258,14 +271,6 @@ def _tiles(points: Floats, distance: Floats, slope: Floats, pixel: float) -> Flo
     colours = _TILES[0] + (half - half * even)[:, None] * (_TILES[1] - _TILES[0])
     blended: Floats = colours + seam[:, None] * (_SEAM - colours)
     return blended
-
-
-def _is_flat_ground(model: mujoco.MjModel, geom: int) -> bool:
-    return bool(
-        model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_PLANE
-        and model.geom_bodyid[geom] == 0
-        and np.allclose(np.abs(model.geom_quat[geom]), (1, 0, 0, 0))
-    )
 
 
 def _geom_colours(model: mujoco.MjModel) -> Floats:

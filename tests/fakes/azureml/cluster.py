@@ -124,7 +124,7 @@ class Cluster:
         assert job.pod
         job.pod.stop()
 
-    def wait(self, name: str, timeout: float = 120.0) -> Job:
+    def wait(self, name: str, timeout: float = 600.0) -> Job:
         job = self.jobs[name]
         assert job.thread
         job.thread.join(timeout)

@@ -81,7 +81,7 @@ def test_an_evicted_training_goes_on_where_it_was_in_the_same_run(
     )
     assert started.code == 0, started.err
     (job,) = [job for job in cloud.cluster.jobs.values() if job.status not in ("Completed", "Failed")]
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not any(path.startswith("checkpoints/model_") for path in cloud.tracking.artifact_paths(job.name)):
         assert time.monotonic() < deadline and job.status != "Failed", job.lines
         time.sleep(0.05)

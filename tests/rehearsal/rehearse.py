@@ -154,8 +154,7 @@ def azure(to: Rehearsal) -> Iterator[str]:
         cloud.cluster.environment = {"GAITWAY_REQUIREMENTS": "skip", "OMP_NUM_THREADS": "1"}
         stack.enter_context(to.seeing(cloud.environment))
         yield cloud.tracking_uri
-        beside = sorted(set(cloud.proxy.refused))
-        print(f"--           asked for beside Azure, and not let through: {', '.join(beside) or 'nothing'}", flush=True)
+        _expect(not cloud.proxy.refused, f"something beside Azure was asked for: {sorted(set(cloud.proxy.refused))}")
 
 
 def on_a_cluster(to: Rehearsal, platform: str, *words: str) -> str:

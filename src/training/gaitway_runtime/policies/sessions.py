@@ -5,6 +5,7 @@ A session keeps the hidden state of recurrent policies between calls and zeroes 
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -89,6 +90,8 @@ class OnnxSession(PolicySession):
     format = "onnx"
 
     def __init__(self, path: Path, threads: int = 1) -> None:
+        # It would otherwise report its use to its makers, from wherever a policy is played; read when it is loaded.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as failures
 

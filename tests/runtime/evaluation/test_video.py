@@ -5,6 +5,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from gaitway_runtime.errors import Interrupted
 from gaitway_runtime.evaluation.film import Film, film_of, load_film
 from gaitway_runtime.evaluation.rollout import run_steps
 from gaitway_runtime.evaluation.video import Filming, available_backends
@@ -81,6 +82,23 @@ def test_a_film_that_is_no_longer_wanted_leaves_no_process_behind(tmp_path: Path
     filming.close()
     assert time.monotonic() - began < 60
     assert filming._process is not None and filming._process.poll() is not None
+
+
+def test_waiting_for_a_film_can_be_stopped(tmp_path: Path) -> None:
+    def stop() -> None:
+        raise Interrupted("asked to stop")
+
+    filming = Filming(film(), tmp_path, ("stuck",), check=stop)
+    with pytest.raises(Interrupted):
+        filming.result()
+    assert filming._process is not None and filming._process.poll() is not None
+
+
+def test_where_nothing_can_be_written_there_is_no_video_and_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    video = Filming(film(), tmp_path / "file" / "onnx_play").result()
+    assert video.path is None
+    assert "cannot be kept" in video.reason
 
 
 def test_the_users_choice_of_opengl_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,6 +196,10 @@ def _run(
             on_step(step + 1, limit)
         if book.complete:
             break
+    return _rollout(env, seed, time.perf_counter() - begin, act_seconds, book, tape)
+
+
+def _rollout(env: Env, seed: int, seconds: float, act_seconds: list[float], book: _Book, tape: _Tape) -> Rollout:
     return Rollout(
         task=env.task,
         num_envs=env.num_envs,
@@ -203,7 +207,7 @@ def _run(
         max_episode_length=env.max_episode_length,
         seed=seed,
         steps=len(act_seconds),
-        seconds=time.perf_counter() - begin,
+        seconds=seconds,
         act_seconds=np.asarray(act_seconds),
         episodes=tuple(book.episodes),
         unfinished=tuple(book.unfinished()),

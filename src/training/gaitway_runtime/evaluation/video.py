@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,8 @@ _OPENGL = {"egl": "EGL", "osmesa": "OSMesa"}
 
 _GPU_NODES = ("/dev/dri", "/dev/nvidiactl", "/dev/dxg")
 """Device files of a GPU that can draw."""
+
+_CHECK_EVERY_S = 0.5
 
 _SECONDS_PER_FRAME = 3.0
 """Longest a frame may take before drawing is given up [s]; software OpenGL needs a twentieth."""
@@ -46,23 +50,23 @@ class Filming:
         film: What to show.
         folder: Gets the video and its poster.
         backends: Ways to draw, the one to try first first; found out when omitted.
+        check: Called now and then while waiting; may raise to stop.
     """
 
-    def __init__(self, film: Film, folder: Path, backends: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self,
+        film: Film,
+        folder: Path,
+        backends: tuple[str, ...] | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self.film, self.target = film, folder / VIDEO_NAME
         self._backends = list(backends or available_backends())
+        self._check = check
         self._scratch = tempfile.TemporaryDirectory(prefix="gaitway-film-")
         self._source = Path(self._scratch.name) / "film.npz"
         self._process: subprocess.Popen[str] | None = None
-        self._reason = ""
-        if film.simulator not in DRAWERS:
-            self._reason = f"simulator {film.simulator} is not drawn from recorded states"
-        elif not len(film.snapshots):
-            self._reason = "no state was recorded"
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-            film.save(self._source)
-            self._start()
+        self._reason = self._begin()
 
     def result(self) -> Video:
         """Wait for the video; where a backend cannot draw here, let the next one try."""
@@ -86,6 +90,20 @@ class Filming:
             self._process.wait()
         self._scratch.cleanup()
 
+    def _begin(self) -> str:
+        """Start drawing, or return why not."""
+        if self.film.simulator not in DRAWERS:
+            return f"simulator {self.film.simulator} is not drawn from recorded states"
+        if not len(self.film.snapshots):
+            return "no state was recorded"
+        try:
+            self.target.parent.mkdir(parents=True, exist_ok=True)
+            self.film.save(self._source)
+            self._start()
+        except OSError as error:
+            return f"the recorded states cannot be kept: {error.strerror}"
+        return ""
+
     def _start(self) -> None:
         backend = self._backends[0]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "LP_NUM_THREADS": "1"}
@@ -104,15 +122,13 @@ class Filming:
 
     def _collect(self) -> Video | None:
         """Return what the process made, or None when it could not draw."""
-        assert self._process is not None
         backend = self._backends[0]
-        try:
-            output, errors = self._process.communicate(timeout=60 + _SECONDS_PER_FRAME * len(self.film.snapshots))
-        except subprocess.TimeoutExpired:
-            self._process.kill()
+        ended = self._wait()
+        if ended is None:
             self._reason = f"{backend} took too long"
             return None
-        if self._process.returncode != 0:
+        code, output, errors = ended
+        if code != 0:
             self._reason = f"{backend}: {_last_words(output, errors)}"
             return None
         made = json.loads(output.splitlines()[-1])
@@ -126,6 +142,21 @@ class Filming:
             frames_per_second=self.film.frames_per_second,
             backend=backend,
         )
+
+    def _wait(self) -> tuple[int, str, str] | None:
+        """Return exit code, output and errors of the process; None if it had to be ended."""
+        assert self._process is not None
+        deadline = time.monotonic() + 60 + _SECONDS_PER_FRAME * len(self.film.snapshots)
+        while time.monotonic() < deadline:
+            self._check()
+            try:
+                output, errors = self._process.communicate(timeout=_CHECK_EVERY_S)
+            except subprocess.TimeoutExpired:
+                continue
+            return self._process.returncode, output, errors
+        self._process.kill()
+        self._process.communicate()
+        return None
 
 
 def available_backends() -> tuple[str, ...]:

@@ -149,7 +149,7 @@ def start_filming(scene: Scene, form: str, rollout: Rollout) -> Filming:
         width=FILM_SIZE[0],
         height=FILM_SIZE[1],
     )
-    return Filming(film, scene.folder / "videos" / f"{form}_play")
+    return Filming(film, scene.folder / "videos" / f"{form}_play", check=scene.workspace.stop.check)
 
 
 def finish_report(make: Callable[[], Report], output_dir: Path) -> None:

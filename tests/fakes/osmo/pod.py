@@ -99,7 +99,8 @@ class Pod:
             self._signal(signal.SIGTERM)
         assert self.process.stdout
         for line in self.process.stdout:
-            log(line.rstrip("\n"))
+            # Where prefixes were replaced on the way in, they are put back on the way out.
+            log(line.rstrip("\n").replace(str(self.root), ""))
         code = self.process.wait()
         return code if code >= 0 else 128 - code
 

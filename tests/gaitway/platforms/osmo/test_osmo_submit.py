@@ -157,7 +157,7 @@ def test_a_dataset_is_uploaded_once_per_content(
     package = training / "gaitway_runtime"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
-    listing = "import os; print(sorted(os.listdir('/data/my-training-v1/training')), os.environ['PYTHONPATH'])"
+    listing = "import os; print(sorted(os.listdir(os.environ['PAYLOAD_LINK'])), os.environ['PYTHONPATH'])"
     (package / "container.py").write_text(listing)
     (training / ".env").write_text("SECRET=1")
     words = ("--payload", "dataset", "--dataset-name", "my-training-v1", "--training-path", "code")

@@ -273,3 +273,8 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_and_says_which(tmp_path: Pa
     left = [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()]
     assert left == ["model_0.pt"]
     assert load(tmp_path / "run" / "checkpoints" / "model_0.pt")["iter"] == 0
+
+
+def test_an_activation_that_nobody_knows_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nonsense"):
+        train(tmp_path, 1, "agent.actor.activation=nonsense")

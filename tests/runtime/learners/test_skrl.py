@@ -116,3 +116,8 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         rsl_rl.check(TrainJob(task="Fake-Mass-v0"), env, start)
     assert "is of skrl" in caught.value.message
     assert caught.value.hint == "--backend skrl"
+
+
+def test_an_activation_that_nobody_knows_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nonsense"):
+        train(tmp_path, 1, "agent.activation=nonsense")

@@ -102,9 +102,7 @@ def _learn(session: Session, config: SkrlCfg, marks: Mapping[str, Mark]) -> None
         save_interval=job.save_interval or session.total,
         steps=lambda: env.env_steps,
         metrics=wrapped.episode_metrics,
-        marks=lambda iteration: {
-            MARKER_KEY: {**_own_marks(config, env, iteration), **marks},
-        },
+        marks=lambda iteration: {MARKER_KEY: {**_own_marks(config, env, iteration), **marks}},
     )
     trainer = SequentialTrainer(
         env=wrapped,

@@ -14,7 +14,7 @@ from skrl.envs.wrappers.torch import Wrapper
 from skrl.models.torch import DeterministicMixin, GaussianMixin, Model
 from torch import nn
 
-from ..policies.network import ACTIVATIONS
+from ..policies.network import activation_module
 from .watch import NotFinite
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Value(DeterministicMixin, Model):  # type: ignore[misc]
 def _layers(inputs: int, hidden: Sequence[int], outputs: int, activation: str) -> nn.Sequential:
     layers: list[nn.Module] = []
     for width in hidden:
-        layers += [nn.Linear(inputs, width), ACTIVATIONS[activation]()]
+        layers += [nn.Linear(inputs, width), activation_module(activation, "agent.activation")]
         inputs = width
     return nn.Sequential(*layers, nn.Linear(inputs, outputs))
 

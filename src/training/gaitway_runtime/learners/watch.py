@@ -82,7 +82,7 @@ class Watch:
         """
         target = self._folder / f"model_{iteration}.pt"
         if self._last_saved == (target, iteration):
-            return
+            return  # the last iteration may also be that of an interval
         partial = target.with_name(target.name + ".partial")
         try:
             write(partial)

@@ -141,3 +141,16 @@ def test_the_gate_can_be_asked_for_without_a_job_of_its_own(tmp_path: Path) -> N
     job = TrainJob(task=TASK, simulator="mujoco")
     validation = validate_checkpoint(job, checkpoint, episodes=4, num_envs=4)
     assert validation.verdict.passed and validation.verdict.episodes == 4
+
+
+def test_the_training_is_remembered_also_for_a_checkpoint_that_is_named_by_its_path(tmp_path: Path) -> None:
+    training = mlflow_tracker.open_tracker(TrainJob(task=TASK), RunContext(), output_dir=tmp_path / "training")
+    for iteration in range(3):
+        training.log_metrics({"Train/mean_reward": float(iteration)}, iteration)
+    training.set_tags({"gaitway.commit": "0123abc"})
+    training.close("FINISHED")
+    checkpoint = write_checkpoint(tmp_path / "model_7.pt", run_id=training.run_id)
+    run(tmp_path, checkpoint_uri=str(checkpoint), eval_episodes=2)
+    page = (tmp_path / "outputs" / "report.html").read_text(encoding="utf-8")
+    assert training.run_id in page and "0123abc" in page
+    assert (tmp_path / "outputs" / "plots" / "training.png").exists()

@@ -25,6 +25,8 @@ class Origin:
     """A fetched checkpoint and what is remembered of its training."""
 
     fetched: Fetched
+    run_id: str | None = None
+    """MLflow run that made it."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags of the run that made it; empty where there is none or it cannot be asked."""
     history: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
@@ -35,7 +37,7 @@ class Origin:
         known = {
             "checkpoint": self.fetched.resolved_uri,
             "checkpoint SHA-256": self.fetched.sha256,
-            "training run": self.fetched.run_id,
+            "training run": self.run_id,
             "payload SHA-256 of the training": self.tags.get(PAYLOAD_TAG),
             "commit of the training": self.tags.get(COMMIT_TAG),
             "training seed": self.tags.get("seed"),
@@ -54,15 +56,16 @@ def fetch_origin(uri: str, job: Job, context: RunContext, into: Path) -> Origin:
         into: Folder for the file.
 
     Raises:
-        GaitwayError: The checkpoint cannot be fetched. A training run that cannot be asked is no error.
+        GaitwayError: The checkpoint cannot be fetched or is none. A training run that cannot be asked is no error.
     """
+    from ..learners.checkpoints import read_start
     from ..tracking.fetch import fetch
 
     fetched = fetch(uri, into, expected_sha256=job.checkpoint_sha256, context=context)
     log.info("checkpoint: %s%s", fetched.resolved_uri, f" ({fetched.note})" if fetched.note else "")
-    if fetched.run_id is None:
-        return Origin(fetched)
-    return Origin(fetched, *_remembered(fetched.run_id, context))
+    # A file that was named by its path still knows which run made it.
+    run_id = fetched.run_id or read_start(fetched.path).run_id
+    return Origin(fetched, run_id, *_remembered(run_id, context)) if run_id else Origin(fetched)
 
 
 def _remembered(

@@ -89,7 +89,7 @@ def _play(scene: Scene, job: InferJob, name: str, stack: contextlib.ExitStack) -
     """Export one format, play it, start its video, compare it with the checkpoint."""
     progress, subject, fetched = scene.workspace.progress, scene.subject, scene.origin.fetched
     progress.phase(f"export {name}")
-    source = {"checkpoint": fetched.resolved_uri, "checkpoint_sha256": fetched.sha256, "run_id": fetched.run_id}
+    source = {"checkpoint": fetched.resolved_uri, "checkpoint_sha256": fetched.sha256, "run_id": scene.origin.run_id}
     files = export_policy(subject.policy, subject.home, scene.folder / "exported", (name,), source=source)
     session = open_session(files[name])
     progress.phase(f"play {name}")

@@ -22,12 +22,13 @@ _SUN = np.array([0.36, -0.42, 0.83])
 _SUN = (_SUN / np.linalg.norm(_SUN)).astype(np.float32)
 """Direction towards the light."""
 _HORIZON, _ZENITH = np.array([[0.90, 0.93, 0.96], [0.42, 0.58, 0.76]], dtype=np.float32)
-_TILES = np.array([[0.42, 0.46, 0.51], [0.36, 0.40, 0.45]], dtype=np.float32)
+_FLOOR = np.array([0.42, 0.46, 0.51], dtype=np.float32)
+_DARK_TILE, _SEAM = np.float32(-0.06), np.float32(0.11)
+"""How much brighter than the floor every other tile and the seams are, in every channel."""
 _TILE = 0.5
 """Side of a floor tile [m]."""
 _SEAM_HALF = np.float32(0.012)
 """Half the width of the seam between tiles [tiles]."""
-_SEAM = np.array([0.53, 0.57, 0.62], dtype=np.float32)
 _SHADE = 0.55
 """How much of the light a shadow takes away."""
 _FOG_DISTANCE = np.float32(26)
@@ -148,8 +149,12 @@ class RayRenderer:
         points = eye.astype(np.float32) + distance[:, None] * rays
         slope = np.maximum(-rays[:, 2], np.float32(0.02))
         lit = light * (1 - np.float32(_SHADE) * shadow.darkness(points))
-        clear = np.exp(-((distance / _FOG_DISTANCE) ** 2))[:, None]
-        colours: Floats = _HORIZON + clear * (_tiles(points, distance, slope, self._pixel) * lit[:, None] - _HORIZON)
+        clear = np.exp(-((distance / _FOG_DISTANCE) ** 2))
+        seen, haze = clear * lit, 1 - clear
+        tiles = _tiles(points, distance, slope, self._pixel)
+        colours = np.empty((len(rays), 3), dtype=np.float32)
+        for channel in range(3):
+            colours[:, channel] = seen * (_FLOOR[channel] + tiles) + haze * _HORIZON[channel]
         return colours
 
     def _shade(
@@ -250,7 +255,7 @@ def _sky(up: Floats) -> Floats:
 
 
 def _tiles(points: Floats, distance: Floats, slope: Floats, pixel: float) -> Floats:
-    """Colours (n, 3) of a tiled floor, each averaged over what its pixel covers, so that it does not flicker.
+    """How much brighter a tiled floor is, (n,), averaged over what each pixel covers, so that it does not flicker.
 
     Args:
         points: Where the rays meet the floor, (n, 3).
@@ -268,9 +273,9 @@ def _tiles(points: Floats, distance: Floats, slope: Floats, pixel: float) -> Flo
         to_seam = half - np.abs(position - np.floor(position) - half)
         seam = np.maximum(seam, np.clip((_SEAM_HALF + width / 2 - to_seam) / width, 0, 1))
     seam = seam * np.minimum(1, 2 * _SEAM_HALF / width)
-    colours = _TILES[0] + (half - half * even)[:, None] * (_TILES[1] - _TILES[0])
-    blended: Floats = colours + seam[:, None] * (_SEAM - colours)
-    return blended
+    dark = _DARK_TILE * (half - half * even)
+    brighter: Floats = dark + seam * (_SEAM - dark)
+    return brighter
 
 
 def _geom_colours(model: mujoco.MjModel) -> Floats:

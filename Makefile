@@ -27,7 +27,7 @@ demo: $(VENV)/.local    ## train, export, check and film a policy on this machin
 	@$(BIN)/gaitway demo $(if $(TASK),--task $(TASK))
 
 test: $(VENV)/.dev      ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev     ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .

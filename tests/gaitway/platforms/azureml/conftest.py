@@ -1,4 +1,4 @@
-"""A user's shell in front of the stand-in Azure, which runs once for all tests here."""
+"""A user's shell in front of the stand-in Azure, which runs once for the tests of one file: it remembers them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TASK = "Isaac-Cartpole-v0"
 RUNTIME = Path(__file__).parents[3] / "fakes" / "runtime"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cloud_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureCloud]:
     with azureml.running(tmp_path_factory.mktemp("azure")) as found:
         yield found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,13 @@ import numpy as np
 from ..errors import UsageError
 from ..policies.adapting import Adapter, Affine, adapt
 from ..policies.contract import PolicyContract
+from ..simulators.base import TakesGains
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..policies.network import Policy
+    from ..simulators.base import Env
     from .rollout import Actor
 
 
@@ -101,6 +103,23 @@ def read_subject(
         here.check_against(policy)
         raise
     return Subject(policy, home, here, None if _changes_nothing(adapter) else adapter)
+
+
+def with_own_gains(subject: Subject, env: Env) -> Subject:
+    """Let the simulator drive the robot with the gains the policy was trained with, where it can.
+
+    What is then no difference any more is taken out of the subject's differences, and what was done is put in.
+    """
+    adapter, robot = subject.adapter, subject.here.robot
+    if adapter is None or adapter.stiffness is None or adapter.damping is None or not isinstance(env, TakesGains):
+        return subject
+    if (adapter.stiffness, adapter.damping) == (robot.stiffness, robot.damping):
+        return subject
+    if not env.set_gains(adapter.stiffness, adapter.damping):
+        return subject
+    others = [line for line in adapter.differences if not line.startswith(("stiffness of ", "damping of "))]
+    done = f"driven with its own gains, stiffness {adapter.stiffness[0]:g} and damping {adapter.damping[0]:g} first"
+    return replace(subject, adapter=replace(adapter, differences=(*others, done)))
 
 
 def read_contract(path: Path) -> PolicyContract:

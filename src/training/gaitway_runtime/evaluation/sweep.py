@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..policies.sessions import checkpoint_session
 from .metrics import finite, summarize
 from .rollout import run_steps
-from .subject import Subject
+from .subject import Subject, with_own_gains
 
 if TYPE_CHECKING:
     from ..job import Job
@@ -108,6 +108,7 @@ def run_sweep(
 
 
 def _measure(env: Env, subject: Subject, condition: Condition, seed: int) -> Point:
+    with_own_gains(subject, env)
     steps = min(env.max_episode_length, round(condition.seconds / env.step_dt))
     rollout = run_steps(env, subject.actor(checkpoint_session(subject.policy)), steps, seed=seed)
     metrics = summarize(rollout, format="checkpoint", simulator=env.contract.simulator)

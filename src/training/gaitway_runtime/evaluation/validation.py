@@ -15,7 +15,7 @@ from .gate import Verdict, judge
 from .metrics import Metrics, finite, inference_time, summarize
 from .remedies import try_remedies
 from .rollout import Rollout, run_episodes
-from .subject import Subject, read_subject
+from .subject import Subject, read_subject, with_own_gains
 
 if TYPE_CHECKING:
     from ..job import Job
@@ -138,5 +138,6 @@ def validate_checkpoint(
     worlds = min(num_envs, episodes)
     with contextlib.closing(module.open_env(job, num_envs=worlds, training=False, seed=job.seed)) as env:
         subject = read_subject(checkpoint, env.contract, activation=job.activation, contract=job.contract)
+        subject = with_own_gains(subject, env)
         validation = evaluate(env, subject, episodes=episodes, seed=job.seed, on_step=on_step)
         return explain(validation, env, subject, on_step=on_step)

@@ -17,7 +17,7 @@ from ..evaluation.film import film_of
 from ..evaluation.metrics import versions
 from ..evaluation.origin import COMMIT_TAG, PAYLOAD_TAG, Origin, fetch_origin
 from ..evaluation.report import FORMAT_TITLES, REPORT_FILE, Report, write_report
-from ..evaluation.subject import Subject, read_subject
+from ..evaluation.subject import Subject, read_subject, with_own_gains
 from ..evaluation.video import Filming
 from ..job import Job, RunContext
 from ..simulators import base as simulators
@@ -96,7 +96,7 @@ def open_scene(job: Job, context: RunContext, workspace: Workspace, uri: str, nu
             origin=origin,
             simulator=simulator,
             env=env,
-            subject=subject,
+            subject=with_own_gains(subject, env),
         )
 
 

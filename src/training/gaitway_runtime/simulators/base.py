@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ..errors import ConfigError, UsageError
 
@@ -110,6 +110,20 @@ class Env(Protocol):
 
     def close(self) -> None:
         """Release threads and memory; further calls are errors."""
+        ...
+
+
+@runtime_checkable
+class TakesGains(Protocol):
+    """An environment whose drives can be given the gains that a policy of another simulator was trained with."""
+
+    def set_gains(self, stiffness: Sequence[float], damping: Sequence[float]) -> bool:
+        """Give every drive its gains; return whether the drives have any.
+
+        Args:
+            stiffness: In the order of the contract's joints [N m/rad].
+            damping: Same order [N m s/rad].
+        """
         ...
 
 

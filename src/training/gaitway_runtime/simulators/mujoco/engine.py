@@ -8,6 +8,7 @@ quantities are computed from the state after the last one.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -128,6 +129,12 @@ class Engine:
         state.applied_torque = self._actuator_force
         state.incoming_wrench_b = np.zeros((count, 6 * len(spec.wrench_bodies)))
         self.read_motion(state)
+
+    def set_gains(self, stiffness: Sequence[float], damping: Sequence[float]) -> None:
+        """Give every position actuator its gains, in the order of the robot's joints."""
+        self.batch.expand("actuator_gainprm")[:, :, 0] = stiffness
+        bias = self.batch.expand("actuator_biasprm")
+        bias[:, :, 1], bias[:, :, 2] = -np.array(stiffness), -np.array(damping)
 
     def advance(self, state: State) -> NDArray[np.bool_]:
         """Step all worlds for one control step and read their state; return which of them diverged, (N,)."""

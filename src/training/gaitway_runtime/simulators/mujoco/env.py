@@ -80,6 +80,13 @@ class MujocoEnv:
     def episode_length(self, steps: NDArray[np.int64]) -> None:
         self.state.episode_length[:] = steps
 
+    def set_gains(self, stiffness: Sequence[float], damping: Sequence[float]) -> bool:
+        """See :class:`gaitway_runtime.simulators.base.TakesGains`."""
+        if self.engine.spec.actuator != "implicit_pd":
+            return False
+        self.engine.set_gains(stiffness, damping)
+        return True
+
     def reset(self, seed: int | None = None) -> Mapping[str, NDArray[np.float32]]:
         """Start a new episode in every world and return the first observations."""
         if seed is not None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from ..errors import ConfigError
-from ..job import Job
-from .base import Availability, Env
+from ...errors import ConfigError
+from ...job import Job
+from ..base import Availability, Env
 
 
 def availability() -> Availability:

@@ -21,7 +21,7 @@ from .errors import GaitwayError, Interrupted, JobFailed
 from .fields import values_from_environment
 from .job import AzureContext, Job, RunContext, from_environment, load
 from .jobs import base as jobs
-from .lifecycle import StopRequest, handle_signals
+from .lifecycle import StopRequest, handle_signals, wind_up
 from .progress import Progress
 from .result import Result
 from .simulators import base as simulators
@@ -60,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GaitwayError as error:
         folder = options.job.parent if options.job else Path()
         return _finish(_failure(None, error), folder / RunContext().output_dir)
-    return _finish(run(assignment, stop), assignment.output_dir)
+    code = _finish(run(assignment, stop), assignment.output_dir)
+    wind_up(code)
+    return code
 
 
 def read_assignment(path: Path | None, environ: Mapping[str, str]) -> Assignment:

@@ -5,14 +5,21 @@ The request is a flag that the work looks at between two steps, so that it can s
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from types import FrameType
 
 from .errors import Interrupted
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+_log = logging.getLogger(__name__)
+_handled: list[StopRequest] = []
+"""The request that this process's handlers set, once they are installed."""
+_afterwards: list[Callable[[int], None]] = []
 
 
 class StopRequest:
@@ -70,4 +77,30 @@ def handle_signals(stop: StopRequest | None = None) -> StopRequest:
 
     for number in _SIGNALS:
         signal.signal(number, on_signal)
+    _handled[:] = [request]
     return request
+
+
+def retake_signals() -> None:
+    """Put the handlers back after something has installed its own; nothing where this process never had any."""
+    if _handled:
+        handle_signals(_handled[0])
+
+
+def afterwards(action: Callable[[int], None]) -> None:
+    """Leave something for after the result is written: ending a simulator may end the process, or hang.
+
+    Args:
+        action: Called with the job's exit code; the last one that was left comes first.
+    """
+    _afterwards.append(action)
+
+
+def wind_up(exit_code: int) -> None:
+    """Do what was left for after the result. What goes wrong is logged: the result stands already."""
+    while _afterwards:
+        action = _afterwards.pop()
+        try:
+            action(exit_code)
+        except Exception as error:  # noqa: BLE001 - a simulator's shutdown may raise anything and changes no result
+            _log.warning("after the job: %s: %s", type(error).__name__, error)

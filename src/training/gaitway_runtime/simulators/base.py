@@ -127,6 +127,35 @@ class TakesGains(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Native:
+    """An environment as a learning library wants it, with the task's own settings for that library."""
+
+    env: Any
+    """The library's environment: tensors that stay on the device."""
+    config: Mapping[str, Any]
+    """The library's configuration of the task, overrides applied, as plain values."""
+    device: str
+    """``cuda:0``, ``cpu``: where simulation and learner run."""
+    max_iterations: int
+    """Iterations of the task's own configuration."""
+    save_interval: int
+    """Iterations between checkpoints of the task's own configuration."""
+
+
+@runtime_checkable
+class TrainsNatively(Protocol):
+    """An environment that learners use through their library's own wrapper: nothing passes through numpy."""
+
+    def native(self, library: str) -> Native:
+        """Return the environment for a learning library (``rsl_rl``, ``skrl``), the same object every time.
+
+        Raises:
+            ConfigError: The task has no configuration for that library.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Availability:
     """Whether a simulator can run here, which release it is, or why it cannot."""

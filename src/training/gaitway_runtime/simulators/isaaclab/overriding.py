@@ -1,0 +1,87 @@
+"""``--set env.KEY=VALUE`` and ``--set agent.KEY=VALUE`` on Isaac Lab's own configurations.
+
+Isaac Lab takes a key that does not exist, and a text where a number belongs, without a word; here both are errors.
+Reading and converting the values stays Isaac Lab's own (Hydra).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ...errors import UsageError, nearest
+from ...overrides import check_sections
+
+_DEPTH = 8
+"""Deepest key that is looked at when a wrong one's neighbours are listed."""
+
+
+def check_overrides(overrides: Sequence[str], sections: Mapping[str, Any]) -> None:
+    """Check overrides against the configurations that they change.
+
+    Args:
+        overrides: Texts like ``agent.algorithm.learning_rate=3e-4``.
+        sections: The configuration of ``env`` and, where something is learned, of ``agent``.
+
+    Raises:
+        UsageError: A key does not exist (the error names the nearest) or its value is no number where one belongs.
+    """
+    check_sections(overrides)
+    for text in overrides:
+        path, _, value = text.partition("=")
+        section, _, key = path.strip().partition(".")
+        if section in sections:
+            _check(sections[section], section, key, value.strip(), text)
+
+
+def of_sections(overrides: Sequence[str], sections: Mapping[str, Any]) -> list[str]:
+    """Return the overrides of some sections: an evaluation has no ``agent``."""
+    return [text for text in overrides if text.strip().partition(".")[0] in sections]
+
+
+def _check(config: Any, section: str, key: str, value: str, text: str) -> None:
+    found = config
+    for name in key.split("."):
+        fields = fields_of(found)
+        if name not in fields:
+            known = list(keys_of(config))
+            close = nearest(key, known) or nearest(name, fields)
+            raise UsageError(
+                f"unknown key '{section}.{key}'",
+                source=f"--set {text}",
+                allowed=", ".join(sorted(fields)) or "nothing below it",
+                hint=f"did you mean {close}?" if close else None,
+            )
+        found = fields[name]
+    if isinstance(found, (int, float)) and not isinstance(found, bool) and not _is_number(value):
+        raise UsageError(f"'{value}' is not a number", source=f"--set {text}", allowed="a number")
+
+
+def fields_of(config: Any) -> Mapping[str, Any]:
+    """Return what a configuration holds by name: of a dictionary, a list, or one of Isaac Lab's classes."""
+    if isinstance(config, Mapping):
+        return config
+    if isinstance(config, (list, tuple)):
+        return {str(number): value for number, value in enumerate(config)}
+    if isinstance(config, (str, int, float, bool, type)) or config is None or callable(config):
+        return {}
+    return {name: value for name, value in vars(config).items() if not name.startswith("_")}
+
+
+def keys_of(config: Any, prefix: str = "", depth: int = _DEPTH) -> Iterator[str]:
+    """Yield the dotted path of every value of a configuration."""
+    for name, value in fields_of(config).items():
+        yield f"{prefix}{name}"
+        if depth > 1:
+            yield from keys_of(value, f"{prefix}{name}.", depth - 1)
+
+
+def _is_number(text: str) -> bool:
+    if text.lower() in ("null", "none", "inf", "-inf"):
+        return True
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return False
+    return isinstance(found, (int, float))

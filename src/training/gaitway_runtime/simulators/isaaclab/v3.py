@@ -1,0 +1,101 @@
+"""Isaac Lab 3: configuration first, then the simulator that it needs, then the environment.
+
+The order is Isaac Lab's own: registering the tasks is cheap, resolving a configuration starts nothing,
+``launch_simulation`` starts Isaac Sim only where the configuration needs it, and everything heavy is imported after.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ...errors import ConfigError
+from ...jobs.base import import_task_modules
+from .application import APPLICATION
+from .device import choose_device
+from .naming import known_name, registered_name, wants_play
+from .native import Agent, check_entry_point
+from .overriding import check_overrides, of_sections
+
+if TYPE_CHECKING:
+    from ...job import Job
+    from ..base import Env
+    from .detect import Installation
+
+log = logging.getLogger(__name__)
+
+KITLESS_PHYSICS = "newton_mjwarp"
+"""Physics that needs no Isaac Sim, by Isaac Lab's name of it."""
+
+
+def open_env(job: Job, installation: Installation, *, num_envs: int, training: bool, seed: int) -> Env:
+    """See :class:`gaitway_runtime.simulators.isaaclab.Generation`."""
+    import gymnasium
+    import isaaclab_tasks  # noqa: F401 - registers the tasks
+
+    import_task_modules(job.imports)
+    name = registered_name(job.task, gymnasium.registry, release=installation.release, imports=job.imports)
+    config, agent = _configure(job, name, installation, training=training)
+    device = choose_device(needs_gpu=_gpu_only(config))
+    config.scene.num_envs, config.seed, config.sim.device = num_envs, seed, device
+    if agent is not None and not isinstance(agent.config, dict):
+        agent.config.device, agent.config.seed = device, seed
+    elif agent is not None:
+        agent.config["seed"] = seed
+    APPLICATION.start(lambda: _launch(config, device), _end)
+
+    from .env import IsaacLabEnv
+
+    made = APPLICATION.put(lambda: gymnasium.make(name, cfg=config))
+    return IsaacLabEnv(made, task=known_name(job.task), release=installation.release, agent=agent)
+
+
+def _configure(job: Job, name: str, installation: Installation, *, training: bool) -> tuple[Any, Agent | None]:
+    """Return the environment's configuration, and the learner's where something is to be learned."""
+    import gymnasium
+    from isaaclab_tasks.utils import resolve_task_config
+
+    entry = check_entry_point(name, job.backend, gymnasium.registry[name].kwargs) if training else None
+    play = wants_play(job.task) or not training
+    config, agent = resolve_task_config(name, entry, play_mode=play, overrides=[])
+    sections = {"env": config, **({"agent": agent} if entry else {})}
+    check_overrides(job.overrides, sections)
+    overrides = of_sections(job.overrides, sections)
+    if not installation.kit and _needs_kit(config) and not any(text.startswith("env.sim.physics") for text in overrides):
+        log.info("Isaac Sim is not installed: physics is %s", KITLESS_PHYSICS)
+        overrides.append(f"physics={KITLESS_PHYSICS}")
+    if overrides:
+        config, agent = resolve_task_config(name, entry, play_mode=play, overrides=overrides)
+    if not installation.kit and _needs_kit(config):
+        raise ConfigError(
+            f"task '{name}' needs Isaac Sim, which is not installed here",
+            source="--task",
+            hint="run it in a container with Isaac Sim (--on osmo, --on azureml)",
+        )
+    return config, Agent(library=job.backend, config=agent) if entry else None
+
+
+def _needs_kit(config: Any) -> bool:
+    from isaaclab.app import validate_launch
+
+    _, sources = validate_launch(config, {})
+    return bool(sources)
+
+
+def _gpu_only(config: Any) -> str:
+    """Return why a configuration cannot do without a GPU; empty where it can."""
+    physics = type(config.sim.physics).__name__
+    return "" if physics == "NewtonCfg" else f"physics {physics} needs one"
+
+
+def _launch(config: Any, device: str) -> Any:
+    from isaaclab.app import launch_simulation
+
+    running = launch_simulation(config, {"device": device})
+    running.__enter__()
+    return running
+
+
+def _end(running: Any, exit_code: int) -> None:
+    """Leave ``launch_simulation``; where that ends the process, it ends with the job's exit code."""
+    running.__exit__(SystemExit, SystemExit(exit_code), None)

@@ -56,8 +56,12 @@ class IsaacLabEnv:
 
     @property
     def episode_length(self) -> NDArray[np.int64]:
-        """Control steps since each world's last reset, (N,), as a copy: learners spread episodes natively."""
+        """Control steps since each world's last reset, (N,), as a copy: assign it to change it."""
         return _array(self.unwrapped.episode_length_buf).astype(np.int64)
+
+    @episode_length.setter
+    def episode_length(self, steps: NDArray[np.int64]) -> None:
+        self.unwrapped.episode_length_buf[:] = torch.as_tensor(steps, device=self.unwrapped.device)
 
     @property
     def env_steps(self) -> int:
@@ -107,7 +111,9 @@ class IsaacLabEnv:
         turned = tensor(found.data.root_quat_w)
         if self.release.startswith("3"):
             turned = turned[:, [3, 0, 1, 2]]  # 3.0 has (x, y, z, w)
-        return np.concatenate([_array(place), _array(turned), _array(tensor(found.data.joint_pos))], axis=1, dtype=float)
+        return np.concatenate(
+            [_array(place), _array(turned), _array(tensor(found.data.joint_pos))], axis=1, dtype=float
+        )
 
     def close(self) -> None:
         """Leave the environment to :data:`.application.APPLICATION`, which closes it when nothing can be lost."""
@@ -134,7 +140,7 @@ class _Seen:
         self.diagnostics = {name: _array(measure(self._env)) for name, measure in self._measurements.items()}
         manager = getattr(self._env, "reward_manager", None)
         if manager is not None:
-            shares = _array(manager._step_reward) * self._env.step_dt  # noqa: SLF001 - there is no public way
+            shares = _array(manager._step_reward) * self._env.step_dt
             self.reward_terms = {name: shares[:, number] for number, name in enumerate(manager.active_terms)}
         return rewards
 
@@ -142,7 +148,9 @@ class _Seen:
 def observation_sizes(env: Any) -> dict[str, int]:
     """Return the size of each observation group that is one vector; images and groups of several parts are left out."""
     space = env.single_observation_space
-    return {name: int(box.shape[0]) for name, box in space.spaces.items() if len(getattr(box, "shape", None) or ()) == 1}
+    return {
+        name: int(box.shape[0]) for name, box in space.spaces.items() if len(getattr(box, "shape", None) or ()) == 1
+    }
 
 
 def action_size(env: Any) -> int:

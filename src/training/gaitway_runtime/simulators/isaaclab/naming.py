@@ -1,8 +1,8 @@
 """What a task is called in the Isaac Lab at hand: the releases have renamed nearly all of them.
 
-``Isaac-Velocity-Rough-Anymal-D-v0`` of 2.x is ``Isaac-Velocity-Rough-AnymalD`` in 3.0, ``Isaac-Velocity-Flat-Anymal-C-v0``
-is ``IsaacContrib-Velocity-Flat-AnymalC``. The catalog's aliases come first; for the others the names are compared
-without what the releases have changed: the prefix, the hyphens, the version, the ``-Play`` variant.
+``Isaac-Velocity-Rough-Anymal-D-v0`` of 2.x is ``Isaac-Velocity-Rough-AnymalD`` in 3.0, and
+``Isaac-Velocity-Flat-Anymal-C-v0`` is ``IsaacContrib-Velocity-Flat-AnymalC``. The catalog's aliases come first; for
+the others the names are compared without what has changed: prefix, hyphens, version, the ``-Play`` variant.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def registered_name(task: str, registered: Iterable[str], *, release: str, impor
     if alike:
         return alike[0]
     close = nearest(task, known) or nearest(task.split("-v")[0], (name for name in known if name.startswith("Isaac")))
-    tried = f"imported: {', '.join(imports)}" if imports else "no module was imported: --import NAME brings your own tasks"
+    tried = (
+        f"imported: {', '.join(imports)}" if imports else "no module was imported: --import NAME brings your own tasks"
+    )
     raise UsageError(
         f"task '{task}' is not registered in Isaac Lab {release}".rstrip(),
         source=f"--task ({tried})",

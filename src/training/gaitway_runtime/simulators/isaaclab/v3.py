@@ -61,7 +61,11 @@ def _configure(job: Job, name: str, installation: Installation, *, training: boo
     sections = {"env": config, **({"agent": agent} if entry else {})}
     check_overrides(job.overrides, sections)
     overrides = of_sections(job.overrides, sections)
-    if not installation.kit and _needs_kit(config) and not any(text.startswith("env.sim.physics") for text in overrides):
+    if (
+        not installation.kit
+        and _needs_kit(config)
+        and not any(text.startswith("env.sim.physics") for text in overrides)
+    ):
         log.info("Isaac Sim is not installed: physics is %s", KITLESS_PHYSICS)
         overrides.append(f"physics={KITLESS_PHYSICS}")
     if overrides:

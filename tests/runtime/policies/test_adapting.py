@@ -207,3 +207,18 @@ def test_a_joint_without_an_action_is_named() -> None:
     home = velocity(BREADTH_FIRST[:8], terms=("base_lin_vel",))
     with pytest.raises(UsageError, match="drives joint LF_KFE, for which the policy has no action"):
         adapt(home, velocity(BREADTH_FIRST, terms=("base_lin_vel",)))
+
+
+def test_a_scale_a_value_is_undone_and_applied() -> None:
+    here, home = velocity(BREADTH_FIRST), velocity(DEPTH_FIRST)
+    scales = {name: 0.1 + 0.01 * number for number, name in enumerate(BREADTH_FIRST)}
+    terms = tuple(
+        dataclasses.replace(term, scales=tuple(scales[name] for name in DEPTH_FIRST))
+        if term.name == "joint_vel"
+        else term
+        for term in home.observations
+    )
+    adapter = adapt(dataclasses.replace(home, observations=terms), here)
+    seen = adapter.observe(np.ones((1, here.observation_size), np.float32))
+    span = next(term for term in terms if term.name == "joint_vel")
+    assert seen[0, span.start : span.stop] == pytest.approx([scales[name] for name in DEPTH_FIRST])

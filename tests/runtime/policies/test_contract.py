@@ -89,9 +89,9 @@ def test_a_document_that_is_wrong_says_where(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("part", "changes", "message"),
     [
-        ("robot", {"stiffness": [1.0, 2.0]}, "robot.stiffness has 2 entries for 4 joints"),
+        ("robot", {"stiffness": [1.0, 2.0]}, "robot.stiffness has 2 entries instead of 4"),
         ("robot", {"default_joint_pos": [1.0]}, "robot.default_joint_pos has 1 entries"),
-        ("actions", {"scale": [1.0]}, "actions.joint_pos.scale has 1 entries for 4"),
+        ("actions", {"scale": [1.0]}, "actions.joint_pos.scale has 1 entries instead of 4"),
         ("actions", {"joint_names": ["a", "b"]}, "actions.joint_pos.joint_names has 2"),
     ],
 )

@@ -128,7 +128,7 @@ def _observe(term: ObservationTerm, home: PolicyContract, here: PolicyContract) 
     offsets, our_offsets = _offsets(term, home.robot), _offsets(ours, here.robot)
     for number, source in enumerate(order):
         bias = our_offsets[source] - offsets[number]
-        yield _entry(term, ours, ours.start + source, gain=1.0, bias=bias)
+        yield _entry(term, number, ours, source, gain=1.0, bias=bias)
 
 
 def _observe_last_action(
@@ -139,19 +139,32 @@ def _observe_last_action(
     _check_joints(theirs, mine)
     if len(theirs) != term.stop - term.start:
         raise UsageError(f"the policy's term {term.name} has {term.stop - term.start} values for {len(theirs)} actions")
-    for joint in theirs:
+    for number, joint in enumerate(theirs):
         other = mine[joint.name]
         gain, bias = other.scale / joint.scale, (other.offset - joint.offset) / joint.scale
-        yield _entry(term, ours, ours.start + other.column, gain=gain, bias=bias)
+        yield _entry(term, number, ours, other.column, gain=gain, bias=bias)
 
 
-def _entry(term: ObservationTerm, ours: ObservationTerm, column: int, *, gain: float, bias: float) -> _Entry:
-    """Undo the simulator's scale, shift to the policy's zero, apply the policy's clip and scale."""
-    if not ours.scale or not term.scale:
+def _entry(
+    term: ObservationTerm, number: int, ours: ObservationTerm, source: int, *, gain: float, bias: float
+) -> _Entry:
+    """Undo the simulator's scale, shift to the policy's zero, apply the policy's clip and scale.
+
+    Args:
+        term: The policy's term.
+        number: The value's place in it.
+        ours: The simulator's term.
+        source: The value's place in that.
+        gain: Between the two, without scales.
+        bias: Likewise.
+    """
+    scale = term.scales[number] if term.scales else term.scale
+    our_scale = ours.scales[source] if ours.scales else ours.scale
+    if not our_scale or not scale:
         raise UsageError(f"term {ours.name} has scale 0: nothing can be read from it")
     low, high = term.clip if term.clip else (-np.inf, np.inf)
-    bounds = sorted((low * term.scale, high * term.scale))
-    return _Entry(column, gain * term.scale / ours.scale, bias * term.scale, bounds[0], bounds[1])
+    bounds = sorted((low * scale, high * scale))
+    return _Entry(ours.start + source, gain * scale / our_scale, bias * scale, bounds[0], bounds[1])
 
 
 def _order(term: ObservationTerm, ours: ObservationTerm) -> list[int]:

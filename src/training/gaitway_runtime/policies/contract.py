@@ -61,6 +61,8 @@ class ObservationTerm:
     frame: str = ""
     """Frame or meaning, for example ``base`` or ``world``."""
     scale: float = 1.0
+    scales: tuple[float, ...] = ()
+    """A scale a value, where they are not all ``scale``."""
     offset: tuple[float, ...] = ()
     """Subtracted before the scale, a value an entry (default joint positions); empty for none."""
     clip: tuple[float, float] | None = None
@@ -83,6 +85,7 @@ class ActionTerm:
     scale: tuple[float, ...]
     offset: tuple[float, ...]
     clip: tuple[float, float] | None = None
+    """Bounds of the target, where it is cut off."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +229,9 @@ class PolicyContract:
                         source=source,
                     )
                 start = term.stop
+        for term in self.observations:
+            if term.scales:
+                _same_length(term.scales, term.stop - term.start, f"observations.{term.name}.scales", source)
         for action in self.actions:
             _same_length(action.joint_names, action.stop - action.start, f"actions.{action.name}.joint_names", source)
             _same_length(action.scale, action.stop - action.start, f"actions.{action.name}.scale", source)
@@ -293,4 +299,4 @@ def _task_hint(observations: int, actions: int) -> str | None:
 
 def _same_length(values: tuple[Any, ...], expected: int, name: str, source: str) -> None:
     if len(values) != expected:
-        raise UsageError(f"{name} has {len(values)} entries for {expected} joints", source=source)
+        raise UsageError(f"{name} has {len(values)} entries instead of {expected}", source=source)

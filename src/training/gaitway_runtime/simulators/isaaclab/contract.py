@@ -1,78 +1,288 @@
-"""The policy contract of an Isaac Lab task, read from the environment as it is."""
+"""The policy contract of a live Isaac Lab environment, read from its managers and its articulation.
+
+Everything is found by attribute, so that one reader serves Isaac Lab 2.2 to 3.0: tensors there are torch's in 2.x and
+proxies with a ``torch`` attribute in 3.0, gains live in the actuator models in both. Nothing is imported but, for
+the order of quaternions, Isaac Lab's own mathematics.
+"""
 
 from __future__ import annotations
 
+import importlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ...policies.contract import ActionTerm, ObservationTerm, PolicyContract, Robot, Timing
+from ...policies.contract import ActionTerm, ObservationTerm, PolicyContract, Timing
+from .articulation import joint_values, numbers, robot_of
 from .measuring import robot, tensor
 
+POLICY = "policy"
+"""Name of the observation group that the policy reads."""
 
-def contract_of(env: Any, task: str) -> PolicyContract:
-    """Return what a deployer must know of a policy of this task.
+UNITS: Mapping[str, tuple[str, str]] = {
+    "base_lin_vel": ("m/s", "base"),
+    "base_ang_vel": ("rad/s", "base"),
+    "projected_gravity": ("", "base"),
+    "base_pos_z": ("m", "world"),
+    "generated_commands": ("", "base"),
+    "joint_pos": ("rad", ""),
+    "joint_pos_rel": ("rad", ""),
+    "joint_vel": ("rad/s", ""),
+    "joint_vel_rel": ("rad/s", ""),
+    "height_scan": ("m", "base, yaw only; x fastest"),
+    "body_incoming_wrench": ("N, N m", "link; not portable between simulators"),
+}
+"""Unit and frame of Isaac Lab's own observation functions, by their name; sliders are in metres."""
+
+ACTION_KINDS: Mapping[str, str] = {
+    "JointPositionAction": "joint_position",
+    "JointEffortAction": "joint_effort",
+    "JointVelocityAction": "joint_velocity",
+}
+"""The contract's word for Isaac Lab's action terms; others keep the name of their class."""
+
+
+def contract_of(env: Any, task: str, *, simulator: str = "isaaclab") -> PolicyContract:
+    """Return what a deployer must know of a policy of a live environment.
 
     Args:
-        env: The unwrapped environment.
-        task: The task's name.
+        env: An environment that ``gymnasium.make`` returned, wrapped or not; it was reset at least once.
+        task: The task's name, as the contract shall give it.
+        simulator: The simulator and its release, for example ``isaaclab 3.0.0``.
     """
-    import importlib.metadata
-
+    world = env.unwrapped
+    managed = hasattr(world, "observation_manager")
+    asset = robot(world)
+    unknown = () if managed else ("observations", "actions")
+    actions = _actions(world) if managed else _plain_actions(world, asset)
+    cfg = world.cfg
     return PolicyContract(
         task=task,
-        simulator=f"isaaclab {importlib.metadata.version('isaaclab')}",
-        observations=_observations(env),
-        actions=_actions(env),
-        timing=Timing(physics_dt=env.physics_dt, decimation=env.cfg.decimation, control_dt=env.step_dt),
-        robot=_robot(env),
+        simulator=simulator,
+        observations=_observations(world, asset) if managed else _plain_observations(world),
+        actions=actions,
+        timing=Timing(
+            physics_dt=float(cfg.sim.dt), decimation=int(cfg.decimation), control_dt=float(cfg.sim.dt) * cfg.decimation
+        ),
+        robot=robot_of(asset, effort_only=all(term.kind == "joint_effort" for term in actions))
+        if asset
+        else PolicyContract.of_unknown_task().robot,
+        commands=_commands(world),
+        terminations={
+            "time_out_s": float(cfg.episode_length_s),
+            "terms": [name for name in _terms_of(world, "termination_manager") if name != "time_out"],
+        },
+        contacts=_contacts(world),
+        randomization=_randomization(world),
+        conventions={
+            "quaternion": quaternion_order(),
+            "base_velocity": "centre of mass of the base, in the base frame",
+            "gravity": "unit vector",
+        },
+        unknown=unknown if asset else (*unknown, "robot"),
     )
 
 
-def _observations(env: Any) -> tuple[ObservationTerm, ...]:
-    manager, start, found = env.observation_manager, 0, []
-    names, sizes = manager.active_terms["policy"], manager.group_obs_term_dim["policy"]
-    joints = tuple(robot(env).joint_names)
-    for name, (size,) in zip(names, sizes, strict=True):
-        per_joint = joints if size == len(joints) and name != "actions" else ()
-        found.append(ObservationTerm(name=name, start=start, stop=start + size, joint_names=per_joint))
+def quaternion_order() -> str:
+    """Return ``wxyz`` or ``xyzw``: where the installed Isaac Lab has the one of the identity."""
+    import torch
+
+    zero = torch.zeros(1)
+    identity = importlib.import_module("isaaclab.utils.math").quat_from_euler_xyz(zero, zero, zero)
+    return "wxyz" if float(identity[0, 0]) == 1.0 else "xyzw"
+
+
+def _observations(world: Any, asset: Any) -> tuple[ObservationTerm, ...]:
+    manager = world.observation_manager
+    found, start = [], 0
+    for name, cfg, shape in zip(
+        manager.active_terms[POLICY],
+        manager._group_obs_term_cfgs[POLICY],
+        manager.group_obs_term_dim[POLICY],
+        strict=True,
+    ):
+        size = math.prod(shape)
+        found.append(_observation(name, cfg, start, size, world, asset))
         start += size
     return tuple(found)
 
 
-def _actions(env: Any) -> tuple[ActionTerm, ...]:
-    start, found = 0, []
-    for name in env.action_manager.active_terms:
-        term = env.action_manager.get_term(name)
-        size, kind = term.action_dim, "joint_effort" if "Effort" in type(term).__name__ else "joint_position"
-        found.append(
-            ActionTerm(
-                name=name,
-                kind=kind,
-                start=start,
-                stop=start + size,
-                joint_names=tuple(term._joint_names),
-                scale=_spread(term._scale, size),
-                offset=_spread(term._offset, size),
-            )
-        )
-        start += size
-    return tuple(found)
-
-
-def _robot(env: Any) -> Robot:
-    found = robot(env)
-    return Robot(
-        name="robot",
-        joint_names=tuple(found.joint_names),
-        default_joint_pos=tuple(tensor(found.data.default_joint_pos)[0].tolist()),
-        joint_pos_limits=(),
-        stiffness=(),
-        damping=(),
-        armature=(),
-        effort_limits=(),
-        actuator="",
-        body_names=tuple(found.body_names),
+def _observation(name: str, cfg: Any, start: int, size: int, world: Any, asset: Any) -> ObservationTerm:
+    function = getattr(cfg.func, "__name__", type(cfg.func).__name__)
+    history = max(1, int(getattr(cfg, "history_length", 0) or 0))
+    joints = _observed_joints(function, cfg.params, world, asset, size // history)
+    units, frame = UNITS.get(function, ("", ""))
+    scales = tuple(numbers(cfg.scale)) if cfg.scale is not None else (1.0,)
+    uniform = len(set(scales)) == 1
+    return ObservationTerm(
+        name=name,
+        start=start,
+        stop=start + size,
+        units=units,
+        frame=frame,
+        scale=scales[0] if uniform else 1.0,
+        scales=() if uniform else scales * history,
+        offset=_observed_offset(function, joints, asset),
+        clip=(float(cfg.clip[0]), float(cfg.clip[1])) if cfg.clip is not None else None,
+        noise=_uniform_noise(cfg.noise),
+        joint_names=joints,
+        history=history,
     )
 
 
-def _spread(value: Any, size: int) -> tuple[float, ...]:
-    return (float(value),) * size if isinstance(value, (int, float)) else tuple(value[0].tolist())
+def _observed_joints(function: str, params: Mapping[str, Any], world: Any, asset: Any, size: int) -> tuple[str, ...]:
+    """Return the joints that a term has one value of each of; none where it is not about joints."""
+    if function == "last_action":
+        driven = tuple(joint for term in _actions(world) for joint in term.joint_names)
+        return driven if len(driven) == size else ()
+    if not function.startswith("joint_"):
+        return ()
+    chosen = params.get("asset_cfg")
+    names = _joints_of(asset)
+    ids = getattr(chosen, "joint_ids", slice(None))
+    joints = names[ids] if isinstance(ids, slice) else tuple(names[int(number)] for number in numbers(ids))
+    return joints if len(joints) == size else ()
+
+
+def _observed_offset(function: str, joints: Sequence[str], asset: Any) -> tuple[float, ...]:
+    """Return what a term of joint positions is measured from, said also where it is zero."""
+    if function == "joint_pos_rel" and joints:
+        default = joint_values(asset, "default_joint_pos")
+        return tuple(default[joint] for joint in joints)
+    return (0.0,) * len(joints) if function == "joint_pos" else ()
+
+
+def _uniform_noise(cfg: Any) -> tuple[float, float] | None:
+    """Return the bounds of additive uniform noise; other noise belongs to training alone and is left out."""
+    if cfg is None or not hasattr(cfg, "n_min") or cfg.operation != "add":
+        return None
+    low, high = numbers(cfg.n_min), numbers(cfg.n_max)
+    return (min(low), max(high))
+
+
+def _actions(world: Any) -> tuple[ActionTerm, ...]:
+    manager = world.action_manager
+    found, start = [], 0
+    for name in manager.active_terms:
+        term = manager.get_term(name)
+        found.append(_action(name, term, start))
+        start += int(term.action_dim)
+    return tuple(found)
+
+
+def _action(name: str, term: Any, start: int) -> ActionTerm:
+    size = int(term.action_dim)
+    joints = tuple(getattr(term, "_joint_names", ()))
+    return ActionTerm(
+        name=name,
+        kind=ACTION_KINDS.get(type(term).__name__, type(term).__name__),
+        start=start,
+        stop=start + size,
+        joint_names=joints if len(joints) == size else _unnamed(name, size),
+        scale=_per_joint(getattr(term, "_scale", 1.0), size),
+        offset=_per_joint(getattr(term, "_offset", 0.0), size),
+        clip=_action_clip(term),
+    )
+
+
+def _per_joint(value: Any, size: int) -> tuple[float, ...]:
+    """Return a number, or the first world's row of a tensor, as a value a joint."""
+    found = numbers(value[0] if getattr(value, "ndim", 0) > 1 else value)
+    return tuple(found) if len(found) == size else tuple(found[:1]) * size
+
+
+def _action_clip(term: Any) -> tuple[float, float] | None:
+    """Return the bounds of the target, where all joints have the same finite ones."""
+    if getattr(term.cfg, "clip", None) is None:
+        return None
+    rows = [tuple(numbers(row)) for row in term._clip[0]]
+    low, high = rows[0]
+    same = all(row == rows[0] for row in rows)
+    return (low, high) if same and math.isfinite(low) and math.isfinite(high) else None
+
+
+def _plain_observations(world: Any) -> tuple[ObservationTerm, ...]:
+    """Return the one term that is known of an environment that computes its observations itself."""
+    size = math.prod(world.single_observation_space[POLICY].shape)
+    return (ObservationTerm(name=POLICY, start=0, stop=size),)
+
+
+def _plain_actions(world: Any, asset: Any) -> tuple[ActionTerm, ...]:
+    """Return the one term that is known of an environment that applies its actions itself."""
+    size = math.prod(world.single_action_space.shape)
+    joints = _joints_of(asset)
+    return (
+        ActionTerm(
+            name="actions",
+            kind="unknown",
+            start=0,
+            stop=size,
+            joint_names=joints if len(joints) == size else _unnamed("action", size),
+            scale=(1.0,) * size,
+            offset=(0.0,) * size,
+        ),
+    )
+
+
+def _joints_of(asset: Any) -> tuple[str, ...]:
+    return tuple(asset.joint_names) if asset else ()
+
+
+def _unnamed(stem: str, size: int) -> tuple[str, ...]:
+    return tuple(f"{stem}_{number}" for number in range(size))
+
+
+def _commands(world: Any) -> Mapping[str, Any]:
+    names = _terms_of(world, "command_manager")
+    return {name: _plain(world.command_manager.get_term(name).cfg) for name in names}
+
+
+def _contacts(world: Any) -> Mapping[str, Any]:
+    found: dict[str, Any] = {}
+    for name, sensor in world.scene.sensors.items():
+        if hasattr(sensor.cfg, "force_threshold"):
+            found[name] = {
+                "force_threshold_n": _plain(sensor.cfg.force_threshold),
+                "force_history_physics_steps": int(sensor.cfg.history_length),
+            }
+    material = getattr(getattr(world.scene, "terrain", None), "cfg", None)
+    if material is not None and getattr(material, "physics_material", None) is not None:
+        found["ground"] = _plain(material.physics_material)
+    return found
+
+
+def _randomization(world: Any) -> Mapping[str, Any]:
+    """Return the event terms by mode with their plain parameters."""
+    manager = getattr(world, "event_manager", None)
+    if manager is None:
+        return {}
+    return {
+        mode: {name: _plain(manager.get_term_cfg(name).params) for name in names}
+        for mode, names in manager.active_terms.items()
+    }
+
+
+def _terms_of(world: Any, manager: str) -> Iterable[str]:
+    found = getattr(world, manager, None)
+    return list(found.active_terms) if found is not None else []
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold of a configuration: numbers, texts, lists and mappings of them."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, slice):  # all joints or bodies
+        return None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        items = {str(key): _plain(item) for key, item in value.items()}
+    elif isinstance(value, list | tuple | set | range):
+        return [_plain(item) for item in value]
+    elif hasattr(tensor(value), "tolist"):
+        return numbers(value)
+    elif hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
+        items = {name: _plain(item) for name, item in vars(value).items() if not name.startswith("_")}
+    else:
+        return getattr(value, "__name__", str(value))
+    return {name: item for name, item in items.items() if item is not None}

@@ -51,7 +51,7 @@ class IsaacLabEnv:
         if self._contract is None:
             from .contract import contract_of
 
-            self._contract = contract_of(self.unwrapped, self.task)
+            self._contract = contract_of(self.unwrapped, self.task, simulator=f"isaaclab {self.release}".strip())
         return self._contract
 
     @property

@@ -36,13 +36,15 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     """See :meth:`.base.JobModule.run`."""
     assert isinstance(job, TrainJob)
     simulator = simulators.choose(job.simulator)
-    job = earlier_attempt(with_scale(job), context)
+    job = earlier_attempt(job, context)
     model_name = registered_name(job)
-    learner = learners.load(job.backend)
     workspace.progress.phase("starting")
     with contextlib.closing(
         simulators.load(simulator).open_env(job, num_envs=job.num_envs, training=True, seed=job.seed)
     ) as env:
+        # After the simulator: some have to be started before anything of torch is imported.
+        learner = learners.load(job.backend, native=isinstance(env, simulators.TrainsNatively))
+        job = with_scale(job, env)
         origin = fetch_origin(job, context, workspace)
         learner.check(job, env, origin.start)
         workspace.stop.check()
@@ -64,10 +66,16 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
             return finish(trained, model_name)
 
 
-def with_scale(job: TrainJob) -> TrainJob:
-    """Return the job with the iterations and the save interval that its task has where the user named none."""
-    info = catalog.find(job.task)
-    scale = info.local if info and info.local else DEFAULT_SCALE
+def with_scale(job: TrainJob, env: Env) -> TrainJob:
+    """Return the job with the iterations and the save interval that its task has where the user named none.
+
+    Isaac Lab's tasks bring their own; those of the embedded simulator have them in the catalog.
+    """
+    if isinstance(env, simulators.TrainsNatively):
+        scale: simulators.Native | catalog.LocalScale = env.native(job.backend)
+    else:
+        info = catalog.find(job.task)
+        scale = info.local if info and info.local else DEFAULT_SCALE
     return dataclasses.replace(
         job,
         max_iterations=job.max_iterations or scale.max_iterations,

@@ -20,6 +20,12 @@ LEARNERS: dict[str, str] = {
 }
 """Learner modules by ``--backend``, imported when asked for. Each offers ``check`` and ``train``."""
 
+NATIVE_LEARNERS: dict[str, str] = {
+    "rsl_rl": "gaitway_runtime.learners.rsl_rl_native",
+    "skrl": "gaitway_runtime.learners.skrl_native",
+}
+"""The same for environments that have a wrapper of the library's own and bring the task's settings for it."""
+
 Mark = str | bool | int | float
 """What a checkpoint can say of itself beside its tensors."""
 
@@ -97,13 +103,18 @@ class LearnerModule(Protocol):
         ...
 
 
-def load(name: str) -> LearnerModule:
+def load(name: str, *, native: bool = False) -> LearnerModule:
     """Return the learner module of that name.
+
+    Args:
+        name: The learning library.
+        native: Whether the environment is a :class:`~gaitway_runtime.simulators.base.TrainsNatively`.
 
     Raises:
         UsageError: The name is unknown.
     """
-    if name not in LEARNERS:
-        raise UsageError(f"unknown backend '{name}'", source="--backend", allowed=", ".join(LEARNERS))
-    module: LearnerModule = importlib.import_module(LEARNERS[name])
+    known = NATIVE_LEARNERS if native else LEARNERS
+    if name not in known:
+        raise UsageError(f"unknown backend '{name}'", source="--backend", allowed=", ".join(known))
+    module: LearnerModule = importlib.import_module(known[name])
     return module

@@ -171,12 +171,15 @@ def check_normalizer(saved: SavedTraining, has: bool, wants: bool, key: str) -> 
         )
 
 
-def marks_for(env: Env, *, activation: str, obs_normalization: bool, iteration: int) -> dict[str, Mark]:
+def marks_for(
+    env: Env, *, activation: str, obs_normalization: bool, iteration: int, clip_actions: float | None = None
+) -> dict[str, Mark]:
     """Return what a checkpoint says of itself: what its policy is, and how far the training was."""
     marker = Marker(
         task=env.task,
         activation=activation,
         obs_normalization=obs_normalization,
+        clip_actions=clip_actions,
         contract=env.contract.to_json(indent=None),
     )
     return {**marker.as_dict(), "iteration": iteration, "env_steps": env.env_steps}

@@ -10,13 +10,16 @@ from typing import Any
 
 from ..job import TrainJob
 
+TENSORBOARD = "tensorboard"
+"""Folder of the event files that a learning library writes itself, in the job's output folder."""
+
 
 def write_agent_yaml(job: TrainJob, config: Any, output_dir: Path, more: Mapping[str, Any]) -> None:
     """Write the learner's configuration.
 
     Args:
         job: The job.
-        config: The learner's configuration, a dataclass.
+        config: The learner's configuration, a dataclass or a mapping.
         output_dir: The job's output folder.
         more: What else a reader should know, as plain values.
     """
@@ -27,9 +30,15 @@ def write_agent_yaml(job: TrainJob, config: Any, output_dir: Path, more: Mapping
         "max_iterations": job.max_iterations,
         "save_interval": job.save_interval,
         **more,
-        # Through JSON: tuples become lists, which a safe loader reads.
-        **json.loads(json.dumps(dataclasses.asdict(config))),
+        **_plain(config),
     }
     path = output_dir / "params" / "agent.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    """Return a configuration as a safe loader reads it: tuples as lists, functions and classes by their names."""
+    values = dict(config) if isinstance(config, Mapping) else dataclasses.asdict(config)
+    plain: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    return plain

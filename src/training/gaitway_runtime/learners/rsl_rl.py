@@ -20,7 +20,6 @@ from ..overrides import apply_overrides
 from ..policies.marker import MARKER_KEY
 from .base import Hooks, Mark, Outcome, Start
 from .checkpoints import (
-    SavedTraining,
     check_learner,
     check_normalizer,
     check_resumable,
@@ -35,6 +34,7 @@ from .recipes import recipe_for
 from .rsl_rl_env import RslRlEnv
 from .rsl_rl_watch import attach
 from .session import Session, conduct
+from .taking_over import load_rsl_rl
 
 if TYPE_CHECKING:
     from ..simulators.base import Env
@@ -97,7 +97,7 @@ def _learn(session: Session, config: RslRlCfg, marks: Mapping[str, Mark]) -> Non
     with tempfile.TemporaryDirectory(prefix="gaitway-rsl-rl-") as scratch:
         runner = _make_runner(config, session.job, session.env, scratch)
         if session.saved:
-            _load(runner, session.saved, everything=session.resumed)
+            load_rsl_rl(runner, session.saved, everything=session.resumed)
         runner.current_learning_iteration = session.first
         attach(
             runner,
@@ -164,23 +164,6 @@ def _report_task_rewards(logger: Any) -> None:
         process_env_step(extras["task_rewards"], dones, extras, *more)
 
     logger.process_env_step = process_task_rewards
-
-
-def _load(runner: OnPolicyRunner, saved: SavedTraining, *, everything: bool) -> None:
-    """Take over weights and normalisers; with ``everything`` the optimiser and its learning rate too.
-
-    Raises:
-        UsageError: The file's tensors are not those of this runner's networks.
-    """
-    parts = {"actor": True, "critic": True, "optimizer": everything, "iteration": False, "rnd": False}
-    try:
-        runner.alg.load(dict(saved.content), parts, strict=True)
-    except (RuntimeError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"the checkpoint does not fit this configuration: {reason}", source=str(saved.path)) from None
-    if everything:
-        # PPO keeps the adaptive rate in a variable of its own; releases before 5.4.2 do not load it.
-        runner.alg.learning_rate = runner.alg.optimizer.param_groups[0]["lr"]
 
 
 def _own_marks(config: RslRlCfg, env: Env, iteration: int) -> dict[str, Mark]:

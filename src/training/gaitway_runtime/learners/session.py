@@ -43,8 +43,8 @@ def conduct(
     hooks: Hooks,
     *,
     steps_per_iteration: int,
-    threads: int,
     learn: Callable[[Session], None],
+    threads: int | None = None,
 ) -> Outcome:
     """Train from where ``start`` says to where the job says.
 
@@ -55,9 +55,9 @@ def conduct(
         output_dir: Gets the checkpoints.
         hooks: Whom to tell.
         steps_per_iteration: Environment steps of one iteration.
-        threads: Most threads for the networks.
         learn: The library's part: load, attach the watch, run the loop. Leaves it by
             :class:`.watch.TrainingStopped` when asked to stop.
+        threads: Most threads for the networks; torch's own choice when omitted.
     """
     total = job.max_iterations or 1
     saved = read_start(start.checkpoint) if start.checkpoint else None

@@ -22,7 +22,6 @@ from ..overrides import apply_overrides
 from ..policies.marker import MARKER_KEY
 from .base import Hooks, Mark, Outcome, Start
 from .checkpoints import (
-    SavedTraining,
     check_learner,
     check_normalizer,
     check_resumable,
@@ -36,12 +35,12 @@ from .recipes import recipe_for
 from .session import Session, conduct
 from .skrl_models import Policy, SkrlEnv, Value
 from .skrl_watch import attach
+from .taking_over import SKRL_OPTIMIZER, load_skrl
 
 if TYPE_CHECKING:
     from ..simulators.base import Env
 
 NAME = "skrl"
-OPTIMIZER = "optimizer"
 
 
 def configure(job: TrainJob) -> SkrlCfg:
@@ -61,7 +60,7 @@ def check(job: TrainJob, env: Env, start: Start) -> None:
     saved = read_start(start.checkpoint)
     check_learner(saved, NAME)
     if start.mode == "resume":
-        check_resumable(saved, OPTIMIZER)
+        check_resumable(saved, SKRL_OPTIMIZER)
     sizes = env.observation_sizes
     ends = {"policy": (sizes["policy"], env.num_actions), "value": (sizes.get("critic", sizes["policy"]), 1)}
     for network, (inputs, outputs) in ends.items():
@@ -92,7 +91,7 @@ def _learn(session: Session, config: SkrlCfg, marks: Mapping[str, Mark]) -> None
     wrapped = SkrlEnv(env, job.seed, spread_episodes=config.init_at_random_ep_len)
     agent = _make_agent(config, wrapped)
     if session.saved:
-        _load(agent, session.saved, everything=session.resumed)
+        load_skrl(agent, session.saved, everything=session.resumed)
     attach(
         agent,
         session.watch,
@@ -101,7 +100,7 @@ def _learn(session: Session, config: SkrlCfg, marks: Mapping[str, Mark]) -> None
         last=session.total - 1,
         save_interval=job.save_interval or session.total,
         steps=lambda: env.env_steps,
-        metrics=wrapped.episode_metrics,
+        metrics=lambda _: wrapped.episode_metrics(),
         marks=lambda iteration: {MARKER_KEY: {**_own_marks(config, env, iteration), **marks}},
     )
     trainer = SequentialTrainer(
@@ -172,13 +171,6 @@ def _scaler(what: str, size: Any, device: torch.device) -> dict[str, Any]:
         f"{what}_preprocessor": RunningStandardScaler,
         f"{what}_preprocessor_kwargs": {"size": size, "device": device},
     }
-
-
-def _load(agent: PPO, saved: SavedTraining, *, everything: bool) -> None:
-    """Take over networks and scalers; with ``everything`` the optimiser, which has the learning rate, too."""
-    for name, module in agent.checkpoint_modules.items():
-        if name in saved.content and (everything or name != OPTIMIZER):
-            module.load_state_dict(saved.content[name])
 
 
 def _own_marks(config: SkrlCfg, env: Env, iteration: int) -> dict[str, Mark]:

@@ -156,6 +156,10 @@ class TrainsNatively(Protocol):
         ...
 
 
+class NativeEnv(Env, TrainsNatively, Protocol):
+    """An environment that is both: stepped by the evaluation as it is, by learners through their wrapper."""
+
+
 @dataclass(frozen=True)
 class Availability:
     """Whether a simulator can run here, which release it is, or why it cannot."""

@@ -169,6 +169,31 @@ def test_randomised_bases_differ_in_mass_and_balance(open_env: OpenEnv) -> None:
     assert open_env(ANYMAL, num_envs=2).engine.batch.expanded("body_mass") is None
 
 
+def test_randomised_drives_and_friction_differ_and_the_contract_says_so(open_env: OpenEnv) -> None:
+    env = open_env(ANYMAL, num_envs=300, training=True)
+    batch, model = env.engine.batch, env.engine.model
+    gain, bias = (batch.expanded(f"actuator_{part}prm") for part in ("gain", "bias"))
+    factors = (gain[:, :, 0] / 150.0, -bias[:, :, 2] / 5.0)
+    for factor in factors:
+        assert factor.min() >= 0.8 and factor.max() <= 1.2 and factor.std() == pytest.approx(0.4 / 12**0.5, rel=0.1)
+    assert bias[:, :, 1] == pytest.approx(-gain[:, :, 0]), "the drive pulls towards its target"
+    assert np.corrcoef(factors[0][:, 0], factors[0][:, 1])[0, 1] == pytest.approx(0.0, abs=0.2), "drive by drive"
+    friction = batch.expanded("geom_friction")[:, :, 0] / model.geom_friction[:, 0]
+    robot = model.geom_bodyid > 0
+    assert (friction[:, ~robot] == 1.0).all() and (np.ptp(friction[:, robot], axis=1) < 1e-12).all()
+    assert 0.7 <= friction[:, robot].min() < 0.72 and 1.28 < friction[:, robot].max() <= 1.3
+    told = env.contract.randomization
+    assert (told["stiffness_factor"], told["damping_factor"], told["friction_factor"]) == ([0.8, 1.2], [0.8, 1.2], [0.7, 1.3])
+    assert env.contract.robot.actuator == "implicit_pd" and env.contract.robot.stiffness == (150.0,) * 12
+
+
+def test_a_payload_leaves_the_gains_that_a_policy_brought(open_env: OpenEnv) -> None:
+    env = open_env(with_overrides(find_task(ANYMAL), ("env.conditions.payload=5",)), num_envs=2)
+    env.set_gains([100.0] * 12, [2.0] * 12)
+    env.reset(1)
+    assert (env.engine.batch.expanded("actuator_gainprm")[:, :, 0] == 100.0).all()
+
+
 def test_a_push_changes_the_velocity_that_is_seen_next(open_env: OpenEnv) -> None:
     env = open_env(ANYMAL, num_envs=64, training=True)
     env.reset()

@@ -162,6 +162,9 @@ def _randomization(task: Task) -> Mapping[str, Any]:
     if training.randomization:
         found["base_mass_kg"] = list(training.randomization.base_mass)
         found["base_com_m"] = list(training.randomization.base_com)
+        found["stiffness_factor"] = list(training.randomization.stiffness)
+        found["damping_factor"] = list(training.randomization.damping)
+        found["friction_factor"] = list(training.randomization.friction)
     if training.push:
         found["push_velocity_m_s"] = list(training.push.velocity)
         found["push_interval_s"] = list(training.push.interval)

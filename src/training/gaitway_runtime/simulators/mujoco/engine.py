@@ -8,13 +8,12 @@ quantities are computed from the state after the last one.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 from mujoco.batch import Batch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ...cpus import available_cpus
 from .models import RobotSpec, contact_sensor
@@ -130,11 +129,11 @@ class Engine:
         state.incoming_wrench_b = np.zeros((count, 6 * len(spec.wrench_bodies)))
         self.read_motion(state)
 
-    def set_gains(self, stiffness: Sequence[float], damping: Sequence[float]) -> None:
-        """Give every position actuator its gains, in the order of the robot's joints."""
+    def set_gains(self, stiffness: ArrayLike, damping: ArrayLike) -> None:
+        """Give every position actuator its gains, in the order of the robot's joints: (J,), or (N, J) of each world."""
         self.batch.expand("actuator_gainprm")[:, :, 0] = stiffness
         bias = self.batch.expand("actuator_biasprm")
-        bias[:, :, 1], bias[:, :, 2] = -np.array(stiffness), -np.array(damping)
+        bias[:, :, 1], bias[:, :, 2] = -np.asarray(stiffness), -np.asarray(damping)
 
     def advance(self, state: State) -> NDArray[np.bool_]:
         """Step all worlds for one control step and read their state; return which of them diverged, (N,)."""

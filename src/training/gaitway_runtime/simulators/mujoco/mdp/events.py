@@ -114,11 +114,28 @@ class Pushes:
             self.restart(due)
 
 
-def randomize(engine: Engine, cfg: Randomization, rng: np.random.Generator) -> None:
-    """Give each world's base its own mass and centre of mass, from the model's.
+_NOMINAL = (1.0, 1.0)
 
-    Isaac Lab's ``randomize_rigid_body_mass`` (add, inertia scaled by the ratio) and ``randomize_rigid_body_com``.
+
+def randomize(engine: Engine, cfg: Randomization, rng: np.random.Generator) -> None:
+    """Give each world its own base, drives and friction, from the model's: an array per field, nothing per step.
+
+    Isaac Lab's ``randomize_rigid_body_mass`` (add, inertia scaled by the ratio), ``randomize_rigid_body_com``,
+    ``randomize_actuator_gains`` (scale, drive by drive) and ``randomize_rigid_body_material``.
     """
+    _randomize_base(engine, cfg, rng)
+    model, count = engine.model, len(engine.base_com)
+    # What does not vary is left alone: a policy may have brought gains of its own.
+    if cfg.stiffness != _NOMINAL or cfg.damping != _NOMINAL:
+        stiffness, damping = (rng.uniform(*factors, (count, model.nu)) for factors in (cfg.stiffness, cfg.damping))
+        engine.set_gains(stiffness * engine.spec.stiffness, damping * engine.spec.damping)
+    if cfg.friction != _NOMINAL:
+        robot = np.flatnonzero(model.geom_bodyid > 0)
+        factor = rng.uniform(*cfg.friction, (count, 1))
+        engine.batch.expand("geom_friction")[:, robot, 0] = factor * model.geom_friction[robot, 0]
+
+
+def _randomize_base(engine: Engine, cfg: Randomization, rng: np.random.Generator) -> None:
     body = engine.model.body(engine.spec.base)
     count = len(engine.base_com)
     mass = float(body.mass[0]) + rng.uniform(*cfg.base_mass, count)

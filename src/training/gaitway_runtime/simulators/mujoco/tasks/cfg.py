@@ -129,6 +129,12 @@ class Randomization:
     """Added to the base [kg]; its inertia is scaled by the ratio of masses."""
     base_com: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Half ranges of an offset of the base's centre of mass [m]."""
+    stiffness: tuple[float, float] = (1.0, 1.0)
+    """Factor on each drive's position gain."""
+    damping: tuple[float, float] = (1.0, 1.0)
+    """Factor on each drive's velocity gain."""
+    friction: tuple[float, float] = (1.0, 1.0)
+    """Factor on the robot's friction."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """The order of events in a step, what ends an episode, what is random, and what is not."""
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from gaitway_runtime.job import TrainJob
 from gaitway_runtime.simulators import base
 from gaitway_runtime.simulators.mujoco.env import MujocoEnv
 from gaitway_runtime.simulators.mujoco.tasks import TASKS, find_task
-from gaitway_runtime.simulators.mujoco.tasks.cfg import VelocityCommand
+from gaitway_runtime.simulators.mujoco.tasks.cfg import Reward, Shaping, VelocityCommand
 from gaitway_runtime.simulators.mujoco.tasks.settings import with_overrides
 
 from .conftest import OpenEnv
@@ -183,7 +184,11 @@ def test_randomised_drives_and_friction_differ_and_the_contract_says_so(open_env
     assert (friction[:, ~robot] == 1.0).all() and (np.ptp(friction[:, robot], axis=1) < 1e-12).all()
     assert 0.7 <= friction[:, robot].min() < 0.72 and 1.28 < friction[:, robot].max() <= 1.3
     told = env.contract.randomization
-    assert (told["stiffness_factor"], told["damping_factor"], told["friction_factor"]) == ([0.8, 1.2], [0.8, 1.2], [0.7, 1.3])
+    assert (told["stiffness_factor"], told["damping_factor"], told["friction_factor"]) == (
+        [0.8, 1.2],
+        [0.8, 1.2],
+        [0.7, 1.3],
+    )
     assert env.contract.robot.actuator == "implicit_pd" and env.contract.robot.stiffness == (150.0,) * 12
 
 
@@ -216,6 +221,19 @@ def test_evaluation_and_play_are_without_noise_pushes_and_randomisation(open_env
     for env in (open_env(ANYMAL), open_env("Isaac-Velocity-Flat-Anymal-C-Play-v0", training=True)):
         assert env._pushes is None
         assert (env.engine.base_com == env.engine.base_com[0]).all()
+
+
+def test_shaping_can_fade(open_env: OpenEnv) -> None:
+    gone = Reward("gone", lambda state: np.ones(len(state.command)), 2.0, fade_steps=1000)
+    task = find_task(ANYMAL)
+    task = replace(task, training=replace(task.training, shaping=Shaping(terms=(gone,))))
+    env = open_env(task, num_envs=2, training=True)
+    env.reset()
+    worth = []
+    for env_steps in (0, 498, 998, 5000):
+        env.env_steps = env_steps
+        worth.append(env.step(still(env)).reward_terms["shaping/gone"][0] / env.step_dt)
+    assert worth == pytest.approx([1.996, 1.0, 0.0, 0.0])
 
 
 def test_an_evaluation_may_be_asked_to_be_harder(open_env: OpenEnv) -> None:

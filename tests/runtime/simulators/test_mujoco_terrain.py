@@ -13,6 +13,7 @@ from gaitway_runtime.simulators.mujoco.terrain import COLUMNS, KINDS, LEVELS, TI
 from .conftest import OpenEnv
 
 ROUGH = "Isaac-Velocity-Rough-Anymal-C-v0"
+PLAY = "Isaac-Velocity-Rough-Anymal-C-Play-v0"
 TERRAIN = rough_terrain()
 
 
@@ -48,7 +49,7 @@ def test_stairs_have_seven_rises_of_the_levels_height() -> None:
 
 def test_slopes_boxes_and_rough_ground() -> None:
     slope = tile(9, 16)
-    assert 0.36 <= np.diff(slope[:, 40]).max() / 0.1 <= 0.4
+    assert 0.35 <= np.diff(slope[:, 40]).max() / 0.1 <= 0.4
     assert slope[30:50, 30:50].std() == pytest.approx(0.0, abs=1e-6), "a platform of two metres"
     boxes = tile(9, 8)
     assert 0.05 + 0.15 * 0.9 <= np.abs(boxes).max() <= 0.2
@@ -118,25 +119,39 @@ def test_the_curriculum_is_isaac_labs(open_env: OpenEnv) -> None:
     env = open_env(ROUGH, num_envs=5, training=True)
     env.reset()
     ground, state = env._ground, env.state
-    ground.levels[:] = (3, 3, 3, 9, 0)
+    ground.rows[:] = (3, 3, 3, 9, 0)
     state.root_pos_w[:] = ground.origins
     state.command[:] = (0.5, 0.0, 0.0)  # asks for 10 m in an episode: 5 m are half of it
     walked = np.array([4.5, 3.9, 5.5, 4.5, 0.0])
     state.command[1] = (0.3, 0.0, 0.0)  # 3.9 m are more than half of 6 m
     state.root_pos_w[:, 0] += walked
-    log = ground.choose(np.arange(5), state, 20.0)
+    log = ground.choose(np.arange(5), state, 20.0, ground.cfg.hold_steps)
     assert ground.levels[:3].tolist() == [4, 3, 4]
     assert 0 <= ground.levels[3] < LEVELS, "beyond the last level: any"
     assert ground.levels[4] == 0, "not below the first"
     assert log == {"Curriculum/terrain_levels": pytest.approx(ground.levels.mean())}
 
 
+def test_levels_are_held_while_the_robot_finds_out_how_to_walk(open_env: OpenEnv) -> None:
+    env = open_env(ROUGH, num_envs=50, training=True)
+    env.reset()
+    drawn = env._ground.levels.copy()
+    for env_steps, changed in ((0, False), (env._ground.cfg.hold_steps, True)):
+        env.env_steps = env_steps
+        env.state.root_pos_w[:] = env._ground.origins
+        env.episode_length = np.full(50, env.max_episode_length - 1)
+        log = env.step(np.zeros((50, 12), np.float32)).log
+        assert (env._ground.levels != drawn).any() == changed
+        assert log["Curriculum/terrain_levels"] == pytest.approx(env._ground.levels.mean())
+    assert env._ground.levels.mean() < drawn.mean(), "none of them walked"
+
+
 def test_evaluation_draws_from_every_level_and_training_starts_low(open_env: OpenEnv) -> None:
     evaluation, training = (open_env(ROUGH, num_envs=400, training=flag) for flag in (False, True))
     assert set(evaluation._ground.levels) == set(range(10))
     assert set(training._ground.levels) == set(range(6))
-    play = open_env("Isaac-Velocity-Rough-Anymal-C-Play-v0", num_envs=400, training=True)
-    assert set(play._ground.levels) == set(range(10))
+    play = open_env(PLAY, num_envs=400, training=True)
+    assert set(play._ground.levels) == set(play._ground.terrain.levels.ravel())
     before = evaluation._ground.levels.copy()
     evaluation.reset()
     evaluation.episode_length = np.full(400, evaluation.max_episode_length - 1)
@@ -150,6 +165,31 @@ def test_a_level_can_be_chosen_but_not_one_that_does_not_exist() -> None:
     assert task.terrain is not None and task.terrain.levels == (3, 3)
     with pytest.raises(UsageError, match="level of the terrain"):
         with_overrides(find_task(ROUGH), ("env.terrain.levels=3,12",))
+
+
+def test_one_kind_of_ground_can_be_asked_for(open_env: OpenEnv) -> None:
+    only = ("env.terrain.kind=boxes", "env.terrain.levels=6,7")
+    env = open_env(with_overrides(find_task(ROUGH), only), num_envs=60)
+    env.reset()
+    assert set(env._ground.kinds) == {2} and set(env._ground.levels) == {6, 7}
+    assert set(env._ground.columns) == {8, 9, 10, 11}
+    with pytest.raises(UsageError, match="no ground of the kind 'stairs'") as caught:
+        with_overrides(find_task(ROUGH), ("env.terrain.kind=stairs",))
+    assert "pyramid_stairs" in caught.value.allowed and "random_rough" in caught.value.allowed
+
+
+def test_the_play_tasks_ground_is_five_by_five_tiles_of_any_kind(open_env: OpenEnv) -> None:
+    env = open_env(PLAY, num_envs=300)
+    env.reset()
+    ground = env._ground
+    assert ground.terrain.kinds.shape == (5, 5) and ground.terrain.heights.shape == (400, 400)
+    assert len(set(ground.terrain.kinds[:, 0])) > 1, "a column is not of one kind"
+    assert len({*zip(ground.rows, ground.columns, strict=True)}) == 25
+    assert (env.state.terrain_kind == ground.kinds).all() and (env.state.terrain_level == ground.levels).all()
+    assert np.abs(env.state.root_pos_w[:, :2] - ground.origins[:, :2]).max() <= 0.5
+    assert env.contract.robot.joint_names == open_env(ROUGH, num_envs=1).contract.robot.joint_names
+    with pytest.raises(UsageError, match="no tile"):
+        with_overrides(find_task(PLAY), ("env.terrain.kind=hf_pyramid_slope", "env.terrain.levels=9,9"))
 
 
 def test_a_part_of_the_ground_is_where_the_whole_has_it() -> None:

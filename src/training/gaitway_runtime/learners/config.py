@@ -53,6 +53,8 @@ class PpoCfg:
     value_loss_coef: float = 1.0
     use_clipped_value_loss: bool = True
     max_grad_norm: float = 1.0
+    use_mixed_precision: bool = False
+    """Multiply in bfloat16, on processors that have instructions for it."""
 
 
 @dataclass(frozen=True, kw_only=True)

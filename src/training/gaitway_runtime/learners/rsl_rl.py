@@ -30,6 +30,7 @@ from .checkpoints import (
 from .config import ModelCfg, RslRlCfg
 from .mirror import MirroredCopies
 from .params import write_agent_yaml
+from .precision import mix_precision, multiplies_bfloat16
 from .recipes import recipe_for
 from .rsl_rl_env import RslRlEnv
 from .rsl_rl_watch import attach
@@ -113,7 +114,9 @@ def _make_runner(config: RslRlCfg, job: TrainJob, env: Env, scratch: str) -> OnP
     """Build rsl_rl's runner around the environment; what it logs itself goes to a folder that nobody reads."""
     settings: dict[str, Any] = dataclasses.asdict(config)
     mirrored = config.mirror and len(env.mirrors) > 0
+    mixed = config.algorithm.use_mixed_precision and multiplies_bfloat16()
     settings["algorithm"] |= {
+        "use_mixed_precision": mixed,
         "rnd_cfg": None,
         "symmetry_cfg": {"use_data_augmentation": True, "data_augmentation_func": MirroredCopies(env.mirrors)}
         if mirrored
@@ -136,6 +139,8 @@ def _make_runner(config: RslRlCfg, job: TrainJob, env: Env, scratch: str) -> OnP
     _report_task_rewards(runner.logger)
     if mirrored:
         _skip_mirror_loss(runner.alg)
+    if mixed:
+        mix_precision(runner.alg)
     return runner
 
 

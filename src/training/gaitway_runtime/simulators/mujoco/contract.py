@@ -12,10 +12,10 @@ import numpy as np
 from ...policies.contract import ActionTerm, ObservationTerm, PolicyContract, Robot, Timing
 from .engine import CONTACT_HISTORY, CONTACT_THRESHOLD
 from .mdp.observations import SCAN_X, SCAN_Y
-from .models import RobotSpec, mjcf
+from .models import RobotSpec, mjcf, terrain_of
 from .state import Array
 from .tasks.cfg import Action, Observation, Task
-from .terrain import rough_terrain
+from .terrain import KIND_NAMES, LEVELS
 
 
 def build_contract(task: Task, model: mujoco.MjModel, spec: RobotSpec) -> PolicyContract:
@@ -54,6 +54,7 @@ def _conventions(task: Task) -> Mapping[str, Any]:
             "frame": "base, yaw only",
             "value": "base height - ground height - offset",
         }
+        found["terrain"] = {"kinds": list(KIND_NAMES), "levels": LEVELS}
     return found
 
 
@@ -121,7 +122,7 @@ def _robot(task: Task, model: mujoco.MjModel, spec: RobotSpec) -> Robot:
 
 
 def _model_sha256(task: Task) -> str:
-    terrain = rough_terrain() if task.terrain else None
+    terrain = terrain_of(task)
     digest = hashlib.sha256(mjcf(task.robot, timestep=task.physics_dt, terrain=terrain).encode())
     if terrain:
         digest.update(terrain.heights.tobytes())

@@ -19,13 +19,12 @@ from .engine import Engine, Ids
 from .mdp.commands import VelocityCommands
 from .mdp.curriculum import TerrainLevels
 from .mdp.events import Pushes, Starts, randomize
-from .models import compile_robot, robot_spec
+from .models import compile_robot, robot_spec, terrain_of
 from .observing import Observations
 from .rewarding import Rewards
 from .state import Array, State
 from .tasks.cfg import Push, Randomization, Task
 from .tasks.symmetry import mirrors
-from .terrain import rough_terrain
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ class MujocoEnv:
         log: dict[str, float] = {}
         if done.size:
             if self._ground:
-                log.update(self._ground.choose(done[~diverged[done]], state, self.cfg.episode_length_s))
+                log.update(self._ground.choose(done[~diverged[done]], state, self.cfg.episode_length_s, self.env_steps))
             log.update(self._restart(done, diverged))
             log.update((f"Episode_Termination/{name}", float(cause[done].sum())) for name, cause in causes.items())
         if self._commands:
@@ -149,7 +148,7 @@ class MujocoEnv:
         timestep, decimation = task.physics_dt, task.decimation
         if self._training:
             timestep, decimation = task.training.physics_dt or timestep, task.training.decimation or decimation
-        self._terrain = rough_terrain() if task.terrain else None
+        self._terrain = terrain_of(task)
         model = compile_robot(task.robot, timestep=timestep, terrain=self._terrain)
         if not self._training:
             model.geom_friction[model.geom_bodyid > 0, 0] *= task.conditions.friction_scale
@@ -185,8 +184,8 @@ class MujocoEnv:
             self._ground = TerrainLevels(
                 task.terrain, self._terrain, self.num_envs, training=self._randomized, rng=levels
             )
-            self.state.terrain, self.state.terrain_kind = self._terrain, self._ground.kinds
-            self.state.terrain_level = self._ground.levels
+            self.state.terrain = self._terrain
+            self.state.terrain_level, self.state.terrain_kind = self._ground.levels, self._ground.kinds
         self._pushes = None
         if varied.push:
             self._pushes = Pushes(varied.push, self.num_envs, self.step_dt, pushes)

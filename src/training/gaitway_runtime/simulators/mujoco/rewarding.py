@@ -42,6 +42,7 @@ class Rewards:
         self._weights = np.array([[term.weight * step_dt] for term in self._terms])
         self._floor = -np.inf if shaping is None or shaping.floor is None else shaping.floor * step_dt
         self._names = [*(t.name for t in self._own), *(f"shaping/{t.name}" for t in extra)]
+        self._fading = [(row, term.fade_steps) for row, term in enumerate(self._terms) if term.fade_steps]
         if shaping:
             self._names += [PENALTY_RELIEF, FLOOR]
             self._scaled = np.array([float(term.name not in shaping.unscaled) for term in self._own])
@@ -54,13 +55,15 @@ class Rewards:
         Args:
             state: The worlds after the step, before any reset.
             void: Worlds whose step is worth nothing because they diverged, (N,).
-            env_steps: Environment steps so far over all worlds, for the penalty ramp.
+            env_steps: Environment steps so far over all worlds, for the penalty ramp and the terms that fade.
         """
         values = np.empty_like(self._sums)
         own, count = len(self._own), len(self._terms)
         for row, term in enumerate(self._terms):
             values[row] = term.func(state)
         values[:count] *= self._weights
+        for row, steps in self._fading:
+            values[row] *= max(0.0, 1.0 - env_steps / steps)
         if void.any():
             values[:count, void] = 0.0
         task = values[:own].sum(axis=0)

@@ -1,14 +1,15 @@
 """Isaac Lab's rough terrain as one height field: ten levels of difficulty, twenty columns of six kinds.
 
-``ROUGH_TERRAINS_CFG``: tiles of 8 m, levels along x, columns along y. The ground is the same in every run (fixed
-seed), so that a recorded trajectory can be drawn later. Differences from Isaac Lab: stairs and boxes are part of the
-height field, so that their walls are ramps of one cell; the border is flat ground around the field.
+``ROUGH_TERRAINS_CFG``: tiles of 8 m, levels along x, columns along y; a ``-Play`` task has five by five tiles of any
+kind and difficulty. The ground is the same in every run (fixed seed), so that a recorded trajectory can be drawn later.
+Differences from Isaac Lab: stairs and boxes are part of the height field, so that their walls are ramps of one cell; the
+border is flat ground around the field.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -21,6 +22,7 @@ RESOLUTION = 0.1
 TILE = 8.0
 """[m]."""
 LEVELS, COLUMNS = 10, 20
+PLAY_TILES = 5
 _CELLS = round(TILE / RESOLUTION)
 _BORDER = 0.25
 _SEED = 0
@@ -94,8 +96,7 @@ KINDS: tuple[tuple[str, SubTerrain, int], ...] = (
 )
 """Kinds of sub-terrain with the number of columns that each has, in the columns' order."""
 
-KIND_OF_COLUMN = np.repeat(np.arange(len(KINDS)), [columns for *_, columns in KINDS])
-"""Index into :data:`KINDS` by column, (COLUMNS,)."""
+KIND_NAMES = tuple(name for name, *_ in KINDS)
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,11 @@ class Terrain:
     heights: Heights
     """[m], samples along x and y, in the middle of their cells."""
     origins: Array
-    """Where the tile of a level and a column starts its episodes [m], (LEVELS, COLUMNS, 3)."""
+    """Where each tile starts its episodes [m], (rows, columns, 3); rows lie along x."""
+    kinds: NDArray[np.int64]
+    """Kind of each tile as an index into :data:`KINDS`, (rows, columns)."""
+    levels: NDArray[np.int64]
+    """Difficulty of each tile, 0 to 9, (rows, columns)."""
     centre: tuple[float, float] = (0.0, 0.0)
     """Middle of the field [m]."""
 
@@ -119,6 +124,11 @@ class Terrain:
         """Half the extent between the outermost samples along x and y [m]."""
         across_x, across_y = self.heights.shape
         return (across_x - 1) * RESOLUTION / 2, (across_y - 1) * RESOLUTION / 2
+
+    def tiles(self, kind: str | None, levels: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return which tiles are of a kind (None: any) and between two levels, both included, (rows, columns)."""
+        found = (self.levels >= levels[0]) & (self.levels <= levels[1])
+        return found if kind is None else found & (self.kinds == KIND_NAMES.index(kind))
 
     def height_at(self, x: NDArray[np.floating], y: NDArray[np.floating]) -> Heights:
         """Return the ground's height at points [m], that of the nearest sample; 0 beyond the field, any shape."""
@@ -166,24 +176,33 @@ class Terrain:
             last = max(min(int(high), count), first + 2)
             cuts.append(slice(first, last))
             centre.append(self.centre[axis] + (0.5 * (first + last) - 0.5 * count) * RESOLUTION)
-        return Terrain(self.heights[cuts[0], cuts[1]], self.origins, (centre[0], centre[1]))
+        return replace(self, heights=self.heights[cuts[0], cuts[1]], centre=(centre[0], centre[1]))
 
 
-@lru_cache(maxsize=1)
-def rough_terrain() -> Terrain:
-    """Return Isaac Lab's rough terrain; always the same."""
+@lru_cache(maxsize=2)
+def rough_terrain(*, play: bool = False) -> Terrain:
+    """Return Isaac Lab's rough terrain, or that of its ``-Play`` task; always the same."""
     rng = np.random.default_rng(_SEED)
-    heights = np.zeros((LEVELS * _CELLS, COLUMNS * _CELLS), np.float32)
-    origins = np.zeros((LEVELS, COLUMNS, 3))
-    for level in range(LEVELS):
-        for column in range(COLUMNS):
-            difficulty = (level + rng.random()) / LEVELS
-            tile = KINDS[KIND_OF_COLUMN[column]][1](difficulty, rng)
-            rows, columns = (slice(k * _CELLS, (k + 1) * _CELLS) for k in (level, column))
-            heights[rows, columns] = tile
-            centre = (np.array([level, column]) + 0.5) * TILE - np.array([LEVELS, COLUMNS]) * TILE / 2
-            origins[level, column] = (*centre, _start_height(tile))
-    return Terrain(heights, origins)
+    if play:
+        shares = np.array([columns for *_, columns in KINDS]) / COLUMNS
+        kinds = rng.choice(len(KINDS), (PLAY_TILES, PLAY_TILES), p=shares)
+        return _tiled(kinds, rng.random(kinds.shape), rng)
+    kinds = np.tile(np.repeat(np.arange(len(KINDS)), [columns for *_, columns in KINDS]), (LEVELS, 1))
+    difficulties = (np.arange(LEVELS)[:, None] + rng.random(kinds.shape)) / LEVELS
+    return _tiled(kinds, difficulties, rng)
+
+
+def _tiled(kinds: NDArray[np.int64], difficulties: Array, rng: np.random.Generator) -> Terrain:
+    """Lay tiles of the given kinds and difficulties, (rows, columns), side by side."""
+    heights = np.zeros((kinds.shape[0] * _CELLS, kinds.shape[1] * _CELLS), np.float32)
+    origins = np.zeros((*kinds.shape, 3))
+    for row, column in np.ndindex(kinds.shape):
+        tile = KINDS[kinds[row, column]][1](float(difficulties[row, column]), rng)
+        along_x, along_y = (slice(k * _CELLS, (k + 1) * _CELLS) for k in (row, column))
+        heights[along_x, along_y] = tile
+        centre = (np.array([row, column]) + 0.5) * TILE - np.array(kinds.shape) * TILE / 2
+        origins[row, column] = (*centre, _start_height(tile))
+    return Terrain(heights, origins, kinds, (difficulties * LEVELS).astype(np.int64))
 
 
 def _start_height(tile: Heights) -> float:

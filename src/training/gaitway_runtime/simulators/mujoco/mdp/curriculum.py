@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from ..engine import Ids
 from ..state import Array, State
 from ..tasks.cfg import RoughTerrain
-from ..terrain import COLUMNS, KIND_OF_COLUMN, LEVELS, TILE, Terrain
+from ..terrain import LEVELS, TILE, Terrain
 from .rewards import sum_of_squares
 
 
 class TerrainLevels:
-    """The tile of every world. Its column (the kind of ground) is fixed, its level changes from episode to episode.
+    """The tile of every world. Its column (the kind of ground) is fixed, its row changes from episode to episode.
 
     Args:
-        cfg: Levels to start from.
+        cfg: Levels to start from, and the kind of ground if it shall be one.
         terrain: The ground.
         num_envs: Worlds.
         training: Whether levels follow Isaac Lab's curriculum; they are drawn for every episode otherwise.
@@ -28,33 +28,61 @@ class TerrainLevels:
     ) -> None:
         self.cfg = cfg
         self.terrain = terrain
-        self.columns = np.arange(num_envs) * COLUMNS // num_envs
-        self.kinds: NDArray[np.int64] = KIND_OF_COLUMN[self.columns]
-        first = cfg.first_levels if training else cfg.levels
-        self.levels = rng.integers(first[0], first[1] + 1, num_envs)
         self._training = training
         self._rng = rng
+        self._allowed = terrain.tiles(cfg.kind, cfg.first_levels if training else cfg.levels)
+        columns = np.flatnonzero(self._allowed.any(axis=0))
+        self.columns = columns[np.arange(num_envs) * len(columns) // num_envs]
+        self.rows = self._draw_rows(self.columns)
 
     @property
     def origins(self) -> Array:
         """Where each world's episode starts [m], (N, 3)."""
-        return self.terrain.origins[self.levels, self.columns]
+        return self.terrain.origins[self.rows, self.columns]
 
-    def choose(self, ids: Ids, state: State, episode_length_s: float) -> dict[str, float]:
+    @property
+    def levels(self) -> NDArray[np.int64]:
+        """Difficulty of each world's tile, (N,)."""
+        return self.terrain.levels[self.rows, self.columns]
+
+    @property
+    def kinds(self) -> NDArray[np.int64]:
+        """Kind of each world's tile, (N,)."""
+        return self.terrain.kinds[self.rows, self.columns]
+
+    def choose(self, ids: Ids, state: State, episode_length_s: float, env_steps: int) -> dict[str, float]:
         """Choose the levels of some worlds' next episodes, from where their last ones ended; return Isaac Lab's log.
 
         A robot that came further than half a tile goes up a level, one that made less than half of the commanded way
         goes down; from the last level it goes to any.
+
+        Args:
+            ids: Worlds whose episode ended.
+            state: The worlds before any reset.
+            episode_length_s: Length of a full episode [s].
+            env_steps: Environment steps so far over all worlds.
         """
-        if not self._training:
-            self.levels[ids] = self._rng.integers(self.cfg.levels[0], self.cfg.levels[1] + 1, len(ids))
-            return {}
+        if self._training:
+            if env_steps >= self.cfg.hold_steps:
+                self.rows[ids] = self._climbed(ids, state, episode_length_s)
+        else:
+            self.rows[ids] = self._draw_rows(self.columns[ids])
+        state.terrain_level[ids], state.terrain_kind[ids] = self.levels[ids], self.kinds[ids]
+        return {"Curriculum/terrain_levels": float(self.levels.mean())} if self._training else {}
+
+    def _climbed(self, ids: Ids, state: State, episode_length_s: float) -> NDArray[np.int64]:
+        """Return the rows that follow from how far some worlds' robots walked, (n,)."""
         walked = np.sqrt(sum_of_squares(state.root_pos_w[ids, :2] - self.origins[ids, :2]))
         asked = np.sqrt(sum_of_squares(state.command[ids, :2])) * episode_length_s
         up = walked > TILE / 2
         down = (walked < 0.5 * asked) & ~up
-        levels = self.levels[ids] + up - down
-        beyond = levels >= LEVELS
-        levels[beyond] = self._rng.integers(0, LEVELS, int(beyond.sum()))
-        self.levels[ids] = np.maximum(levels, 0)
-        return {"Curriculum/terrain_levels": float(self.levels.mean())}
+        rows = self.rows[ids] + up - down
+        beyond = rows >= LEVELS
+        rows[beyond] = self._rng.integers(0, LEVELS, int(beyond.sum()))
+        return np.maximum(rows, 0)
+
+    def _draw_rows(self, columns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Draw an allowed row for each of n columns, (n,)."""
+        odds = self._allowed[:, columns] * self._rng.random((len(self._allowed), len(columns)))
+        rows: NDArray[np.int64] = odds.argmax(axis=0)
+        return rows

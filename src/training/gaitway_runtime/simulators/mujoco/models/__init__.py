@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import mujoco
 import numpy as np
@@ -13,7 +14,20 @@ from . import ant, anymal_c, cartpole
 from .robot import RobotSpec, contact_sensor
 from .scene import GROUND, Scene, document, on_terrain
 
-__all__ = ["GROUND", "ROBOTS", "RobotSpec", "build_model", "compile_robot", "contact_sensor", "mjcf", "robot_spec"]
+if TYPE_CHECKING:
+    from ..tasks.cfg import Task
+
+__all__ = [
+    "GROUND",
+    "ROBOTS",
+    "RobotSpec",
+    "build_model",
+    "compile_robot",
+    "contact_sensor",
+    "mjcf",
+    "robot_spec",
+    "terrain_of",
+]
 
 ROBOTS: dict[str, tuple[RobotSpec, Callable[[bool], Scene]]] = {
     module.SPEC.name: (module.SPEC, module.scene) for module in (cartpole, ant, anymal_c)
@@ -54,6 +68,11 @@ def compile_robot(
     return model
 
 
+def terrain_of(task: Task) -> Terrain | None:
+    """Return the ground of a task, None where it is flat."""
+    return rough_terrain(play=task.play) if task.terrain else None
+
+
 def build_model(
     task: str,
     *,
@@ -78,7 +97,7 @@ def build_model(
     from ..tasks import find_task
 
     found = find_task(task)
-    terrain = rough_terrain() if found.terrain else None
+    terrain = terrain_of(found)
     if terrain and around is not None:
         terrain = terrain.around(around, margin=_SEEN)
     return compile_robot(found.robot, timestep=timestep or found.physics_dt, visual=visual, terrain=terrain)

@@ -52,6 +52,8 @@ class Reward:
     name: str
     func: Term
     weight: float
+    fade_steps: int | None = None
+    """Of a shaping term: environment steps, over all worlds, in which its weight fades to nothing; None: never."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,13 @@ class RoughTerrain:
 
     first_levels: tuple[int, int] = (0, 5)
     """Least and greatest level of a world's first episode in training; robots that walk far climb from there."""
+    hold_steps: int = 0
+    """Environment steps, over all worlds, for which training leaves the levels as they were drawn: a robot that has yet
+    to find out how to walk would go down to the lowest."""
     levels: tuple[int, int] = (0, 9)
     """Least and greatest level in evaluation, drawn anew for every episode."""
+    kind: str | None = None
+    """The only kind of ground, one of ``terrain.KIND_NAMES``; None: all of them, in Isaac Lab's proportions."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
-from ....errors import UsageError
+from ....errors import UsageError, nearest
 from ....overrides import apply_overrides, keys_of
-from ..terrain import LEVELS
+from ..terrain import KIND_NAMES, LEVELS, rough_terrain
 from .cfg import Task
 
 _POSITIVE = ("physics_dt", "decimation", "episode_length_s", "conditions.friction_scale")
 _NOT_NEGATIVE = ("conditions.push", "conditions.payload")
 _NO_RANGES = ("target", "training.shaping.penalty_scale")
 """Pairs of numbers that are not a lower and an upper bound."""
+_NAMES = ("terrain.kind",)
+"""Values that are a name or nothing."""
 
 
 def with_overrides(task: Task, overrides: Sequence[str]) -> Task:
@@ -26,11 +28,11 @@ def with_overrides(task: Task, overrides: Sequence[str]) -> Task:
     """
     for text in overrides:
         section, _, key = text.partition("=")[0].strip().partition(".")
-        if section == "env" and key in keys_of(task) and not _is_plain(_value(task, key)):
+        if section == "env" and key in keys_of(task) and not _can_be_set(task, key):
             raise UsageError(
                 f"'{section}.{key}' is not a number or a range",
                 source=f"--set {text}",
-                allowed=", ".join(name for name in keys_of(task) if _is_plain(_value(task, name))),
+                allowed=", ".join(name for name in keys_of(task) if _can_be_set(task, name)),
             )
     changed = apply_overrides(task, "env", overrides)
     _check(changed)
@@ -51,8 +53,7 @@ def _check(task: Task) -> None:
             source="--set",
             hint="set env.training.physics_dt and env.training.decimation as well",
         )
-    if task.terrain and not all(0 <= level < LEVELS for level in (*task.terrain.levels, *task.terrain.first_levels)):
-        raise UsageError("a level of the terrain does not exist", source="--set", allowed=f"0 to {LEVELS - 1}")
+    _check_terrain(task)
     for key in keys_of(task):
         value = _value(task, key)
         is_range = _is_plain(value) and isinstance(value, tuple) and len(value) == 2 and key not in _NO_RANGES
@@ -60,8 +61,33 @@ def _check(task: Task) -> None:
             raise UsageError(f"env.{key} is {value}, which is no range", source="--set", allowed="LOW,HIGH")
 
 
+def _check_terrain(task: Task) -> None:
+    asked = task.terrain
+    if asked is None:
+        return
+    if not all(0 <= level < LEVELS for level in (*asked.levels, *asked.first_levels)):
+        raise UsageError("a level of the terrain does not exist", source="--set", allowed=f"0 to {LEVELS - 1}")
+    if asked.kind not in (None, *KIND_NAMES):
+        raise UsageError(
+            f"there is no ground of the kind '{asked.kind}'",
+            source="--set env.terrain.kind",
+            allowed=", ".join(KIND_NAMES),
+            hint=f"did you mean {close}?" if (close := nearest(asked.kind or "", KIND_NAMES)) else None,
+        )
+    if task.play and not rough_terrain(play=True).tiles(asked.kind, asked.levels).any():
+        raise UsageError(
+            "the ground of this -Play task has no tile of that kind and level",
+            source="--set env.terrain",
+            hint="the task without -Play has every kind at every level",
+        )
+
+
 def _value(task: Task, key: str) -> Any:
     return reduce(getattr, key.split("."), task)
+
+
+def _can_be_set(task: Task, key: str) -> bool:
+    return key in _NAMES or _is_plain(_value(task, key))
 
 
 def _is_plain(value: Any) -> bool:

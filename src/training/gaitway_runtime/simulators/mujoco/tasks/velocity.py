@@ -204,21 +204,23 @@ ROUGH = replace(
     name="Isaac-Velocity-Rough-Anymal-C-v0",
     observations=(*OBSERVATIONS, HEIGHT_SCAN),
     rewards=tuple(replace(term, weight=ROUGH_WEIGHTS.get(term.name, term.weight)) for term in FLAT_REWARDS),
-    terrain=RoughTerrain(),
+    terrain=RoughTerrain(hold_steps=1_000_000),
     diagnostics=(*DIAGNOSTICS, ("terrain_level", terrain_level), ("terrain_kind", terrain_kind)),
     training=replace(
         FLAT.training,
         # The curriculum compares the way walked with the last command: it needs commands that last.
         command_resampling_time=None,
+        push=Push(),
         shaping=replace(
             FLAT_SHAPING,
             terms=(
                 Reward("track_lin_vel_xy_wide", partial(rewards.track_lin_vel_xy_exp, variance=1.0), 1.0),
                 Reward("long_steps", partial(shaping.long_steps, threshold=0.25, most=0.2), 6.0),
                 Reward("diagonal_gait", shaping.diagonal_gait, 0.3),
-                Reward("foot_clearance", partial(shaping.foot_clearance, height=0.1, spread=0.02), 0.3),
-                Reward("flat_orientation", rewards.flat_orientation_l2, -1.0),
+                Reward("foot_clearance", partial(shaping.foot_clearance, height=0.12, spread=0.02), 0.3),
+                Reward("flat_orientation", rewards.flat_orientation_l2, -2.0, fade_steps=3_000_000),
             ),
+            penalty_ramp_steps=2_000_000,
         ),
     ),
     notes=(

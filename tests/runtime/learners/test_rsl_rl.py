@@ -90,6 +90,31 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit_and_another_seed_does_
     assert not same(load(first.final_checkpoint), load(other.final_checkpoint))
 
 
+def test_bfloat16_products_leave_the_weights_and_the_first_ratio_exact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ratios: list[float] = []
+    maximum = torch.max
+
+    def note(first: torch.Tensor, *rest: Any, **more: Any) -> Any:
+        # PPO's surrogate is the larger of two products with the ratio of new to old probabilities.
+        if rest and not ratios:
+            ratios.append((first - rest[0]).abs().max().item())
+        return maximum(first, *rest, **more)
+
+    monkeypatch.setattr(rsl_rl, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(torch, "max", note)
+    outcome, _ = train(
+        tmp_path / "mixed", 2, "agent.algorithm.use_mixed_precision=true", "agent.algorithm.clip_param=0"
+    )
+    # With a clip of nothing the two differ by how far the ratio is from one.
+    assert ratios == [0.0]
+    weights = load(outcome.final_checkpoint)["actor_state_dict"]
+    assert {value.dtype for name, value in weights.items() if name.startswith("mlp")} == {torch.float32}
+    plain, _ = train(tmp_path / "plain", 2, "agent.algorithm.clip_param=0")
+    assert not same(weights, load(plain.final_checkpoint)["actor_state_dict"]), "it makes no difference"
+
+
 def test_the_checkpoint_says_what_it_is(tmp_path: Path) -> None:
     outcome, _ = train(tmp_path, 2, "agent.actor.activation=tanh")
     marks = load(outcome.final_checkpoint)["infos"]["gaitway"]

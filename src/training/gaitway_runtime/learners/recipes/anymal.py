@@ -7,7 +7,7 @@ RSL_RL = RslRlCfg(
     mirror=True,
     actor=ActorCfg(obs_normalization=True, distribution_cfg=DistributionCfg(init_std=0.5, std_type="log")),
     critic=ModelCfg(obs_normalization=True),
-    algorithm=PpoCfg(num_learning_epochs=3, desired_kl=0.02, entropy_coef=0.003),
+    algorithm=PpoCfg(num_learning_epochs=3, desired_kl=0.02, entropy_coef=0.003, use_mixed_precision=True),
 )
 
 SKRL = SkrlCfg(

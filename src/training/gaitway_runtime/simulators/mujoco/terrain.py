@@ -2,8 +2,8 @@
 
 ``ROUGH_TERRAINS_CFG``: tiles of 8 m, levels along x, columns along y; a ``-Play`` task has five by five tiles of any
 kind and difficulty. The ground is the same in every run (fixed seed), so that a recorded trajectory can be drawn later.
-Differences from Isaac Lab: stairs and boxes are part of the height field, so that their walls are ramps of one cell; the
-border is flat ground around the field.
+Differences from Isaac Lab: stairs and boxes are part of the height field, so that their walls are ramps of one cell;
+the border is flat ground around the field.
 """
 
 from __future__ import annotations

@@ -230,7 +230,7 @@ def _scale_down(job: type[Job], settings: Settings) -> None:
     if catalog.find(task.value) is None and (settings["imports"].value or settings["contract"].value):
         return
     info = catalog.embedded(task.value, task.origin.detail or "--task, by default")
-    if job is TrainJob and info.local:
+    if job is TrainJob:
         settings["num_envs"] = settings["num_envs"].with_default(info.local.num_envs, info.local.why)
         for key in ("max_iterations", "save_interval"):
             settings[key] = settings[key].with_default(getattr(info.local, key), "the recipe for two CPU cores")

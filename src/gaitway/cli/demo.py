@@ -22,6 +22,9 @@ from .options import setting_options, typed
 TASK = "Isaac-Velocity-Flat-Anymal-C-v0"
 """What the demo shows unless a task is named."""
 
+ITERATIONS = {TASK: 125}
+"""Iterations where the task's own number is more than a first look needs; the policy passes its gate by then."""
+
 EPISODES = 64
 """Episodes that each exported format is judged over."""
 
@@ -34,7 +37,7 @@ def run(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
     """Train, then infer."""
     began = time.monotonic()
     asked = {"task": os.environ.get("TASK") or TASK, **typed(ctx)}
-    trained, report = _do(TrainJob, asked)
+    trained, report = _do(TrainJob, {**_shortened(asked["task"]), **asked})
     documents = {"train": trained.document(report)}
     final = documents["train"]["final_checkpoint"]
     if report.status is RunStatus.SUCCEEDED:
@@ -48,6 +51,14 @@ def run(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
             show(document, as_json=False, told=True)
     render.say(f"the demo took {render.duration(seconds)}")
     return exit_code(report) or 0
+
+
+def _shortened(task: str) -> dict[str, Any]:
+    """Return the length of the training, where the environment names none and the demo's is shorter than usual."""
+    info = catalog.find(task)
+    if info is None or info.name not in ITERATIONS or os.environ.get("MAX_ITERATIONS"):
+        return {}
+    return {"max_iterations": ITERATIONS[info.name]}
 
 
 def _whole_episodes(task: str, checkpoint: str) -> dict[str, Any]:

@@ -13,11 +13,10 @@ from .command import VerbCommand, json_option
 
 def run(as_json: bool) -> None:
     """List the tasks."""
-    known = [info for info in TASKS if info.local is not None]
     if as_json:
-        render.document([_document(info) for info in known])
+        render.document([_document(info) for info in TASKS])
         return
-    for info in known:
+    for info in TASKS:
         bounds = ", ".join(map(str, info.gate.thresholds))
         render.answer(info.name)
         render.answer(f"  {info.summary}")
@@ -30,7 +29,7 @@ def run(as_json: bool) -> None:
         if info.aliases:
             render.answer(f"  also called {', '.join(info.aliases)}")
         render.answer()
-    render.say(f"next: gaitway train --task {known[0].name}")
+    render.say(f"next: gaitway train --task {TASKS[0].name}")
 
 
 def _document(info: TaskInfo) -> dict[str, Any]:

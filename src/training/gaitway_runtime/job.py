@@ -200,7 +200,10 @@ class ValidateJob(Job):
         metavar="SHARE",
     )
     sweep: bool = setting(
-        False, "Also sweep command directions, pushes, friction and payload mass.", flags="--sweep", env="SWEEP"
+        False,
+        "Also sweep command directions, pushes, friction, payload mass and kinds of ground.",
+        flags="--sweep",
+        env="SWEEP",
     )
 
 

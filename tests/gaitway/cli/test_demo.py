@@ -31,6 +31,19 @@ def test_its_own_task_is_one_that_runs_here(gaitway: Callable, monkeypatch: pyte
     assert embedded(task).name == "Isaac-Velocity-Flat-Anymal-C-v0"
 
 
+def test_the_quadrupeds_first_look_is_shorter_than_its_training(
+    gaitway: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def iterations(*words: str) -> int:
+        train = gaitway("demo", *words, "--json").json["train"]
+        return json.loads((Path(train["run_dir"]) / "job.json").read_text())["job"]["max_iterations"]
+
+    assert iterations() < embedded("Isaac-Velocity-Flat-Anymal-C-v0").local.max_iterations
+    assert iterations("--max-iterations", "3") == 3
+    monkeypatch.setenv("MAX_ITERATIONS", "4")
+    assert iterations() == 4
+
+
 def test_a_training_that_fails_ends_it(gaitway: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SET_OVERRIDES", "do=fail")
     ran = gaitway("demo", "--task", "Isaac-Cartpole-v0", "--json")

@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from gaitway_runtime.evaluation.subject import read_subject
 from gaitway_runtime.job import ValidateJob
 from gaitway_runtime.simulators import mujoco
 from gaitway_runtime.simulators.base import Availability
+from gaitway_runtime.simulators.mujoco.terrain import KIND_NAMES
 
 from tests.fakes.env import FakeEnv
 from tests.fakes.linear_policy import write_checkpoint
@@ -32,6 +34,10 @@ class FakeSimulator:
     ("task", "axes"),
     [
         ("Isaac-Velocity-Flat-Anymal-C-v0", ["command", "push [m/s]", "friction factor", "payload [kg]"]),
+        (
+            "Isaac-Velocity-Rough-Anymal-C-v0",
+            ["command", "push [m/s]", "friction factor", "payload [kg]", *KIND_NAMES],
+        ),
         ("Isaac-Ant-v0", ["push [m/s]", "friction factor", "payload [kg]"]),
         ("Isaac-Cartpole-v0", []),
     ],
@@ -79,3 +85,12 @@ def test_every_condition_becomes_a_point_on_top_of_the_jobs_own_overrides(
     plot = plots.sweep(points, tmp_path)
     assert plot is not None and plot.path.exists()
     assert plots.sweep((), tmp_path) is None
+
+
+def test_what_was_measured_is_printed_by_axis() -> None:
+    steep = sweep.Point("boxes", "level 4", "ground", 0.75, 0.21, 0.1, 0.9)
+    blind = sweep.Point("push [m/s]", "1", "sweep", 0.5, None, None, None)
+    lines = sweep.table([steep, dataclasses.replace(steep, label="level 6"), blind])
+    assert [line.split()[0] for line in lines] == ["boxes", "level", "level", "push", "1"]
+    assert lines[1].split() == ["level", "4", "75%", "0.21", "m/s", "0.10", "rad/s", "0.90"]
+    assert lines[4].split() == ["1", "50%", "-", "-", "-"]

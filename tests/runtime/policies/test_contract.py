@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 
 from .samples import sample_contract
 
-EMBEDDED = [info for info in TASKS if info.local is not None]
-
 
 def policy(observations: int, actions: int, contract: PolicyContract | None = None) -> SimpleNamespace:
     """Anything of a policy's outer shape."""
@@ -43,7 +41,7 @@ def test_every_number_survives_the_document_exactly(values: list[float]) -> None
         assert PolicyContract.from_json(contract.to_json(indent=indent)) == contract
 
 
-@pytest.mark.parametrize("info", EMBEDDED, ids=lambda info: info.name)
+@pytest.mark.parametrize("info", TASKS, ids=lambda info: info.name)
 def test_the_contracts_of_the_embedded_simulator_are_consistent_documents(info) -> None:
     env = embedded.open_env(TrainJob(task=info.name), num_envs=1, training=False, seed=0)
     try:

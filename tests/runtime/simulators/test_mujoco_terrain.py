@@ -8,7 +8,7 @@ from gaitway_runtime.simulators.mujoco.mdp import observations
 from gaitway_runtime.simulators.mujoco.models import build_model
 from gaitway_runtime.simulators.mujoco.tasks import find_task
 from gaitway_runtime.simulators.mujoco.tasks.settings import with_overrides
-from gaitway_runtime.simulators.mujoco.terrain import COLUMNS, KINDS, LEVELS, TILE, rough_terrain
+from gaitway_runtime.simulators.mujoco.terrain import AROUND, COLUMNS, KINDS, LEVELS, TILE, rough_terrain
 
 from .conftest import OpenEnv
 
@@ -119,31 +119,37 @@ def test_the_curriculum_is_isaac_labs(open_env: OpenEnv) -> None:
     env = open_env(ROUGH, num_envs=5, training=True)
     env.reset()
     ground, state = env._ground, env.state
+    ground._beside[:] = False
     ground.rows[:] = (3, 3, 3, 9, 0)
     state.root_pos_w[:] = ground.origins
     state.command[:] = (0.5, 0.0, 0.0)  # asks for 10 m in an episode: 5 m are half of it
     walked = np.array([4.5, 3.9, 5.5, 4.5, 0.0])
     state.command[1] = (0.3, 0.0, 0.0)  # 3.9 m are more than half of 6 m
     state.root_pos_w[:, 0] += walked
-    log = ground.choose(np.arange(5), state, 20.0, ground.cfg.hold_steps)
+    log = ground.choose(np.arange(5), state, 20.0, env_steps=0)
     assert ground.levels[:3].tolist() == [4, 3, 4]
     assert 0 <= ground.levels[3] < LEVELS, "beyond the last level: any"
     assert ground.levels[4] == 0, "not below the first"
     assert log == {"Curriculum/terrain_levels": pytest.approx(ground.levels.mean())}
 
 
-def test_levels_are_held_while_the_robot_finds_out_how_to_walk(open_env: OpenEnv) -> None:
+def test_training_starts_beside_the_field_until_the_robot_walks(open_env: OpenEnv) -> None:
     env = open_env(ROUGH, num_envs=50, training=True)
-    env.reset()
-    drawn = env._ground.levels.copy()
-    for env_steps, changed in ((0, False), (env._ground.cfg.hold_steps, True)):
+    scan = env.reset()["critic"][:, 48:235]
+    ground, drawn = env._ground, env._ground.levels.copy()
+    outside = np.abs(env.state.root_pos_w[:, 0]) - ground.terrain.half_size[0]
+    assert (np.abs(outside - AROUND / 2) <= 0.5).all()
+    assert scan == pytest.approx(np.full((50, 187), 0.1), abs=1e-6), "flat, seen from 0.6 m"
+    for env_steps, beside in ((0, True), (ground.cfg.flat_steps, False)):
         env.env_steps = env_steps
-        env.state.root_pos_w[:] = env._ground.origins
         env.episode_length = np.full(50, env.max_episode_length - 1)
         log = env.step(np.zeros((50, 12), np.float32)).log
-        assert (env._ground.levels != drawn).any() == changed
-        assert log["Curriculum/terrain_levels"] == pytest.approx(env._ground.levels.mean())
-    assert env._ground.levels.mean() < drawn.mean(), "none of them walked"
+        assert (np.abs(env.state.root_pos_w[:, 0]) > ground.terrain.half_size[0]).all() == beside
+        assert (ground.levels == drawn).all(), "what happens there says nothing of the levels"
+        assert log["Curriculum/terrain_levels"] == pytest.approx(drawn.mean())
+    env.episode_length = np.full(50, env.max_episode_length - 1)
+    env.step(np.zeros((50, 12), np.float32))
+    assert ground.levels.mean() < drawn.mean(), "none of them walked"
 
 
 def test_evaluation_draws_from_every_level_and_training_starts_low(open_env: OpenEnv) -> None:

@@ -234,8 +234,19 @@ def episode_returns(episodes: Sequence[Episode], folder: Path, successes: Sequen
     return _plot("episodes", "Episodes", "Task's own reward, summed over each episode.", folder, draw, height=2.6)
 
 
-def sweep(points: Sequence[Point], folder: Path) -> Plot | None:
-    """Draw survival and velocity error under each condition, an axis a column; None where nothing was varied."""
+SWEEPS = {"sweep": "How far it carries", "ground": "What ground it masters"}
+"""Plots of a sweep by name, with their titles."""
+
+
+def sweep(points: Sequence[Point], folder: Path, name: str = "sweep") -> Plot | None:
+    """Draw survival and velocity error under each condition, an axis a column; None where nothing was varied.
+
+    Args:
+        points: All points; those of this plot are drawn.
+        folder: Gets the PNG.
+        name: A name in :data:`SWEEPS`.
+    """
+    points = [point for point in points if point.plot == name]
     axes_of = {
         axis: [point for point in points if point.axis == axis] for axis in dict.fromkeys(p.axis for p in points)
     }
@@ -262,9 +273,7 @@ def sweep(points: Sequence[Point], folder: Path) -> Plot | None:
 
     caption = "One condition at a time leaves the nominal; everything else is as in the validation."
     widths = [max(3.0, len(found)) for found in axes_of.values()]
-    return _plot(
-        "sweep", "How far it carries", caption, folder, draw, rows=1 + tracked, columns=len(axes_of), widths=widths
-    )
+    return _plot(name, SWEEPS[name], caption, folder, draw, rows=1 + tracked, columns=len(axes_of), widths=widths)
 
 
 def _broken(values: NDArray[np.float32], ends: NDArray[np.bool_]) -> NDArray[np.float32]:

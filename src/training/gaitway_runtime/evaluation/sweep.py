@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ..simulators.base import Env, SimulatorModule
 
 WORLDS = 32
-SECONDS, PUSHED_SECONDS = 10.0, 20.0
-"""Length of a measurement [s]; the first push comes after 10 to 15 s."""
+SECONDS, LONG_SECONDS = 10.0, 20.0
+"""Length of a measurement [s]. The first push comes after 10 to 15 s, and rough ground gets harder on the way."""
 
 SPEED, TURN = 0.8, 0.8
 """Speed [m/s] and yaw rate [rad/s] that are commanded while a direction is tried."""
@@ -45,6 +45,8 @@ FRICTIONS = (0.3, 0.5, 1.0, 1.5)
 """Factors on the robot's friction."""
 PAYLOADS = (0.0, 5.0, 10.0, 20.0)
 """Masses added to the base [kg]; training has up to 5."""
+LEVEL_STEP = 2
+"""Every so many levels of each kind of rough ground are tried."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Condition:
     label: str
     overrides: tuple[str, ...]
     seconds: float = SECONDS
+    plot: str = "sweep"
+    """Name of the plot that shows it."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class Point:
 
     axis: str
     label: str
+    plot: str
     survival_rate: float | None
     error_vel_xy: float | None
     """[m/s]; None where the task commands no velocity."""
@@ -76,9 +81,10 @@ class Point:
 
 
 def conditions_for(contract: PolicyContract) -> tuple[Condition, ...]:
-    """Return what can be varied for a robot: commands where it takes any, the rest where it roams."""
+    """Return what can be varied: commands where it takes any, strains where it roams, the ground where it is rough."""
     commanded = tuple(_directions()) if "base_velocity" in contract.commands else ()
-    return (*commanded, *_strains()) if contract.robot.base_com else commanded
+    strains = tuple(_strains()) if contract.robot.base_com else ()
+    return (*commanded, *strains, *_grounds(contract.conventions.get("terrain", {})))
 
 
 def run_sweep(
@@ -107,6 +113,24 @@ def run_sweep(
     return tuple(points)
 
 
+def table(points: Sequence[Point]) -> list[str]:
+    """Return what was measured as lines to print, one a condition under the name of its axis."""
+    lines, axis = [], None
+    for point in points:
+        if point.axis != axis:
+            axis = point.axis
+            lines.append(f"{axis:<24}survival  error_vel_xy  error_vel_yaw  reward/s")
+        numbers = (
+            (point.survival_rate, "{:>8.0%}"),
+            (point.error_vel_xy, "{:>10.2f} m/s"),
+            (point.error_vel_yaw, "{:>9.2f} rad/s"),
+            (point.reward_per_second, "{:>10.2f}"),
+        )
+        shown = (form.format(number) if number is not None else "-".rjust(8) for number, form in numbers)
+        lines.append(f"  {point.label:<22}{''.join(shown)}")
+    return lines
+
+
 def _measure(env: Env, subject: Subject, condition: Condition, seed: int) -> Point:
     with_own_gains(subject, env)
     steps = min(env.max_episode_length, round(condition.seconds / env.step_dt))
@@ -115,6 +139,7 @@ def _measure(env: Env, subject: Subject, condition: Condition, seed: int) -> Poi
     return Point(
         axis=condition.axis,
         label=condition.label,
+        plot=condition.plot,
         survival_rate=metrics.survival_rate,
         error_vel_xy=metrics.value("error_vel_xy"),
         error_vel_yaw=metrics.value("error_vel_yaw"),
@@ -138,10 +163,17 @@ def _command(vx: float, vy: float, wz: float) -> tuple[str, ...]:
 
 def _strains() -> Iterator[Condition]:
     axes: Sequence[tuple[str, str, str, Sequence[float], float]] = (
-        ("push [m/s]", "push", "{:g}", PUSHES, PUSHED_SECONDS),
+        ("push [m/s]", "push", "{:g}", PUSHES, LONG_SECONDS),
         ("friction factor", "friction_scale", "{:g}", FRICTIONS, SECONDS),
         ("payload [kg]", "payload", "{:g}", PAYLOADS, SECONDS),
     )
     for axis, key, label, values, seconds in axes:
         for value in values:
             yield Condition(axis, label.format(value), (f"env.conditions.{key}={value:g}",), seconds)
+
+
+def _grounds(terrain: Mapping[str, Any]) -> Iterator[Condition]:
+    for kind in terrain.get("kinds", ()):
+        for level in range(0, terrain["levels"], LEVEL_STEP):
+            chosen = (f"env.terrain.kind={kind}", f"env.terrain.levels={level},{level}")
+            yield Condition(kind, f"level {level}", chosen, LONG_SECONDS, plot="ground")

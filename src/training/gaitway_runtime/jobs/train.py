@@ -75,7 +75,7 @@ def with_scale(job: TrainJob, env: Env) -> TrainJob:
         scale: simulators.Native | catalog.LocalScale = env.native(job.backend)
     else:
         info = catalog.find(job.task)
-        scale = info.local if info and info.local else DEFAULT_SCALE
+        scale = info.local if info else DEFAULT_SCALE
     return dataclasses.replace(
         job,
         max_iterations=job.max_iterations or scale.max_iterations,

@@ -11,7 +11,7 @@ from ..errors import GateFailed
 from ..evaluation import plots
 from ..evaluation.gate import CONFIDENCE, successes
 from ..evaluation.report import Played, Report
-from ..evaluation.sweep import Point, run_sweep
+from ..evaluation.sweep import Point, run_sweep, table
 from ..evaluation.validation import Validation, evaluate, explain
 from ..evaluation.video import Video
 from ..job import Job, RunContext, ValidateJob, model_name_for
@@ -79,6 +79,8 @@ def _sweep(scene: Scene) -> tuple[Point, ...]:
     points = run_sweep(module, scene.job, scene.subject, on_step=step_reporter(scene.workspace))
     if not points:
         log.warning("there is nothing to vary for this robot: it takes no commands and stays where it is")
+    for line in table(points):
+        log.info("%s", line)
     write_json([point.document() for point in points], scene.folder / SWEEP_FILE)
     return points
 
@@ -161,7 +163,7 @@ def _report(scene: Scene, validation: Validation, video: Video, points: Sequence
         plots.episode_returns(rollout.episodes, folder, successes(scene.env.task, rollout.episodes)),
         plots.traces(rollout, folder),
         plots.reward_terms(rollout.reward_terms, folder),
-        plots.sweep(points, folder),
+        *(plots.sweep(points, folder, name) for name in plots.SWEEPS),
         plots.training_curves(scene.origin.history, folder),
     )
     return Report(

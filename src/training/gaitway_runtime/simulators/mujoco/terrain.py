@@ -21,6 +21,8 @@ RESOLUTION = 0.1
 """Distance between height samples [m]; Isaac Lab's ``horizontal_scale``."""
 TILE = 8.0
 """[m]."""
+AROUND = 40.0
+"""Width of the flat ground around the field [m]: a robot that starts in its middle walks no further in an episode."""
 LEVELS, COLUMNS = 10, 20
 PLAY_TILES = 5
 _CELLS = round(TILE / RESOLUTION)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..engine import Ids
 from ..state import Array, State
 from ..tasks.cfg import RoughTerrain
-from ..terrain import LEVELS, TILE, Terrain
+from ..terrain import AROUND, LEVELS, TILE, Terrain
 from .rewards import sum_of_squares
 
 
@@ -34,11 +34,12 @@ class TerrainLevels:
         columns = np.flatnonzero(self._allowed.any(axis=0))
         self.columns = columns[np.arange(num_envs) * len(columns) // num_envs]
         self.rows = self._draw_rows(self.columns)
+        self._beside = np.full(num_envs, training and cfg.flat_steps > 0)
 
     @property
     def origins(self) -> Array:
         """Where each world's episode starts [m], (N, 3)."""
-        return self.terrain.origins[self.rows, self.columns]
+        return np.where(self._beside[:, None], self._places_beside(), self.terrain.origins[self.rows, self.columns])
 
     @property
     def levels(self) -> NDArray[np.int64]:
@@ -63,8 +64,10 @@ class TerrainLevels:
             env_steps: Environment steps so far over all worlds.
         """
         if self._training:
-            if env_steps >= self.cfg.hold_steps:
-                self.rows[ids] = self._climbed(ids, state, episode_length_s)
+            climbing = ids[~self._beside[ids]]
+            self.rows[climbing] = self._climbed(climbing, state, episode_length_s)
+            if env_steps >= self.cfg.flat_steps:
+                self._beside[ids] = False
         else:
             self.rows[ids] = self._draw_rows(self.columns[ids])
         state.terrain_level[ids], state.terrain_kind[ids] = self.levels[ids], self.kinds[ids]
@@ -80,6 +83,13 @@ class TerrainLevels:
         beyond = rows >= LEVELS
         rows[beyond] = self._rng.integers(0, LEVELS, int(beyond.sum()))
         return np.maximum(rows, 0)
+
+    def _places_beside(self) -> Array:
+        """Return places on the flat ground around the field, by column along its two sides [m], (N, 3)."""
+        places: Array = self.terrain.origins[0, self.columns]
+        outside = self.terrain.half_size[0] + AROUND / 2
+        places[:, 0], places[:, 2] = np.where(np.arange(len(places)) % 2, outside, -outside), 0.0
+        return places
 
     def _draw_rows(self, columns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Draw an allowed row for each of n columns, (n,)."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..terrain import Terrain
+from ..terrain import AROUND, Terrain
 
 GROUND = "ground"
 """Name of the ground's geom, and of its height field."""
 _GROUND_LOOKS = 'material="ground" friction="1 0.005 0.0001"'
-_AROUND = 15.0
-"""Half the width of the flat ground around rough terrain [m]: a robot walks no further in an episode."""
 
 _LOOKS = """
     <texture name="sky" type="skybox" builtin="gradient" rgb1="0.55 0.68 0.82" rgb2="0.95 0.97 1" width="64"
@@ -49,12 +47,13 @@ def on_terrain(scene: Scene, terrain: Terrain) -> Scene:
     field += f'size="{half_x:g} {half_y:g} {high - low:g} 1"/>'
     ground = f'<geom name="{GROUND}" type="hfield" hfield="{GROUND}" '
     ground += f'pos="{middle_x:g} {middle_y:g} {low:g}" {_GROUND_LOOKS}/>'
+    half = AROUND / 2
     for number, (x, y, size_x, size_y) in enumerate(
         (
-            (half_x + _AROUND, 0.0, _AROUND, half_y + 2 * _AROUND),
-            (-half_x - _AROUND, 0.0, _AROUND, half_y + 2 * _AROUND),
-            (0.0, half_y + _AROUND, half_x, _AROUND),
-            (0.0, -half_y - _AROUND, half_x, _AROUND),
+            (half_x + half, 0.0, half, half_y + AROUND),
+            (-half_x - half, 0.0, half, half_y + AROUND),
+            (0.0, half_y + half, half_x, half),
+            (0.0, -half_y - half, half_x, half),
         )
     ):
         ground += f'\n    <geom name="border_{number}" type="box" pos="{middle_x + x:g} {middle_y + y:g} -1" '

@@ -109,9 +109,9 @@ class RoughTerrain:
 
     first_levels: tuple[int, int] = (0, 5)
     """Least and greatest level of a world's first episode in training; robots that walk far climb from there."""
-    hold_steps: int = 0
-    """Environment steps, over all worlds, for which training leaves the levels as they were drawn: a robot that has yet
-    to find out how to walk would go down to the lowest."""
+    flat_steps: int = 0
+    """Environment steps, over all worlds, for which training starts its episodes on the flat ground around the field:
+    on rough ground a robot takes much longer to find out how to walk."""
     levels: tuple[int, int] = (0, 9)
     """Least and greatest level in evaluation, drawn anew for every episode."""
     kind: str | None = None

@@ -204,7 +204,7 @@ ROUGH = replace(
     name="Isaac-Velocity-Rough-Anymal-C-v0",
     observations=(*OBSERVATIONS, HEIGHT_SCAN),
     rewards=tuple(replace(term, weight=ROUGH_WEIGHTS.get(term.name, term.weight)) for term in FLAT_REWARDS),
-    terrain=RoughTerrain(hold_steps=1_000_000),
+    terrain=RoughTerrain(flat_steps=1_000_000),
     diagnostics=(*DIAGNOSTICS, ("terrain_level", terrain_level), ("terrain_kind", terrain_kind)),
     training=replace(
         FLAT.training,

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+# uv unpacks in parallel; where it cannot install (an index that only pip is configured for), pip does.
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt $(1) || $(PIP) $(1)
 
 .PHONY: help setup demo test check check-deploy rehearse bench format docs clean
 .DEFAULT_GOAL := help
@@ -14,13 +16,13 @@ setup: $(VENV)/.local
 
 $(VENV)/.local: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "setting up $(VENV): torch, then the simulator and learners (about 2 minutes, once)"
-	@$(PIP) torch==2.13.0
-	@$(PIP) -e '.[local]'
+	@echo "setting up $(VENV): torch, then the simulator and learners (a minute or two, once)"
+	@$(PIP) torch==2.13.0 uv
+	@$(call INSTALL,-e '.[local]')
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.local
-	@$(PIP) -e '.[local,azureml,dev]'
+	@$(call INSTALL,-e '.[local,azureml,dev]')
 	@touch $@
 
 demo: $(VENV)/.local    ## train, export, check and film a policy on this machine (TASK=...)

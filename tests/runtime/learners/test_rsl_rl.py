@@ -1,5 +1,6 @@
 import resource
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from gaitway_runtime.errors import JobFailed, UsageError
 from gaitway_runtime.job import TrainJob
 from gaitway_runtime.learners import rsl_rl
 from gaitway_runtime.learners.base import Outcome, Start
+from gaitway_runtime.policies.contract import ObservationTerm, PolicyContract
 from gaitway_runtime.policies.reading import read_checkpoint
 
 from tests.fakes.mass_env import DoubleIntegrator
@@ -113,6 +115,25 @@ def test_bfloat16_products_leave_the_weights_and_the_first_ratio_exact(
     assert {value.dtype for name, value in weights.items() if name.startswith("mlp")} == {torch.float32}
     plain, _ = train(tmp_path / "plain", 2, "agent.algorithm.clip_param=0")
     assert not same(weights, load(plain.final_checkpoint)["actor_state_dict"]), "it makes no difference"
+
+
+def test_late_inputs_have_no_say_at_first(tmp_path: Path) -> None:
+    class TwoTerms(DoubleIntegrator):
+        @property
+        def contract(self) -> PolicyContract:
+            parts = (ObservationTerm(name="pos", start=0, stop=1), ObservationTerm(name="scan", start=1, stop=4))
+            return replace(super().contract, observations=parts)
+
+    env = TwoTerms(4, critic=True)
+    frozen = ("agent.algorithm.learning_rate=0", "agent.algorithm.schedule=fixed")
+    outcome, _ = train(tmp_path / "frozen", 1, "agent.late_inputs=['scan']", *frozen, env=env)
+    for network in ("actor", "critic"):
+        first = load(outcome.final_checkpoint)[f"{network}_state_dict"]["mlp.0.weight"]
+        assert (first[:, 1:4] == 0.0).all() and (first[:, 0] != 0.0).all()
+    outcome, _ = train(tmp_path / "learning", 1, "agent.late_inputs=['scan']", env=env)
+    assert (load(outcome.final_checkpoint)["actor_state_dict"]["mlp.0.weight"][:, 1:] != 0.0).any()
+    with pytest.raises(UsageError, match="no observation 'height'"):
+        train(tmp_path / "wrong", 1, "agent.late_inputs=['height']", env=env)
 
 
 def test_the_checkpoint_says_what_it_is(tmp_path: Path) -> None:

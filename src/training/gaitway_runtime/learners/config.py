@@ -68,6 +68,8 @@ class RslRlCfg:
     """At most so many threads for the networks; small ones are faster on one."""
     mirror: bool = False
     """Add one mirrored copy to every mini-batch, where the task has symmetries."""
+    late_inputs: tuple[str, ...] = ()
+    """Observation terms whose weights start from zero: many noisy inputs that say nothing before the robot walks."""
     actor: ActorCfg = field(default_factory=ActorCfg)
     critic: ModelCfg = field(default_factory=ModelCfg)
     algorithm: PpoCfg = field(default_factory=PpoCfg)

@@ -141,7 +141,27 @@ def _make_runner(config: RslRlCfg, job: TrainJob, env: Env, scratch: str) -> OnP
         _skip_mirror_loss(runner.alg)
     if mixed:
         mix_precision(runner.alg)
+    _start_without(runner.alg, env, config.late_inputs)
     return runner
+
+
+def _start_without(algorithm: Any, env: Env, names: tuple[str, ...]) -> None:
+    """Let the networks begin without some of the policy's inputs, which come first in the critic's too.
+
+    Raises:
+        UsageError: The policy has no observation term of that name.
+    """
+    for name in names:
+        term = env.contract.observation(name)
+        if term is None:
+            raise UsageError(
+                f"the policy has no observation '{name}'",
+                source="--set agent.late_inputs",
+                allowed=", ".join(known.name for known in env.contract.observations),
+            )
+        for model in (algorithm.actor, algorithm.critic):
+            with torch.no_grad():
+                model.mlp[0].weight[:, term.start : term.stop] = 0.0
 
 
 class _NoWriter:

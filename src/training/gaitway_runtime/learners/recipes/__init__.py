@@ -25,7 +25,7 @@ RECIPES: dict[str, Recipe] = {
     "Isaac-Cartpole-v0": Recipe(rsl_rl=cartpole.RSL_RL, skrl=cartpole.SKRL),
     "Isaac-Ant-v0": Recipe(rsl_rl=ant.RSL_RL, skrl=ant.SKRL),
     "Isaac-Velocity-Flat-Anymal-C-v0": Recipe(rsl_rl=anymal.RSL_RL, skrl=anymal.SKRL),
-    "Isaac-Velocity-Rough-Anymal-C-v0": Recipe(rsl_rl=anymal.RSL_RL, skrl=anymal.SKRL),
+    "Isaac-Velocity-Rough-Anymal-C-v0": Recipe(rsl_rl=anymal.ROUGH_RSL_RL, skrl=anymal.SKRL),
 }
 """Recipes by the task's name in :mod:`gaitway_runtime.catalog`; a task without one learns with the Ant's."""
 

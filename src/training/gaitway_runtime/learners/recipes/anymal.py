@@ -1,5 +1,7 @@
 """ANYmal-C, on flat and rough ground. Mirrored copies make fewer samples go further and the gait even."""
 
+from dataclasses import replace
+
 from ..config import ActorCfg, DistributionCfg, ModelCfg, PpoCfg, RslRlCfg, SkrlCfg
 
 RSL_RL = RslRlCfg(
@@ -9,6 +11,8 @@ RSL_RL = RslRlCfg(
     critic=ModelCfg(obs_normalization=True),
     algorithm=PpoCfg(num_learning_epochs=3, desired_kl=0.02, entropy_coef=0.003, use_mixed_precision=True),
 )
+
+ROUGH_RSL_RL = replace(RSL_RL, late_inputs=("height_scan",))
 
 SKRL = SkrlCfg(
     rollouts=24,

@@ -1,0 +1,145 @@
+"""How a task is learned: a training whose wall and CPU seconds are noted, and its checkpoints judged one by one.
+
+    python benchmarks/learning.py train Isaac-Velocity-Rough-Anymal-C-v0 --seed 1 --out /tmp/rough-1
+    python benchmarks/learning.py judge /tmp/rough-1 --every 100 --episodes 256
+
+``train`` is what ``gaitway train`` does with the task's recipe and scale, without tracking. Wall time says something on
+a quiet machine only; CPU time changes little on a busy one. ``judge`` plays the deterministic policy as ``gaitway
+validate`` does, without noise and pushes, on ground of every level.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gaitway_runtime import catalog
+from gaitway_runtime.evaluation.metrics import summarize
+from gaitway_runtime.evaluation.rollout import run_episodes
+from gaitway_runtime.evaluation.subject import read_subject
+from gaitway_runtime.job import TrainJob, ValidateJob
+from gaitway_runtime.learners import rsl_rl
+from gaitway_runtime.learners.base import Start
+from gaitway_runtime.policies.sessions import checkpoint_session
+from gaitway_runtime.simulators import mujoco
+
+CURVE, JUDGED, RUN = "curve.jsonl", "judged.jsonl", "run.json"
+COLUMNS = (
+    "iteration",
+    "steps",
+    "wall_s",
+    "cpu_s",
+    "level",
+    "reward",
+    "survival",
+    "length",
+    "error_vel_xy",
+    "error_vel_yaw",
+)
+
+
+class Curve:
+    """Notes every iteration: what the learner tells, and the seconds so far."""
+
+    def __init__(self, path: Path) -> None:
+        self._stream = path.open("w")
+        self._wall, self._cpu = time.time(), time.process_time()
+
+    def on_iteration(self, iteration: int, total: int, steps: int, metrics: Mapping[str, float]) -> None:
+        """See ``learners.base.Hooks``."""
+        seconds = {"wall_s": round(time.time() - self._wall, 1), "cpu_s": round(time.process_time() - self._cpu, 1)}
+        row = {"iteration": iteration, "steps": steps, **seconds, **{name: round(v, 4) for name, v in metrics.items()}}
+        print(json.dumps(row), file=self._stream, flush=True)
+
+    def on_checkpoint(self, path: Path, iteration: int) -> None:
+        """See ``learners.base.Hooks``."""
+
+    def should_stop(self) -> bool:
+        """See ``learners.base.Hooks``."""
+        return False
+
+
+def train(task: str, *, seed: int, iterations: int | None, threads: int, out: Path) -> None:
+    """Train a task's recipe and write its curve and checkpoints."""
+    scale = catalog.embedded(task).local
+    job = TrainJob(
+        task=task,
+        seed=seed,
+        num_envs=scale.num_envs,
+        max_iterations=iterations or scale.max_iterations,
+        save_interval=scale.save_interval,
+        overrides=(f"agent.torch_threads={threads}",),
+    )
+    out.mkdir(parents=True)
+    (out / RUN).write_text(json.dumps({"task": task, "seed": seed, "threads": threads}))
+    env = mujoco.open_env(job, num_envs=scale.num_envs, training=True, seed=seed, nthread=threads)
+    with contextlib.closing(env):
+        rsl_rl.train(job, env, Start(), out, Curve(out / CURVE), {})
+
+
+def judge(out: Path, *, every: int, episodes: int) -> None:
+    """Play every so many iterations' checkpoint and the last, and print what it reached as a table."""
+    task = json.loads((out / RUN).read_text())["task"]
+    curve = {row["iteration"]: row for row in map(json.loads, (out / CURVE).read_text().splitlines())}
+    saved = {int(path.stem.split("_")[1]): path for path in (out / "checkpoints").glob("model_*.pt")}
+    wanted = [number for number in sorted(saved) if number and (number % every == 0 or number == max(saved))]
+    print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS))
+    with (out / JUDGED).open("w") as stream:
+        for number in wanted:
+            row = _row(curve[number], _played(task, saved[number], episodes))
+            print(json.dumps(row), file=stream, flush=True)
+            print("| " + " | ".join(str(row[name]) for name in COLUMNS) + " |", flush=True)
+
+
+def _row(trained: Mapping[str, float], played: Mapping[str, Any]) -> dict[str, Any]:
+    numbers = {
+        "reward": played["mean_reward"],
+        "survival": played["survival_rate"],
+        "length": played["mean_episode_length"],
+        "error_vel_xy": played["error_vel_xy"],
+        "error_vel_yaw": played["error_vel_yaw"],
+        "level": trained.get("Curriculum/terrain_levels", 0.0),
+    }
+    begun = {name: trained[name] for name in ("iteration", "steps", "wall_s", "cpu_s")}
+    return {**begun, **{name: round(number, 3) for name, number in numbers.items()}}
+
+
+def _played(task: str, checkpoint: Path, episodes: int) -> Mapping[str, Any]:
+    with contextlib.closing(mujoco.open_env(ValidateJob(task=task), num_envs=episodes, training=False, seed=0)) as env:
+        subject = read_subject(checkpoint, env.contract)
+        rollout = run_episodes(env, subject.actor(checkpoint_session(subject.policy)), episodes, seed=0)
+    return summarize(rollout, format="checkpoint", simulator=env.contract.simulator).document()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    training = verbs.add_parser("train")
+    training.add_argument("task")
+    training.add_argument("--seed", type=int, default=1)
+    training.add_argument("--iterations", type=int, help="the recipe's own number when omitted")
+    training.add_argument("--threads", type=int, default=2)
+    training.add_argument("--out", type=Path, required=True)
+    judging = verbs.add_parser("judge")
+    judging.add_argument("out", type=Path)
+    judging.add_argument("--every", type=int, default=100, help="iterations between the checkpoints that are judged")
+    judging.add_argument("--episodes", type=int, default=256)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Do what the command line says."""
+    asked = _arguments()
+    if asked.verb == "train":
+        train(asked.task, seed=asked.seed, iterations=asked.iterations, threads=asked.threads, out=asked.out)
+    else:
+        judge(asked.out, every=asked.every, episodes=asked.episodes)
+
+
+if __name__ == "__main__":
+    main()

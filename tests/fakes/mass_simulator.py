@@ -11,6 +11,7 @@ import os
 import signal
 from typing import Any
 
+from gaitway_runtime.errors import JobFailed
 from gaitway_runtime.job import Job
 from gaitway_runtime.simulators import base as simulators
 from gaitway_runtime.simulators.base import Availability, Transition
@@ -21,14 +22,19 @@ from tests.fakes import tracker
 from tests.fakes.mass_env import DoubleIntegrator
 
 SIGNAL = "FAKE_SIGNAL"
-"""Environment variable ``SIGKILL:320``: the process sends itself this signal in the step that reaches 320 steps."""
+"""Environment variable ``SIGKILL:320``: the process sends itself this signal in the step that reaches 320 steps.
+
+``SIGKILL:320:1`` is meant for the process of that rank alone; with ``ERROR`` in the signal's place the step fails.
+"""
 
 
 class SignallingEnv(DoubleIntegrator):
     def step(self, actions: NDArray[Any]) -> Transition:
         transition = super().step(actions)
-        name, _, steps = os.environ.get(SIGNAL, "").partition(":")
-        if name and self.env_steps == int(steps):
+        name, steps, rank = (*os.environ.get(SIGNAL, "").split(":"), "", "")[:3]
+        if name and self.env_steps == int(steps) and rank in ("", os.environ.get("RANK")):
+            if name == "ERROR":
+                raise JobFailed("the fake broke", hint="mend it")
             os.kill(os.getpid(), signal.Signals[name])
         return transition
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from gaitway_runtime import container
 from gaitway_runtime.errors import UsageError
 from gaitway_runtime.job import RunContext, TrainJob, ValidateJob, to_document
+from gaitway_runtime.keeping import Keeper
 
 
 @pytest.fixture
@@ -97,46 +97,58 @@ def test_there_may_be_nothing_to_go_on_from(tmp_path: Path, job: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "words"),
+    ("environ", "wanted"),
     [
-        ({}, []),
-        ({"NUM_GPUS": "0"}, []),
-        ({"NUM_GPUS": "4"}, ["--nnodes=1", "--nproc_per_node=4", "--node_rank=0", "--rdzv_endpoint=localhost:5555"]),
+        ({}, [{}]),
+        ({"NUM_GPUS": "0"}, [{}]),
         (
-            {"NUM_NODES": "2", "NUM_GPUS": "8", "NODE_RANK": "0", "RENDEZVOUS": "lead.svc:6000"},
-            ["--nnodes=2", "--nproc_per_node=8", "--node_rank=0", "--rdzv_endpoint=localhost:6000"],
+            {"NUM_NODES": "2", "NUM_GPUS": "2", "NODE_RANK": "0", "RENDEZVOUS": "lead.svc:6000"},
+            [
+                {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "4", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "6000"},
+                {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "4", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "6000"},
+            ],
         ),
         (
-            {"NUM_NODES": "2", "NODE_RANK": "1", "RENDEZVOUS": "lead.svc:6000"},
-            ["--nnodes=2", "--nproc_per_node=1", "--node_rank=1", "--rdzv_endpoint=lead.svc:6000"],
+            {"NUM_NODES": "2", "NODE_RANK": "1", "RENDEZVOUS": "lead.svc"},
+            [{"RANK": "1", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "lead.svc", "MASTER_PORT": "5555"}],
         ),
     ],
 )
-def test_one_process_per_gpu(environ: dict[str, str], words: list[str]) -> None:
-    command = container.launcher(environ)
-    assert command[0] == sys.executable
-    assert [word for word in command if word.startswith("--") and "rdzv_id" not in word and "c10d" not in word] == words
+def test_one_process_per_gpu(environ: dict[str, str], wanted: list[dict[str, str]]) -> None:
+    places = container.places_of(TrainJob(), environ)
+    assert [{name: place[name] for name in want} for place, want in zip(places, wanted, strict=True)] == wanted
+
+
+def test_on_one_node_the_processes_meet_at_a_port_that_is_free_and_share_its_cores() -> None:
+    first, second = container.places_of(TrainJob(), {"NUM_GPUS": "2"})
+    assert first["MASTER_PORT"] == second["MASTER_PORT"] != ""
+    assert (first["LOCAL_WORLD_SIZE"], second["RANK"]) == ("2", "1")
+    assert int(first["OMP_NUM_THREADS"]) >= 1
+
+
+def test_what_is_not_a_training_needs_one_process() -> None:
+    assert container.places_of(ValidateJob(), {"NUM_GPUS": "8"}) == [{}]
 
 
 @pytest.mark.parametrize("environ", [{"NUM_GPUS": "two"}, {"NUM_NODES": "2"}])
 def test_a_launch_that_cannot_be_is_refused(environ: dict[str, str]) -> None:
     with pytest.raises(UsageError):
-        container.launcher(environ)
+        container.places_of(TrainJob(), environ)
 
 
-def test_a_request_to_stop_reaches_the_job() -> None:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    code = (
-        "import os, signal, sys\n"
-        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))\n"
-        "os.kill(os.getppid(), signal.SIGTERM)\n"
-        "signal.pause()\n"
-    )
-    try:
-        assert container.run([sys.executable, "-c", code]) == 130
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def test_checkpoints_are_kept_while_the_job_runs_and_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container, "KEEP_EVERY_S", 0.01)
+    source, target = tmp_path / "checkpoints", tmp_path / "kept"
+    source.mkdir()
+    with container.keeping(Keeper(source, target)):
+        (source / "model_0.pt").write_bytes(b"0")
+        while not (target / "model_0.pt").exists():
+            pass
+        monkeypatch.setattr(container, "KEEP_EVERY_S", 3600)
+        (source / "model_1.pt").write_bytes(b"1")
+    assert (target / "model_1.pt").exists()
 
 
 def test_the_result_is_told_in_one_line_by_one_node(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

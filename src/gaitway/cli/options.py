@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
         "model_name",
         "model_version",
     ),
+    "Platform": ("num_nodes", "num_gpus"),
     "Advanced": (
         "run_smoke_test",
         "sleep_after_unpack",

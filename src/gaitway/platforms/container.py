@@ -1,4 +1,4 @@
-"""What every platform whose jobs run in a container has in common: settings, how the job is started, documents.
+"""What platforms have in common: settings of a job's container, its nodes and GPUs, how it is started, documents.
 
 Shared by platforms; not one itself.
 """
@@ -27,7 +27,25 @@ if [ -x /workspace/isaaclab/isaaclab.sh ]; then python="/workspace/isaaclab/isaa
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContainerOptions:
+class GroupOptions:
+    """On how many nodes and GPUs a training runs: one process each."""
+
+    num_nodes: int = setting(
+        1, "Nodes that train together.", flags="--num-nodes", env="NUM_NODES", minimum=1, maximum=64, metavar="COUNT"
+    )
+    num_gpus: int = setting(
+        1,
+        "GPUs of each node, each with --num-envs environments; 0 for none.",
+        flags=("--num-gpus", "--gpu"),
+        env=("NUM_GPUS", "OSMO_GPU"),
+        minimum=0,
+        maximum=64,
+        metavar="COUNT",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerOptions(GroupOptions):
     """Which container a job runs in, and on how many nodes and GPUs."""
 
     image: str = setting(
@@ -36,18 +54,6 @@ class ContainerOptions:
         flags=("--image", "-i"),
         env="IMAGE",
         metavar="IMAGE",
-    )
-    num_nodes: int = setting(
-        1, "Nodes that train together.", flags="--num-nodes", env="NUM_NODES", minimum=1, maximum=64, metavar="COUNT"
-    )
-    num_gpus: int = setting(
-        1,
-        "GPUs of each node; 0 for none.",
-        flags=("--num-gpus", "--gpu"),
-        env=("NUM_GPUS", "OSMO_GPU"),
-        minimum=0,
-        maximum=64,
-        metavar="COUNT",
     )
     container_python: str | None = setting(
         None,

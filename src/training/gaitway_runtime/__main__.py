@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import ending, ranks
 from . import result as results
 from .errors import GaitwayError, Interrupted, JobFailed
 from .fields import values_from_environment
@@ -23,6 +24,7 @@ from .job import AzureContext, Job, RunContext, from_environment, load
 from .jobs import base as jobs
 from .lifecycle import StopRequest, handle_signals, wind_up
 from .progress import Progress
+from .ranks import ALONE, Rank
 from .result import Result
 from .simulators import base as simulators
 from .tracking.redaction import ScrubbingFormatter, scrub
@@ -43,24 +45,26 @@ class Assignment:
     job: Job
     context: RunContext
     folder: Path
+    rank: Rank = ALONE
 
     @property
     def output_dir(self) -> Path:
-        """Folder for everything the job makes."""
-        return self.folder / self.context.output_dir
+        """Folder for everything that this process makes."""
+        return self.rank.folder(self.folder / self.context.output_dir)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job and return the exit code; ``result.json`` has the same and more."""
     options = _parse(arguments)
-    _set_up_process()
+    rank = ranks.current()
+    _set_up_process(rank)
     stop = handle_signals()
     try:
-        assignment = read_assignment(options.job, os.environ)
+        assignment = dataclasses.replace(read_assignment(options.job, os.environ), rank=rank)
     except GaitwayError as error:
         folder = options.job.parent if options.job else Path()
-        return _finish(_failure(None, error), folder / RunContext().output_dir)
-    code = _finish(run(assignment, stop), assignment.output_dir)
+        return ending.conclude(ending.failure(None, error), rank.folder(folder / RunContext().output_dir))
+    code = ending.conclude(run(assignment, stop), assignment.output_dir)
     wind_up(code)
     return code
 
@@ -82,23 +86,25 @@ def read_assignment(path: Path | None, environ: Mapping[str, str]) -> Assignment
 
 def run(assignment: Assignment, stop: StopRequest) -> Result:
     """Run a job to its end, whatever that end is."""
-    job, output_dir = assignment.job, assignment.output_dir
+    job, output_dir, rank = assignment.job, assignment.output_dir, assignment.rank
+    if not rank.first and job.kind != "train":
+        return Result(kind=job.kind, task=job.task, status="succeeded")  # a platform may start one process per GPU
     output_dir.mkdir(parents=True, exist_ok=True)
     # An older result in the same folder would speak for this job until it ends.
     (output_dir / results.RESULT_FILE).unlink(missing_ok=True)
-    workspace = jobs.Workspace(output_dir, stop, Progress(output_dir))
+    workspace = jobs.Workspace(output_dir, stop, Progress(output_dir, quiet=not rank.first), rank)
     began = time.monotonic()
     try:
         _prepare(assignment, workspace)
         outcome = jobs.load(job.kind).run(job, assignment.context, workspace)
     except GaitwayError as error:
-        outcome = _failure(job, error)
+        outcome = ending.failure(job, error)
     except KeyboardInterrupt:
-        outcome = _failure(job, Interrupted("the job was interrupted before it could save"))
+        outcome = ending.failure(job, Interrupted("the job was interrupted before it could save"))
     except Exception as error:  # noqa: BLE001 - the outermost edge: whatever happened must reach result.json
         print(scrub(traceback.format_exc()), file=sys.stderr)
         message = f"the job ended unexpectedly: {type(error).__name__}: {error}"
-        outcome = _failure(job, JobFailed(message, hint="the traceback is in the run's log"))
+        outcome = ending.failure(job, JobFailed(message, hint="the traceback is in the run's log"))
     return dataclasses.replace(outcome, seconds=time.monotonic() - began)
 
 
@@ -110,7 +116,7 @@ def _prepare(assignment: Assignment, workspace: jobs.Workspace) -> None:
         log.info("waiting %d s for inspection, then going on: %s", job.sleep_after_unpack, Path.cwd())
         workspace.stop.wait(job.sleep_after_unpack)
         workspace.stop.check()
-    if job.run_smoke_test:
+    if job.run_smoke_test and assignment.rank.first:
         from .tracking import smoke
 
         workspace.progress.phase("smoke test")
@@ -120,28 +126,7 @@ def _prepare(assignment: Assignment, workspace: jobs.Workspace) -> None:
         jobs.import_task_modules(job.imports)
 
 
-def _failure(job: Job | None, error: GaitwayError) -> Result:
-    return Result(
-        kind=job.kind if job else "unknown",
-        task=job.task if job else "",
-        status="cancelled" if isinstance(error, Interrupted) else "failed",
-        exit_code=error.exit_code,
-        error={name: scrub(text) if isinstance(text, str) else text for name, text in error.as_dict().items()},
-    )
-
-
-def _finish(result: Result, output_dir: Path) -> int:
-    if result.error:
-        print("\n".join(GaitwayError.from_dict(result.error).lines()), file=sys.stderr, flush=True)
-    try:
-        results.write(result, output_dir)
-    except OSError as full:
-        print(f"error: {output_dir / results.RESULT_FILE} cannot be written: {full.strerror}", file=sys.stderr)
-        return result.exit_code or JobFailed.exit_code
-    return result.exit_code
-
-
-def _set_up_process() -> None:
+def _set_up_process(rank: Rank) -> None:
     for name, value in THREAD_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     # The log is read while the job runs, also when it goes to a file.
@@ -150,10 +135,11 @@ def _set_up_process() -> None:
             stream.reconfigure(line_buffering=True)
     handler = logging.StreamHandler(sys.stdout)
     # The form that tools and documents grep for: "INFO | Found final model: ...".
-    handler.setFormatter(ScrubbingFormatter("%(levelname)s | %(message)s"))
+    prefix = "" if rank.first else f"{rank} | "
+    handler.setFormatter(ScrubbingFormatter(f"{prefix}%(levelname)s | %(message)s"))
     own = logging.getLogger("gaitway_runtime")
     own.handlers[:] = [handler]
-    own.setLevel(logging.INFO)
+    own.setLevel(logging.INFO if rank.first else logging.WARNING)
     own.propagate = False
 
 

@@ -24,18 +24,19 @@ import importlib.metadata
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+from . import launch
 from .errors import GaitwayError, UsageError
 from .fields import values_from_environment
 from .job import AzureContext, Job, RunContext, TrainJob, from_document, from_environment, load, to_document
 from .keeping import Keeper
+from .ranks import count
 from .result import RESULT_FILE, write_json
 from .tracking.attempts import ATTEMPT_TAG
 
@@ -63,11 +64,15 @@ def main() -> int:
                 install_requirements(path, os.environ)
         run_dir = Path(os.environ.get("RUN_DIR") or "/tmp/gaitway_run")
         path = prepare_job(run_dir, os.environ)
-        command = [*launcher(os.environ), "-m", "gaitway_runtime", "--job", str(path)]
+        places = places_of(read_job(os.environ)[0], os.environ)
     except GaitwayError as error:
         print("\n".join(error.lines()), file=sys.stderr, flush=True)
         return error.exit_code
-    code = run(command, keeper_for(run_dir, os.environ))
+    command = [sys.executable, "-m", "gaitway_runtime", "--job", str(path)]
+    output_dir = run_dir / RunContext().output_dir
+    with keeping(keeper_for(run_dir, os.environ)):
+        ended = launch.run(command, places, output_dir)
+    code = launch.exit_code(ended, output_dir)
     report(run_dir, os.environ)
     return code
 
@@ -156,28 +161,19 @@ def restored(job: Job, folder: str) -> Job:
     return dataclasses.replace(job, checkpoint_uri=str(newest), checkpoint_sha256=None, checkpoint_mode="resume")
 
 
-def launcher(environ: Mapping[str, str]) -> list[str]:
-    """Return how Python is started: alone, or by torch's launcher with one process per GPU.
+def places_of(job: Job, environ: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the environment of each process of this node: one per GPU for a training, else one.
 
     Raises:
         UsageError: A count is no number, or a node does not know where to meet the others.
     """
-    nodes, gpus, rank = (_count(environ, name, default) for name, default in _COUNTS.items())
-    if nodes == 1 and gpus <= 1:
-        return [sys.executable]
-    meeting = environ.get("RENDEZVOUS", "")
+    processes = max(1, count(environ, "NUM_GPUS", 1)) if job.kind == "train" else 1
+    nodes, node, meeting = count(environ, "NUM_NODES", 1), count(environ, "NODE_RANK", 0), environ.get("RENDEZVOUS", "")
     if nodes > 1 and not meeting:
         raise UsageError("several nodes train together and none knows where to meet", source="env RENDEZVOUS")
-    host = "localhost" if rank == 0 else meeting.partition(":")[0]
-    port = meeting.partition(":")[2] or str(_RENDEZVOUS_PORT)
-    return [
-        *(sys.executable, "-m", "torch.distributed.run"),
-        *(f"--nnodes={nodes}", f"--nproc_per_node={max(gpus, 1)}", f"--node_rank={rank}"),
-        *("--rdzv_backend=c10d", f"--rdzv_endpoint={host}:{port}", "--rdzv_id=gaitway"),
-    ]
-
-
-_COUNTS = {"NUM_NODES": 1, "NUM_GPUS": 1, "NODE_RANK": 0}
+    if nodes > 1 and ":" not in meeting:
+        meeting = f"{meeting}:{_RENDEZVOUS_PORT}"
+    return launch.places(processes, nodes=nodes, node=node, meeting=meeting)
 
 
 def keeper_for(run_dir: Path, environ: Mapping[str, str]) -> Keeper | None:
@@ -193,21 +189,26 @@ def is_first(environ: Mapping[str, str]) -> bool:
     return all(environ.get(name, "0") in ("", "0") for name in ("NODE_RANK", "RANK"))
 
 
-def run(command: Sequence[str], keeper: Keeper | None = None) -> int:
-    """Run the job's process, hand on requests to stop, and return its exit code."""
-    process = subprocess.Popen(command)
+@contextlib.contextmanager
+def keeping(keeper: Keeper | None) -> Iterator[None]:
+    """Copy checkpoints now and then while the job runs, and what is left at its end."""
+    if keeper is None:
+        yield
+        return
+    over = threading.Event()
 
-    def hand_on(number: int, frame: FrameType | None) -> None:
-        process.send_signal(number)
+    def keep() -> None:
+        while not over.wait(KEEP_EVERY_S):
+            keeper.copy()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, hand_on)
-    while keeper is not None and process.poll() is None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(KEEP_EVERY_S)
+    thread = threading.Thread(target=keep, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
         keeper.copy()
-    code = process.wait()
-    return code if code >= 0 else 128 - code
 
 
 def report(run_dir: Path, environ: Mapping[str, str]) -> None:
@@ -219,13 +220,6 @@ def report(run_dir: Path, environ: Mapping[str, str]) -> None:
     except (OSError, ValueError):
         return
     print(f"{RESULT_MARK} {json.dumps(result, separators=(',', ':'))}", flush=True)
-
-
-def _count(environ: Mapping[str, str], name: str, default: int) -> int:
-    text = environ.get(name) or str(default)
-    if not text.isdecimal():
-        raise UsageError(f"{name} is not a count: '{text}'", source=f"env {name}")
-    return int(text)
 
 
 def _requirements(path: Path) -> Iterator[str]:

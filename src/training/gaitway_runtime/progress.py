@@ -19,6 +19,7 @@ class Progress:
     Args:
         output_dir: Gets ``progress.jsonl``, one JSON object a report.
         stream: Where plain lines go; standard output when omitted.
+        quiet: Whether to print and write nothing: of several processes the first alone reports.
         every: Least time between two plain lines [s]; the last report of a phase is always printed.
         clock: Source of time [s], for tests.
     """
@@ -28,11 +29,13 @@ class Progress:
         output_dir: Path,
         *,
         stream: TextIO | None = None,
+        quiet: bool = False,
         every: float = 5.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._path = output_dir / PROGRESS_FILE
         self._stream = stream
+        self._quiet = quiet
         self._every = every
         self._clock = clock
         self._phase = "starting"
@@ -44,7 +47,8 @@ class Progress:
         self._phase = name
         self._started = None
         self._printed = -math.inf
-        self._write({"time": self._clock(), "phase": name})
+        if not self._quiet:
+            self._write({"time": self._clock(), "phase": name})
 
     def report(self, iteration: int, total: int, **values: float) -> None:
         """Say that ``iteration`` of ``total`` units of this phase are done.
@@ -55,6 +59,8 @@ class Progress:
             values: Measurements; those that are not finite are left out. ``steps`` (environment steps done so far),
                 ``reward`` and ``episode_length`` have a place in the printed line; the speed follows from ``steps``.
         """
+        if self._quiet:
+            return
         now = self._clock()
         known = {name: float(value) for name, value in values.items() if math.isfinite(value)}
         record: dict[str, Any] = {

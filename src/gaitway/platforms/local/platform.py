@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gaitway_runtime import result as results
+from gaitway_runtime.cpus import available_cpus
 from gaitway_runtime.job import Job, to_document
 from gaitway_runtime.result import write_json
 from gaitway_runtime.simulators import base as simulators
@@ -28,6 +29,7 @@ from ...payload.pack import pack
 from ...payload.unpack import unpack
 from ...settings.values import Setting
 from ..base import Limits, Request, RunRef, RunStatus, StatusReport, Submission
+from ..container import GroupOptions
 from . import processes
 from .processes import Identity
 
@@ -38,9 +40,13 @@ POLL_S = 0.2
 """Pause between two looks at a log [s]."""
 
 
+GPUS = Path("/proc/driver/nvidia/gpus")
+"""Has an entry for each GPU of this machine; Linux with NVIDIA's driver."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class LocalOptions:
-    """The local platform has no settings of its own."""
+class LocalOptions(GroupOptions):
+    """How many processes train together on this machine."""
 
 
 class LocalPlatform:
@@ -62,12 +68,12 @@ class LocalPlatform:
 
     def render(self, submission: Submission) -> Request:
         """Return the process that will be started, as a shell would write it, and its ``job.json``."""
-        command = [sys.executable, "-m", "gaitway_runtime", "--job", "../job.json"]
+        count = _processes(submission)
         document = to_document(submission.job, submission.context)
         body = "\n".join(
             (
                 f"cd $GAITWAY_HOME/runs/{submission.run}/payload",
-                f"PYTHONPATH=. {shlex.join(command)}",
+                f"PYTHONPATH=. {shlex.join(_command(count, '../job.json'))}",
                 "",
                 "# job.json",
                 json.dumps(document, indent=2),
@@ -76,6 +82,8 @@ class LocalPlatform:
         notes: tuple[str, ...] = ()
         if submission.forwarded:
             notes = (f"not used on this machine: {shlex.join(submission.forwarded)}",)
+        if count > 1:
+            notes += (f"{count} processes train together, each with its own GPU where there are any",)
         return Request(self.name, body, notes)
 
     def submit(self, submission: Submission, request: Request, run_dir: Path) -> RunRef:
@@ -84,7 +92,10 @@ class LocalPlatform:
         Raises:
             ConfigError: A part that the job needs is not installed.
             PlatformError: The process cannot be started.
+            UsageError: More processes are asked for than there are GPUs, or cores where there is no GPU.
         """
+        count = _processes(submission)
+        _check_room(count)
         if importlib.util.find_spec("torch") is None:
             raise ConfigError("a job on this machine needs PyTorch", hint="pip install 'gaitway[local]'")
         simulators.choose(submission.job.simulator)
@@ -96,7 +107,7 @@ class LocalPlatform:
         archive.unlink()
         environ = {**os.environ, "PYTHONPATH": str(folder), "GAITWAY_HOME": str(run_dir.parents[1])}
         environ |= {name: secret.reveal() for name, secret in submission.secrets().items()}
-        command = [sys.executable, "-m", "gaitway_runtime", "--job", str(run_dir / "job.json")]
+        command = _command(count, str(run_dir / "job.json"))
         try:
             identity = processes.start(command, cwd=folder, env=environ, log=run_dir / "log.txt")
         except OSError as error:
@@ -174,6 +185,39 @@ class LocalPlatform:
 def create() -> LocalPlatform:
     """Return the platform."""
     return LocalPlatform()
+
+
+def _processes(submission: Submission) -> int:
+    """Return how many processes do a job.
+
+    Raises:
+        UsageError: Several nodes are asked for.
+    """
+    if submission.option("num_nodes") != 1:
+        raise UsageError(
+            f"this machine is one node, {submission.option('num_nodes')} are asked for",
+            source=str(submission.settings["num_nodes"].origin),
+            hint="--on osmo or --on azureml",
+        )
+    return max(1, submission.option("num_gpus")) if submission.job.kind == "train" else 1
+
+
+def _check_room(count: int) -> None:
+    gpus = len(list(GPUS.iterdir())) if GPUS.is_dir() else 0
+    room, what = (gpus, "GPUs") if gpus else (available_cpus(), "cores, and no GPU")
+    if count > max(room, 1):
+        raise UsageError(
+            f"{count} processes cannot train together here: this machine has {room} {what}",
+            source="--num-gpus",
+            allowed=f"1 to {room}",
+        )
+
+
+def _command(count: int, job: str) -> list[str]:
+    """Return how the runtime is started."""
+    if count == 1:
+        return [sys.executable, "-m", "gaitway_runtime", "--job", job]
+    return [sys.executable, "-m", "gaitway_runtime.launch", "--processes", str(count), "--job", job]
 
 
 def _read_identity(run_dir: Path) -> Identity | None:

@@ -14,6 +14,7 @@ from ..errors import UsageError
 from ..job import Job, RunContext
 from ..lifecycle import StopRequest
 from ..progress import Progress
+from ..ranks import ALONE, Rank
 from ..result import Result
 
 JOBS: dict[str, str] = {
@@ -27,11 +28,12 @@ JOBS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Workspace:
-    """What a job works with: where its files go, whether it should stop, whom to tell how far it is."""
+    """What a job works with: where its files go, whether it should stop, whom to tell how far it is, who it is."""
 
     output_dir: Path
     stop: StopRequest
     progress: Progress
+    rank: Rank = ALONE
 
 
 class JobModule(Protocol):

@@ -139,7 +139,7 @@ def _result(trained: Trained, uri: str | None) -> Result:
         experiment=tracker.experiment,
         mlflow_run_id=tracker.run_id or None,
         iterations=outcome.iterations,
-        steps=outcome.steps,
+        steps=outcome.steps * trained.workspace.rank.world,
         final_checkpoint=CheckpointRef(
             uri=uri,
             path=str(outcome.final_checkpoint),

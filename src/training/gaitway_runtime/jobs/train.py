@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import catalog
+from .. import catalog, team
 from ..job import Job, RunContext, TrainJob, model_name_for, normalize_checkpoint_mode
 from ..learners import base as learners
 from ..result import Result, write_json
 from ..simulators import base as simulators
 from .base import Workspace
 from .finishing import Trained, finish
+from .together import common_start, follow, giving_up, of_rank, should_stop
 from .tracked import tracked_run
 
 if TYPE_CHECKING:
@@ -36,23 +37,30 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     """See :meth:`.base.JobModule.run`."""
     assert isinstance(job, TrainJob)
     simulator = simulators.choose(job.simulator)
-    job = earlier_attempt(job, context)
+    job = of_rank(earlier_attempt(job, context) if workspace.rank.first else job, workspace)
     model_name = registered_name(job)
     workspace.progress.phase("starting")
-    with contextlib.closing(
-        simulators.load(simulator).open_env(job, num_envs=job.num_envs, training=True, seed=job.seed)
-    ) as env:
+    with (
+        contextlib.closing(
+            simulators.load(simulator).open_env(job, num_envs=job.num_envs, training=True, seed=job.seed)
+        ) as env,
         # After the simulator: some have to be started before anything of torch is imported.
+        team.joined(giving_up(job, workspace)),
+    ):
         learner = learners.load(job.backend, native=isinstance(env, simulators.TrainsNatively))
         job = with_scale(job, env)
-        origin = fetch_origin(job, context, workspace)
-        learner.check(job, env, origin.start)
+        origin = fetch_origin(job, context, workspace) if workspace.rank.first else None
+        start = common_start(origin.start if origin else None, workspace)
+        learner.check(job, env, start)
         workspace.stop.check()
+        if origin is None:
+            return follow(job, learner, env, start, workspace)
         with tracked_run(job, context, workspace.output_dir, run_id=origin.run_id) as tracker:
             contract_sha256 = describe(tracker, job, workspace, env, origin)
             hooks = TrainHooks(tracker, workspace)
             workspace.progress.phase("train")
-            outcome = learner.train(job, env, origin.start, workspace.output_dir, hooks, {"run_id": tracker.run_id})
+            outcome = learner.train(job, env, start, workspace.output_dir, hooks, {"run_id": tracker.run_id})
+            team.leave()
             trained = Trained(
                 job=job,
                 workspace=workspace,
@@ -153,6 +161,7 @@ def describe(tracker: Tracker, job: TrainJob, workspace: Workspace, env: Env, or
         "seed": job.seed,
         "simulator": env.contract.simulator,
         "num_envs": job.num_envs,
+        "processes": workspace.rank.world,
         "checkpoint_mode": origin.start.mode,
         "gaitway.contract_sha256": digest,
         **({"gaitway.started_from": origin.uri} if origin.uri else {}),
@@ -183,7 +192,7 @@ class TrainHooks:
         self._workspace.progress.report(
             iteration + 1,
             total,
-            steps=steps,
+            steps=steps * self._workspace.rank.world,
             reward=metrics.get("Train/mean_reward", math.nan),
             episode_length=metrics.get("Train/mean_episode_length", math.nan),
         )
@@ -194,4 +203,4 @@ class TrainHooks:
 
     def should_stop(self) -> bool:
         """See :meth:`.Hooks.should_stop`."""
-        return self._workspace.stop.requested
+        return should_stop(self._workspace)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from .. import ranks
 from ..errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Outcome:
     iterations: int
     """Iterations done in total, those before a resume included."""
     steps: int
-    """Environment steps done by this process."""
+    """Environment steps done by this process, since it began."""
     seconds: float
     final_checkpoint: Path
     final_iteration: int
@@ -116,5 +117,6 @@ def load(name: str, *, native: bool = False) -> LearnerModule:
     known = NATIVE_LEARNERS if native else LEARNERS
     if name not in known:
         raise UsageError(f"unknown backend '{name}'", source="--backend", allowed=", ".join(known))
-    module: LearnerModule = importlib.import_module(known[name])
+    with ranks.unseen():
+        module: LearnerModule = importlib.import_module(known[name])
     return module

@@ -33,6 +33,7 @@ from .params import write_agent_yaml
 from .precision import mix_precision, multiplies_bfloat16
 from .recipes import recipe_for
 from .rsl_rl_env import RslRlEnv
+from .rsl_rl_ranks import of_group
 from .rsl_rl_watch import attach
 from .session import Session, conduct
 from .taking_over import load_rsl_rl
@@ -132,7 +133,7 @@ def _make_runner(config: RslRlCfg, job: TrainJob, env: Env, scratch: str) -> OnP
     wrapped = RslRlEnv(env, job.seed)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            runner = OnPolicyRunner(wrapped, settings, log_dir=scratch, device="cpu")
+            runner = of_group(OnPolicyRunner)(wrapped, settings, log_dir=scratch, device="cpu")
     except (ValueError, TypeError) as error:
         raise UsageError(f"rsl_rl refuses this configuration: {error}", source="params/agent.yaml, --set") from error
     runner.logger.git_status_repos.clear()

@@ -35,6 +35,9 @@ def attach(
         infos: Returns what is written under ``infos`` into a checkpoint of an iteration.
         quiet: Whether to swallow the page that the runner prints every iteration.
     """
+    if not watch.keeps:
+        _follow(runner, watch, steps)
+        return
     logging = runner if hasattr(runner, "log") else runner.logger
     log, save = logging.log, runner.save
     scalars: dict[str, float] = {}
@@ -58,6 +61,19 @@ def attach(
         watch.save(iteration, write)
 
     logging.log, runner.save = on_log, on_save
+
+
+def _follow(runner: Any, watch: Watch, steps: Callable[[], int]) -> None:
+    """Tie the runner of a process that neither logs nor saves to a watch: all stop at the same iteration."""
+    update = runner.alg.update
+
+    def on_update(*args: Any, **kwargs: Any) -> Any:
+        losses = update(*args, **kwargs)
+        if watch.iteration_done(watch.underway, steps(), {}):
+            raise TrainingStopped
+        return losses
+
+    runner.alg.update = on_update
 
 
 def _listen(writer: Any, scalars: dict[str, float]) -> None:

@@ -34,6 +34,7 @@ from .params import write_agent_yaml
 from .recipes import recipe_for
 from .session import Session, conduct
 from .skrl_models import Policy, SkrlEnv, Value
+from .skrl_ranks import tell_of_group
 from .skrl_watch import attach
 from .taking_over import SKRL_OPTIMIZER, load_skrl
 
@@ -88,6 +89,7 @@ def train(job: TrainJob, env: Env, start: Start, output_dir: Path, hooks: Hooks,
 
 def _learn(session: Session, config: SkrlCfg, marks: Mapping[str, Mark]) -> None:
     job, env = session.job, session.env
+    tell_of_group()
     wrapped = SkrlEnv(env, job.seed, spread_episodes=config.init_at_random_ep_len)
     agent = _make_agent(config, wrapped)
     if session.saved:

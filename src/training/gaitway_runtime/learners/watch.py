@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import ranks, team
 from ..errors import JobFailed
 from .base import Hooks
 
@@ -54,7 +55,10 @@ class Watch:
         self._total = total
         self._started_from = started_from
         self._last_saved: tuple[Path, int] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        self.keeps = ranks.current().first
+        """Whether this process writes the checkpoints: the first of those that train together."""
+        if self.keeps:
+            folder.mkdir(parents=True, exist_ok=True)
 
     def iteration_done(self, iteration: int, steps: int, metrics: Mapping[str, float]) -> bool:
         """Tell of an iteration and return whether the training should save and stop short of its total.
@@ -83,6 +87,8 @@ class Watch:
         target = self._folder / f"model_{iteration}.pt"
         if self._last_saved == (target, iteration):
             return  # the last iteration may also be that of an interval
+        if not self.keeps:
+            return
         partial = target.with_name(target.name + ".partial")
         try:
             write(partial)
@@ -101,6 +107,8 @@ class Watch:
         Raises:
             JobFailed: There is none.
         """
+        if not self.keeps:
+            return self._folder / f"model_{self.underway - 1}.pt", self.underway - 1
         if self._last_saved is None:
             raise JobFailed("the training ended without a checkpoint")
         return self._last_saved
@@ -117,6 +125,7 @@ class Watch:
         """
         try:
             yield
+            team.check_same(weights())
         except NotFinite as bad:
             raise self._diverged(bad.what, bad.iteration) from bad
         except RuntimeError as error:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from gaitway_runtime.job import TrainJob, ValidateJob
 
 import gaitway
 from gaitway.errors import ConfigError, PlatformError, UsageError
@@ -180,3 +181,30 @@ def test_nothing_of_the_callers_python_path_reaches_the_job(
     (tmp_path / "json.py").write_text("raise SystemExit('not this one')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert start().wait().status is RunStatus.SUCCEEDED
+
+
+def test_several_gpus_are_several_processes_of_one_training() -> None:
+    planned = gaitway.plan(TrainJob, task="Isaac-Cartpole-v0", num_gpus=2)
+    assert "-m gaitway_runtime.launch --processes 2 --job ../job.json" in planned.request.body
+    assert any("2 processes train together" in note for note in planned.request.notes)
+    alone = gaitway.plan(ValidateJob, task="Isaac-Cartpole-v0", num_gpus=2)
+    assert "-m gaitway_runtime --job ../job.json" in alone.request.body
+
+
+def test_more_processes_than_this_machine_has_room_for_are_refused_with_what_it_has(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setattr(local, "GPUS", tmp_path / "gpus")
+    monkeypatch.setattr(local, "available_cpus", lambda: 2)
+    with pytest.raises(UsageError, match="has 2 cores, and no GPU"):
+        start(num_gpus=3)
+    (tmp_path / "gpus" / "0000:01:00.0").mkdir(parents=True)
+    with pytest.raises(UsageError, match="has 1 GPU") as refused:
+        start(num_gpus=2)
+    assert refused.value.allowed == "1 to 1"
+
+
+def test_this_machine_is_one_node() -> None:
+    with pytest.raises(UsageError, match="one node") as refused:
+        gaitway.plan(TrainJob, task="Isaac-Cartpole-v0", num_nodes=2)
+    assert refused.value.hint == "--on osmo or --on azureml"

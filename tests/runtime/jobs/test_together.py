@@ -1,0 +1,176 @@
+"""Trainings by two processes of this machine, over gloo: one run, one set of checkpoints, one end."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from gaitway_runtime import result as results
+from gaitway_runtime.job import RunContext, TrainJob, to_document
+from gaitway_runtime.result import Result
+
+from tests.fakes.tracker import told
+
+ROOT = Path(__file__).resolve().parents[3]
+STEPS = 8 * 4
+"""Environment steps of one iteration in one process."""
+
+JOB = TrainJob(
+    task="Fake-Mass-v0",
+    simulator="mujoco",
+    imports=("tests.fakes.mass_simulator",),
+    num_envs=4,
+    max_iterations=4,
+    save_interval=2,
+    overrides=(
+        "agent.num_steps_per_env=8",
+        "agent.actor.hidden_dims=[8]",
+        "agent.critic.hidden_dims=[8]",
+        "agent.algorithm.num_learning_epochs=1",
+    ),
+)
+
+
+def start(folder: Path, job: TrainJob, fake: str = "", launcher: str = "gaitway_runtime.launch") -> str:
+    """Train with two processes and return what they printed."""
+    folder.mkdir(parents=True)
+    path = folder / "job.json"
+    path.write_text(json.dumps(to_document(job, RunContext(run="two"))))
+    commands = {
+        "gaitway_runtime.launch": ["--processes", "2", "--job", str(path)],
+        "torch.distributed.run": [
+            *("--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", str(free_port())),
+            *("-m", "gaitway_runtime", "--job", str(path)),
+        ],
+    }
+    environ = {**os.environ, "FAKE_SIGNAL": fake, "OMP_NUM_THREADS": "1"}
+    environ["PYTHONPATH"] = os.pathsep.join((str(ROOT / "src" / "training"), str(ROOT)))
+    command = [sys.executable, "-m", launcher, *commands[launcher]]
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300)
+    result = results.read(folder / "outputs")
+    assert result is not None, done.stdout + done.stderr
+    if launcher == "gaitway_runtime.launch":
+        assert done.returncode == result.exit_code
+    return done.stdout + done.stderr
+
+
+def result_of(folder: Path) -> Result:
+    result = results.read(folder / "outputs")
+    assert result is not None
+    return result
+
+
+def checkpoints(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder / "outputs")) for path in folder.rglob("*.pt"))
+
+
+def test_two_processes_make_one_run_and_one_set_of_checkpoints(tmp_path: Path, home: Path) -> None:
+    """On the real embedded simulator and with a real MLflow store, started by torchrun."""
+    job = TrainJob(
+        task="Isaac-Cartpole-v0", simulator="mujoco", num_envs=16, max_iterations=3, skip_register_checkpoint=True
+    )
+    printed = start(tmp_path / "run", job, launcher="torch.distributed.run")
+    result = result_of(tmp_path / "run")
+    assert (result.status, result.iterations) == ("succeeded", 3)
+    assert checkpoints(tmp_path / "run") == ["checkpoints/model_0.pt", "checkpoints/model_2.pt"]
+    assert printed.count("MLflow tracking configured") == printed.count("Found final model: ") == 1
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    (run,) = client.search_runs([found.experiment_id for found in client.search_experiments()])
+    assert run.info.run_id == result.mlflow_run_id
+    assert (run.data.tags["processes"], run.data.tags["seed"]) == ("2", "42")
+    assert len(client.get_metric_history(run.info.run_id, "Train/mean_reward")) == 3
+
+
+@pytest.mark.parametrize("backend", ["rsl_rl", "skrl"])
+def test_processes_learn_together_and_a_resumed_training_starts_alike_in_all(tmp_path: Path, backend: str) -> None:
+    job = dataclasses.replace(JOB, backend=backend)
+    if backend == "skrl":
+        job = dataclasses.replace(job, overrides=("agent.rollouts=8", "agent.hidden_dims=[8]"))
+    start(tmp_path / "a", job)
+    first = result_of(tmp_path / "a")
+    assert first.steps == 4 * STEPS * 2
+    assert told(tmp_path / "a", "close") == ["FINISHED"]
+    assert [step for step, _ in told(tmp_path / "a", "metrics")] == [0, 1, 2, 3]
+    assert first.final_checkpoint is not None
+    # That the weights of both processes are equal is checked at the end of every such training.
+    start(tmp_path / "b", resumed(job, first.final_checkpoint.path, 6))
+    second = result_of(tmp_path / "b")
+    assert (second.status, second.iterations, second.steps) == ("succeeded", 6, 2 * STEPS * 2)
+    other = tmp_path / "b" / "outputs" / "ranks" / "1" / "start" / "model_3.pt"
+    assert other.read_bytes() == Path(first.final_checkpoint.path).read_bytes()
+
+
+def resumed(job: TrainJob, path: str, iterations: int) -> TrainJob:
+    return dataclasses.replace(job, checkpoint_uri=path, checkpoint_mode="resume", max_iterations=iterations)
+
+
+def test_a_signal_to_one_process_stops_all_at_the_same_iteration(tmp_path: Path) -> None:
+    job = dataclasses.replace(JOB, max_iterations=100)
+    start(tmp_path / "run", job, fake=f"SIGTERM:{2 * STEPS - 4}:1")
+    result = result_of(tmp_path / "run")
+    assert (result.status, result.exit_code, result.iterations) == ("cancelled", 130, 2)
+    assert result.error is not None and "another process was asked to" in result.error["message"]
+    assert checkpoints(tmp_path / "run") == ["checkpoints/model_0.pt", "checkpoints/model_1.pt"]
+    assert told(tmp_path / "run", "close") == ["KILLED"]
+
+
+def test_the_error_of_the_process_that_failed_first_is_that_of_the_job(tmp_path: Path) -> None:
+    start(tmp_path / "run", JOB, fake=f"ERROR:{2 * STEPS - 4}:1")
+    result = result_of(tmp_path / "run")
+    assert (result.status, result.exit_code) == ("failed", 1)
+    assert result.error is not None
+    assert (result.error["message"], result.error["hint"]) == ("process 2 of 2: the fake broke", "mend it")
+    assert told(tmp_path / "run", "close") == ["FAILED"]
+
+
+def test_a_process_that_is_killed_ends_the_others(tmp_path: Path) -> None:
+    start(tmp_path / "run", JOB, fake=f"SIGKILL:{2 * STEPS - 4}:1")
+    result = result_of(tmp_path / "run")
+    assert result.error is not None
+    assert result.error["message"] == "process 2 of 2 was ended by SIGKILL"
+    assert told(tmp_path / "run", "close") == ["FAILED"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_weights_that_drifted_apart_are_an_error(tmp_path: Path) -> None:
+    code = (
+        "import torch\nfrom gaitway_runtime import ranks, team\nfrom gaitway_runtime.errors import JobFailed\n"
+        "rank = ranks.current().number\n"
+        "with team.joined(lambda error: None):\n"
+        "    team.check_same({'actor': {'w': torch.ones(2)}, 'optimizer_state': {'m': torch.tensor(1.0 * rank)}})\n"
+        "    assert team.share(b'from %d' % rank) == b'from 0' and team.share(b'') == b''\n"
+        "    assert team.agree(rank == 1) and not team.agree(False)\n"
+        "    try:\n"
+        "        team.check_same({'actor': {'w': torch.tensor([1.0, 1.0 + rank])}})\n"
+        "    except JobFailed as error:\n"
+        "        assert 'drifted apart' in error.message\n"
+        "    else:\n"
+        "        raise SystemExit(7)\n"
+    )
+    from gaitway_runtime import launch
+
+    ended = launch.run([sys.executable, "-c", code], launch.places(2), tmp_path)
+    assert [found.code for found in ended] == [0, 0]
+
+
+def test_alone_nothing_is_asked_of_others() -> None:
+    from gaitway_runtime import team
+
+    with team.joined(lambda error: pytest.fail("alone")):
+        assert team.agree(True) and not team.agree(False)
+        assert team.share(b"mine") == b"mine"
+        team.check_same({"w": torch.ones(1)})

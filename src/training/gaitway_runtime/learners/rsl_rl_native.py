@@ -27,6 +27,7 @@ from .checkpoints import (
     read_start,
 )
 from .params import TENSORBOARD, write_agent_yaml
+from .rsl_rl_ranks import of_group
 from .rsl_rl_watch import attach
 from .session import Session, conduct
 from .taking_over import load_rsl_rl
@@ -124,7 +125,7 @@ def _make_runner(job: TrainJob, native: Native, output_dir: Path) -> Any:
     from rsl_rl import runners
 
     settings = {**native.config, "seed": job.seed, "save_interval": job.save_interval}
-    runner_class = getattr(runners, str(native.config.get("class_name") or "OnPolicyRunner"))
+    runner_class = of_group(getattr(runners, str(native.config.get("class_name") or "OnPolicyRunner")))
     try:
         runner = runner_class(native.env, settings, log_dir=str(output_dir / TENSORBOARD), device=native.device)
     except (ValueError, TypeError, AttributeError) as error:

@@ -81,6 +81,9 @@ def _rsl_rl(env: Any, config: Any) -> Native:
 
 
 def _skrl(env: Any, config: dict[str, Any]) -> Native:
+    from ...learners.skrl_ranks import tell_of_group
+
+    tell_of_group()
     from isaaclab_rl.skrl import SkrlVecEnvWrapper
 
     rollouts = int(config["agent"]["rollouts"])

@@ -69,7 +69,7 @@ class LazyGroup(click.Group):
                 allowed=", ".join(VERBS),
                 hint=f"did you mean {close}?" if close else "gaitway --help",
             )
-        command: click.Command = importlib.import_module(f"gaitway.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"gaitway.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -18,6 +18,7 @@ VERBS: dict[str, Verb] = {
     "validate": Verb("Jobs", "Judge a checkpoint or a registered model by its task's criterion."),
     "infer": Verb("Jobs", "Export a checkpoint, prove the exports equal, play and film each in simulation."),
     "export": Verb("Jobs", "Turn a checkpoint into ONNX and TorchScript files that are proven equal to it."),
+    "dump-contract": Verb("Jobs", "Write what a policy of a task sees and does in a simulator, with a short trace."),
     "demo": Verb("Jobs", "Train a task here, then infer it: from nothing to a film and a report."),
     "runs": Verb("Runs", "List the runs of this folder, on every platform."),
     "status": Verb("Runs", "Show how a run is doing, or how it ended."),
@@ -33,4 +34,4 @@ VERBS: dict[str, Verb] = {
     "ui": Verb("Look", "Serve the MLflow UI on the local store."),
     "version": Verb("Set-up", "Show the versions of gaitway and of what it works with."),
 }
-"""Verbs by name, in the order of ``--help``. The module is ``gaitway.cli.<name>``."""
+"""Verbs by name, in the order of ``--help``. The module is ``gaitway.cli.<name>``, with ``_`` for ``-``."""

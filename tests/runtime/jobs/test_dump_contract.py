@@ -3,11 +3,20 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from gaitway_runtime.job import DumpContractJob, RunContext
 from gaitway_runtime.jobs import base
 from gaitway_runtime.lifecycle import StopRequest
 from gaitway_runtime.policies.contract import PolicyContract
 from gaitway_runtime.progress import Progress
+from gaitway_runtime.tracking import mlflow_tracker
+
+from tests.fakes.tracker import open_tracker, told
+
+
+@pytest.fixture(autouse=True)
+def _recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow_tracker, "open_tracker", open_tracker)
 
 
 def run(folder: Path):
@@ -25,7 +34,12 @@ def test_a_task_is_dumped_as_contract_and_trace(tmp_path: Path) -> None:
     assert trace["observations"].shape == (41, contract.observation_size)
     assert trace["actions"].shape == (40, contract.action_size)
     assert trace["rewards"].shape == trace["ended"].shape == (40,)
+    assert trace["states"].shape == (41, 2)
+    assert list(trace["reward_names"]) == ["alive", "terminating", "pole_pos", "cart_vel", "pole_vel"]
+    assert trace["reward_terms"].sum(axis=1) == pytest.approx(trace["rewards"], abs=1e-6)
     assert np.abs(np.diff(trace["observations"], axis=0)).max() > 1e-3
+    assert told(tmp_path, "publish") == [["contract.json", ""], ["trace.npz", ""]]
+    assert told(tmp_path, "close") == ["FINISHED"]
     run(tmp_path / "b")
     again = np.load(tmp_path / "b" / "trace.npz")
     assert all(np.array_equal(trace[name], again[name]) for name in trace.files)

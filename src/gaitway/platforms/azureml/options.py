@@ -15,7 +15,7 @@ from ..container import ContainerOptions
 PRIORITIES = {"HIGH": "high", "NORMAL": "medium", "LOW": "low"}
 """Azure ML's words for the priorities that every platform knows."""
 
-TIMEOUTS = {"train": "7d", "validate": "4h", "infer": "4h"}
+TIMEOUTS = {"train": "7d", "validate": "4h", "infer": "4h", "dump-contract": "1h"}
 """How long a job of some kind may run unless told otherwise."""
 
 _ATTACHED_PREFIX = "k8s-"

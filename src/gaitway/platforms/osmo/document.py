@@ -35,7 +35,12 @@ RESCHEDULE = "130,143,3004,3006"
 
 CHECKPOINT_EVERY = "5m"
 RENDEZVOUS_PORT = 5555
-LEAD_TASK = {"train": "isaac-training", "validate": "isaac-validation", "infer": "isaac-inference"}
+LEAD_TASK = {
+    "train": "isaac-training",
+    "validate": "isaac-validation",
+    "infer": "isaac-inference",
+    "dump-contract": "isaac-contract",
+}
 
 START = f"{CHOOSE_PYTHON}exec ${{PYTHON:-$python}} {FILES}/entry.py\n"
 """Chooses the interpreter; short enough to be read in the workflow."""

@@ -29,6 +29,7 @@ DEFAULTS = {
     "train": Defaults(8, "48Gi", "80Gi", "23h", "isaaclab-inline-training"),
     "validate": Defaults(4, "32Gi", "40Gi", "2h", "isaaclab-validation"),
     "infer": Defaults(4, "32Gi", "40Gi", "2h", "isaaclab-inference"),
+    "dump-contract": Defaults(4, "32Gi", "40Gi", "1h", "isaaclab-contract"),
 }
 DATASET_TRAINING = "isaaclab-dataset-training"
 """Name of a training workflow whose payload is a folder of its own."""

@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 # uv unpacks in parallel; where it cannot install (an index that only pip is configured for), pip does.
-INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt $(1) || $(PIP) $(1)
+UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
 .PHONY: help setup demo test check check-deploy rehearse bench format docs clean
 .DEFAULT_GOAL := help
@@ -18,11 +18,11 @@ $(VENV)/.local: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV): torch, then the simulator and learners (a minute or two, once)"
 	@$(PIP) torch==2.13.0 uv
-	@$(call INSTALL,-e '.[local]')
+	@$(UV) -e '.[local]' || $(PIP) -e '.[local]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.local
-	@$(call INSTALL,-e '.[local,azureml,dev]')
+	@$(UV) -e '.[local,azureml,dev]' || $(PIP) -e '.[local,azureml,dev]'
 	@touch $@
 
 demo: $(VENV)/.local    ## train, export, check and film a policy on this machine (TASK=...)
@@ -50,8 +50,14 @@ check-deploy: .venv-deploy/.ready $(VENV)/.dev   ## check deploy/: Terraform, po
 rehearse: $(VENV)/.dev  ## walk the whole journey with stand-ins for Azure, the cluster and OSMO
 	@$(BIN)/python tests/rehearsal/rehearse.py
 
-bench: $(VENV)/.dev     ## print the performance table that the README quotes
-	@$(BIN)/python benchmarks/bench.py
+bench: $(VENV)/.dev .venv-peers/.ready  ## print the performance table that the README quotes
+	@$(BIN)/python benchmarks/bench.py --peers .venv-peers/bin/python
+
+.venv-peers/.ready: benchmarks/peers-requirements.txt
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	@echo "setting up .venv-peers: envpool, to compare with (about 1 GB, once)"
+	@.venv-peers/bin/pip install --quiet --disable-pip-version-check -r $< || echo "envpool does not install here: its rows are left out"
+	@touch $@
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff format .

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
+from pathlib import Path
 
 import mujoco
 import peers
@@ -25,7 +26,7 @@ TASKS = (
 )
 LEAST = 0.80
 """Least ratio of a full environment to its bare physics."""
-LINE = "{:<46}{:>12}{:>12}{:>8}{:>11}{:>11}{:>9}"
+LINE = "{:<60}{:>12}{:>12}{:>8}{:>11}{:>11}{:>9}"
 
 
 def main() -> int:
@@ -35,6 +36,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--blocks", type=int, default=15, help="pairs of blocks per row")
     parser.add_argument("--seconds", type=float, default=0.4, help="length of a block")
+    parser.add_argument("--peers", type=Path, metavar="PYTHON", help="Python that has envpool, for its rows")
     options = parser.parse_args()
 
     print(f"mujoco {mujoco.__version__}, {options.num_envs} environments, {options.threads} threads, {_machine()}")
@@ -53,7 +55,8 @@ def main() -> int:
         _print(row)
         if row.ratio < LEAST:
             low.append(row.name)
-    _print_peer(peers.gymnasium_ant(num_envs=16, steps=200))
+    for peer in peers.measure(options.peers):
+        _print_peer(peer)
     if low:
         print(f"below {LEAST:.2f} of the bare physics: {', '.join(low)}")
     return 1 if low else 0
@@ -74,9 +77,10 @@ def _print(row: throughput.Row) -> None:
     )
 
 
-def _print_peer(spent: Spent) -> None:
-    name = f"gymnasium AsyncVectorEnv {peers.PEER} (16 processes)"
-    print(LINE.format(name, "", f"{spent.per_second:,.0f}", "", "", f"{spent.cpu_us:.1f}", ""))
+def _print_peer(peer: peers.Peer) -> None:
+    print(
+        LINE.format(peer.name, "", f"{peer.spent.per_second:,.0f}", "", "", f"{peer.spent.cpu_us:.1f}", ""), flush=True
+    )
 
 
 def _rate(blocks: tuple[Spent, ...]) -> float:

@@ -150,6 +150,12 @@ def find(task: str) -> TaskInfo | None:
     return None
 
 
+def canonical(task: str) -> str:
+    """Return a task's name here, which all its names and its ``-Play`` variant share; its own where none is known."""
+    info = find(task)
+    return info.name if info else task
+
+
 def embedded(task: str, source: str = "--task") -> TaskInfo:
     """Return a task that the embedded simulator has.
 

@@ -112,6 +112,26 @@ def test_a_policy_with_its_joints_in_another_order_is_matched_by_name(tmp_path: 
     assert run(tmp_path, checkpoint_uri=str(checkpoint)).passed
 
 
+@pytest.mark.usefixtures("recorded")
+def test_a_policy_of_a_task_that_is_not_here_is_played_where_its_contract_fits(tmp_path: Path) -> None:
+    own = replace(contract_of(TASK), task="Own-Pole-v0", simulator="isaaclab 3.0.0")
+    path = tmp_path / "own.json"
+    path.write_text(own.to_json())
+    checkpoint = str(write_checkpoint(tmp_path / "model_7.pt"))
+    assert run(tmp_path, task="Own-Pole-v0", checkpoint_uri=checkpoint, contract=str(path)).passed
+    report = (tmp_path / "outputs" / "report.html").read_text(encoding="utf-8")
+    assert "task Own-Pole-v0 at home, Isaac-Cartpole-v0 here" in report
+
+
+def test_a_contract_of_a_robot_that_is_not_here_names_its_joints(tmp_path: Path) -> None:
+    own = contract_of(TASK)
+    arm = replace(own, task="Own-Arm-v0", actions=(replace(own.actions[0], joint_names=("shoulder",)),))
+    (tmp_path / "arm.json").write_text(arm.to_json())
+    checkpoint = str(write_checkpoint(tmp_path / "model_7.pt"))
+    with pytest.raises(UsageError, match="has the joints of Own-Arm-v0: shoulder"):
+        run(tmp_path, task="Own-Arm-v0", checkpoint_uri=checkpoint, contract=str(tmp_path / "arm.json"))
+
+
 def test_the_verdict_stands_on_the_registered_version(tmp_path: Path, home: Path) -> None:
     context = RunContext(run="validate-1")
     folder = tmp_path / "trained"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import catalog
 from ..errors import UsageError
 from ..policies.adapting import Adapter, Affine, adapt
 from ..policies.contract import PolicyContract
@@ -17,9 +19,15 @@ from ..simulators.base import TakesGains
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..job import Job
     from ..policies.network import Policy
     from ..simulators.base import Env
     from .rollout import Actor
+
+EMBEDDED = "mujoco"
+"""The simulator that has only the tasks of the catalog."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +111,24 @@ def read_subject(
         here.check_against(policy)
         raise
     return Subject(policy, home, here, None if _changes_nothing(adapter) else adapter)
+
+
+def placed(job: Job, simulator: str) -> Job:
+    """Return the job in the task in which it can be played, where the simulator does not have its own.
+
+    With ``--contract`` the embedded simulator plays a policy of any task whose joints and observations one of its tasks
+    has; what is then different is among the subject's differences.
+
+    Raises:
+        UsageError: The contract cannot be read, or fits no task.
+    """
+    if simulator != EMBEDDED or job.contract is None or catalog.find(job.task):
+        return job
+    from ..simulators.mujoco.tasks.fitting import fitting_task
+
+    task = fitting_task(read_contract(Path(job.contract))).name
+    log.warning("the embedded simulator does not have %s: its policy is played in %s", job.task, task)
+    return replace(job, task=task)
 
 
 def with_own_gains(subject: Subject, env: Env) -> Subject:

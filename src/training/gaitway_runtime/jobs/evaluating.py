@@ -17,7 +17,7 @@ from ..evaluation.film import film_of
 from ..evaluation.metrics import versions
 from ..evaluation.origin import COMMIT_TAG, PAYLOAD_TAG, Origin, fetch_origin
 from ..evaluation.report import FORMAT_TITLES, REPORT_FILE, Report, write_report
-from ..evaluation.subject import Subject, read_subject, with_own_gains
+from ..evaluation.subject import Subject, placed, read_subject, with_own_gains
 from ..evaluation.video import Filming
 from ..job import Job, RunContext
 from ..simulators import base as simulators
@@ -82,6 +82,7 @@ def open_scene(job: Job, context: RunContext, workspace: Workspace, uri: str, nu
     # One thread: for a few observations at a time more cost more, and the formats' timings compare.
     torch.set_num_threads(1)
     simulator = simulators.choose(job.simulator)
+    job = placed(job, simulator)
     workspace.progress.phase("fetching the checkpoint")
     origin = fetch_origin(uri, job, context, workspace.output_dir / "start")
     module = simulators.load(simulator)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import catalog
 from ..errors import UsageError, nearest
 from .contract import ObservationTerm, PolicyContract, Robot
 
@@ -247,6 +248,8 @@ def _gains(home: Robot, here: Robot, name: str) -> tuple[float, ...] | None:
 
 def _differences(home: PolicyContract, here: PolicyContract) -> Iterator[str]:
     """Yield what differs between the two worlds and no map makes up for."""
+    if home.task and catalog.canonical(home.task) != catalog.canonical(here.task):
+        yield f"task {home.task} at home, {here.task} here"
     if abs(home.timing.control_dt - here.timing.control_dt) > 1e-9:
         yield f"control period {home.timing.control_dt:g} s at home, {here.timing.control_dt:g} s here"
     if home.timing.action_delay_steps != here.timing.action_delay_steps:

@@ -32,6 +32,7 @@ from gaitway_runtime.tracking.store import is_remote, store_uri
 
 from .commands import command
 from .errors import PlatformError, UsageError, nearest
+from .interpreters import installed
 from .ledger import Ledger, RunRecord, read_document
 from .options import RunOptions
 from .payload.manifest import Payload
@@ -191,14 +192,20 @@ def _resolved(asked: Asked, platform: Platform, environ: Mapping[str, str]) -> S
     classes = [asked.job, AzureContext, RunOptions, platform.options]
     terraform = terraform_folder(asked.values, environ) if platform.limits.remote else None
     settings = resolve(classes, asked.values, environ=environ, terraform_dir=terraform)
-    if not platform.limits.remote and _simulator(settings["simulator"].value) == "mujoco":
+    if not platform.limits.remote and _simulator(settings) == "mujoco":
         _scale_down(asked.job, settings)
     return settings
 
 
-def _simulator(name: str) -> str:
+def _simulator(settings: Settings) -> str:
     """Return the simulator that a job will use here, installed or not: a plan needs none."""
-    return choose("auto") if name == "auto" else name
+    name: str = settings["simulator"].value
+    python = settings["python"].value if "python" in settings else None
+    if name != "auto":
+        return name
+    if python is None:
+        return choose("auto")
+    return "isaaclab" if installed(python, ["isaaclab"]) else "mujoco"
 
 
 def _find_checkpoint(job: type[Job], settings: Settings, ledger: Ledger, remote: bool) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ import json
 import os
 import shlex
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,12 +18,14 @@ from typing import Any
 
 from gaitway_runtime import result as results
 from gaitway_runtime.cpus import available_cpus
+from gaitway_runtime.fields import setting
 from gaitway_runtime.job import Job, to_document
 from gaitway_runtime.result import write_json
 from gaitway_runtime.simulators import base as simulators
 
 from ...errors import ConfigError, PlatformError, UsageError
 from ...findings import Finding
+from ...interpreters import installed, interpreter
 from ...payload.pack import pack
 from ...payload.unpack import unpack
 from ...settings.values import Setting
@@ -46,7 +47,15 @@ GPUS = Path("/proc/driver/nvidia/gpus")
 
 @dataclass(frozen=True, kw_only=True)
 class LocalOptions(GroupOptions):
-    """How many processes train together on this machine."""
+    """Which Python runs a job on this machine, and how many of its processes train together."""
+
+    python: str | None = setting(
+        None,
+        "Python that runs the job, for example the one that has Isaac Lab; gaitway's own when omitted.",
+        flags="--python",
+        env="GAITWAY_JOB_PYTHON",
+        metavar="PATH",
+    )
 
 
 class LocalPlatform:
@@ -68,12 +77,12 @@ class LocalPlatform:
 
     def render(self, submission: Submission) -> Request:
         """Return the process that will be started, as a shell would write it, and its ``job.json``."""
-        count = _processes(submission)
+        count, python = _processes(submission), interpreter(submission.option("python"))
         document = to_document(submission.job, submission.context)
         body = "\n".join(
             (
                 f"cd $GAITWAY_HOME/runs/{submission.run}/payload",
-                f"PYTHONPATH=. {shlex.join(_command(count, '../job.json'))}",
+                f"PYTHONPATH=. {shlex.join(_command(python, count, '../job.json'))}",
                 "",
                 "# job.json",
                 json.dumps(document, indent=2),
@@ -94,11 +103,9 @@ class LocalPlatform:
             PlatformError: The process cannot be started.
             UsageError: More processes are asked for than there are GPUs, or cores where there is no GPU.
         """
-        count = _processes(submission)
+        count, python = _processes(submission), interpreter(submission.option("python"))
         _check_room(count)
-        if importlib.util.find_spec("torch") is None:
-            raise ConfigError("a job on this machine needs PyTorch", hint="pip install 'gaitway[local]'")
-        simulators.choose(submission.job.simulator)
+        _check_parts(submission)
         folder = run_dir / "payload"
         archive = run_dir / "payload.zip"
         with archive.open("w+b") as stream:
@@ -107,11 +114,11 @@ class LocalPlatform:
         archive.unlink()
         environ = {**os.environ, "PYTHONPATH": str(folder), "GAITWAY_HOME": str(run_dir.parents[1])}
         environ |= {name: secret.reveal() for name, secret in submission.secrets().items()}
-        command = _command(count, str(run_dir / "job.json"))
+        command = _command(python, count, str(run_dir / "job.json"))
         try:
             identity = processes.start(command, cwd=folder, env=environ, log=run_dir / "log.txt")
         except OSError as error:
-            raise PlatformError(f"the job cannot be started: {error.strerror}", source=sys.executable) from None
+            raise PlatformError(f"the job cannot be started: {error.strerror}", source=python) from None
         try:
             write_json(dataclasses.asdict(identity), run_dir / "process.json")
         except OSError:
@@ -213,11 +220,30 @@ def _check_room(count: int) -> None:
         )
 
 
-def _command(count: int, job: str) -> list[str]:
+def _command(python: str, count: int, job: str) -> list[str]:
     """Return how the runtime is started."""
     if count == 1:
-        return [sys.executable, "-m", "gaitway_runtime", "--job", job]
-    return [sys.executable, "-m", "gaitway_runtime.launch", "--processes", str(count), "--job", job]
+        return [python, "-m", "gaitway_runtime", "--job", job]
+    return [python, "-m", "gaitway_runtime.launch", "--processes", str(count), "--job", job]
+
+
+def _check_parts(submission: Submission) -> None:
+    """Check that the Python which will run the job has what no job can do without.
+
+    Raises:
+        ConfigError: It lacks PyTorch or the simulator.
+    """
+    named, simulator = submission.option("python"), submission.job.simulator
+    if named is None:
+        if importlib.util.find_spec("torch") is None:
+            raise ConfigError("a job on this machine needs PyTorch", hint="pip install 'gaitway[local]'")
+        simulators.choose(simulator)
+        return
+    wanted = list(simulators.SIMULATORS) if simulator == "auto" else [simulator]
+    found = installed(named, ["torch", *wanted])
+    for what, parts in (("PyTorch", ["torch"]), (f"simulator {' or '.join(wanted)}", wanted)):
+        if not found.intersection(parts):
+            raise ConfigError(f"the Python that shall run the job lacks {what}", source=f"--python {named}")
 
 
 def _read_identity(run_dir: Path) -> Identity | None:

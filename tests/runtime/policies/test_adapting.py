@@ -172,6 +172,12 @@ def test_what_no_map_makes_up_for_is_said() -> None:
     )
 
 
+def test_targets_that_only_home_cuts_off_are_said() -> None:
+    home = velocity(BREADTH_FIRST)
+    cut = dataclasses.replace(home, actions=(dataclasses.replace(home.actions[0], clip=(-7.5, 7.5)),))
+    assert adapt(cut, home).differences == ("targets cut off at -7.5 to 7.5 at home, at no bound here",)
+
+
 def renamed(name: str) -> PolicyContract:
     joints = (name, *BREADTH_FIRST[1:])
     pose = {**POSE, name: 0.0}

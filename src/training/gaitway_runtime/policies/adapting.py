@@ -254,6 +254,10 @@ def _differences(home: PolicyContract, here: PolicyContract) -> Iterator[str]:
         yield f"control period {home.timing.control_dt:g} s at home, {here.timing.control_dt:g} s here"
     if home.timing.action_delay_steps != here.timing.action_delay_steps:
         yield f"action delay {home.timing.action_delay_steps} steps at home, {here.timing.action_delay_steps} here"
+    # Not made up for: the policy would see cut actions as its last ones, where at home it sees them as they were.
+    bounds = [{term.clip for term in contract.actions if term.clip} for contract in (home, here)]
+    if bounds[0] != bounds[1]:
+        yield f"targets cut off at {_bounds(bounds[0])} at home, at {_bounds(bounds[1])} here"
     for name in ("stiffness", "damping", "armature", "effort_limits"):
         yield from _joint_difference(home.robot, here.robot, name)
     if home.robot.actuator != here.robot.actuator:
@@ -261,6 +265,10 @@ def _differences(home: PolicyContract, here: PolicyContract) -> Iterator[str]:
     for name in sorted(set(home.conventions) & set(here.conventions)):
         if name != "notes" and home.conventions[name] != here.conventions[name]:
             yield f"convention {name}: {home.conventions[name]} at home, {here.conventions[name]} here"
+
+
+def _bounds(clips: Iterable[tuple[float, float]]) -> str:
+    return " and ".join(f"{low:g} to {high:g}" for low, high in sorted(clips)) or "no bound"
 
 
 def _joint_difference(home: Robot, here: Robot, name: str) -> Iterator[str]:

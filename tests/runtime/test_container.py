@@ -54,6 +54,16 @@ def test_nothing_is_installed_where_nothing_is_to_be(
     assert pip == []
 
 
+def test_an_installation_that_changes_the_containers_own_packages_ends_the_job(
+    tmp_path: Path, pip: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "requirements.txt").write_text("no-such-thing==1.0\n")
+    versions = iter((["torch==2.7.0"], ["torch==2.13.0"]))
+    monkeypatch.setattr(container, "_protected", lambda: next(versions))
+    with pytest.raises(UsageError, match=r"changed the container's own packages: torch==2\.7\.0"):
+        container.install_requirements(tmp_path / "requirements.txt", {})
+
+
 def job_file(folder: Path, document: dict[str, Any]) -> dict[str, str]:
     path = folder / "mounted.json"
     path.write_text(json.dumps(document))

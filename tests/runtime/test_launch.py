@@ -61,8 +61,11 @@ def test_a_request_to_stop_reaches_every_process(tmp_path: Path) -> None:
     code = TELL + (
         "import signal\n"
         "signal.signal(signal.SIGTERM, lambda *_: tell('cancelled', 130, 'stopped'))\n"
+        "ready = Path(os.environ['OUT'], 'ready')\n"
+        "if not first: ready.touch()\n"
+        "while first and not ready.exists(): pass\n"
         "if first: os.kill(os.getppid(), signal.SIGTERM)\n"
-        "signal.pause()"
+        "while True: signal.pause()"
     )
     code_, ended = run(tmp_path, code)
     assert code_ == 130
@@ -80,7 +83,7 @@ def test_a_process_that_was_killed_is_named_whatever_the_first_one_made_of_it(tm
         "if not first: os.kill(os.getpid(), signal.SIGKILL)\n"
         "tell('failed', 1, 'connection closed by peer')"
     )
-    assert run(tmp_path, code)[0] == 1
+    assert run(tmp_path, code)[0] == 137
     result = results.read(tmp_path)
     assert result is not None and result.error is not None
     assert result.error["message"] == "process 2 of 2 was ended by SIGKILL"
@@ -100,16 +103,27 @@ def test_a_process_that_hangs_after_another_failed_is_ended_and_the_failure_told
 
 def test_a_first_process_that_is_killed_leaves_a_result(tmp_path: Path) -> None:
     code = TELL + "import signal\nos.kill(os.getpid(), signal.SIGKILL) if first else sys.exit(0)"
-    assert run(tmp_path, code)[0] == 1
+    assert run(tmp_path, code)[0] == 137
     result = results.read(tmp_path)
     assert result is not None and result.error is not None
     assert result.error["message"] == "process 1 of 2 was ended by SIGKILL"
 
 
-def test_alone_there_is_nothing_to_explain(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("code", "exit_code", "said"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 137, "was ended by SIGKILL"),
+        ("import os; os._exit(3)", 1, "ended with exit code 3 and without a result"),
+    ],
+)
+def test_a_process_alone_that_ends_without_a_word_leaves_a_result(
+    tmp_path: Path, code: str, exit_code: int, said: str
+) -> None:
     assert launch.places(1) == [{}]
-    assert run(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", 1)[0] == 137
-    assert results.read(tmp_path) is None
+    assert run(tmp_path, code, 1)[0] == exit_code
+    result = results.read(tmp_path)
+    assert result is not None and result.error is not None
+    assert result.error["message"] == f"the job's process {said}"
 
 
 def test_a_job_that_is_none_is_said_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import ending, ranks
+from . import ending, memory, ranks, watchdog
 from . import result as results
 from .errors import GaitwayError, Interrupted, JobFailed
 from .fields import values_from_environment
@@ -93,6 +93,7 @@ def run(assignment: Assignment, stop: StopRequest) -> Result:
     # An older result in the same folder would speak for this job until it ends.
     (output_dir / results.RESULT_FILE).unlink(missing_ok=True)
     workspace = jobs.Workspace(output_dir, stop, Progress(output_dir, quiet=not rank.first), rank)
+    watchdog.on_hang(lambda error: ending.leave(ending.conclude(ending.failure(job, error), output_dir)))
     began = time.monotonic()
     try:
         _prepare(assignment, workspace)
@@ -103,8 +104,7 @@ def run(assignment: Assignment, stop: StopRequest) -> Result:
         outcome = ending.failure(job, Interrupted("the job was interrupted before it could save"))
     except Exception as error:  # noqa: BLE001 - the outermost edge: whatever happened must reach result.json
         print(scrub(traceback.format_exc()), file=sys.stderr)
-        message = f"the job ended unexpectedly: {type(error).__name__}: {error}"
-        outcome = ending.failure(job, JobFailed(message, hint="the traceback is in the run's log"))
+        outcome = ending.failure(job, memory.explained(error, job.num_envs) or _unexpected(error))
     return dataclasses.replace(outcome, seconds=time.monotonic() - began)
 
 
@@ -124,6 +124,11 @@ def _prepare(assignment: Assignment, workspace: jobs.Workspace) -> None:
     # Isaac Lab's modules can be imported only once its application runs: its adapter imports them itself.
     if job.imports and simulators.choose(job.simulator) != "isaaclab":
         jobs.import_task_modules(job.imports)
+
+
+def _unexpected(error: Exception) -> JobFailed:
+    message = f"the job ended unexpectedly: {type(error).__name__}: {error}"
+    return JobFailed(message, hint="the traceback is in the run's log")
 
 
 def _set_up_process(rank: Rank) -> None:

@@ -102,7 +102,8 @@ def install_requirements(path: Path, environ: Mapping[str, str]) -> list[str]:
     constraints = path.resolve().parent / ".constraints.txt"
     if not os.access(constraints.parent, os.W_OK):
         constraints = Path("/tmp/gaitway-constraints.txt")
-    constraints.write_text("".join(f"{line}\n" for line in _protected()), encoding="utf-8")
+    before = _protected()
+    constraints.write_text("".join(f"{line}\n" for line in before), encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     done = subprocess.run([*pip, "--constraint", str(constraints), *missing], check=False)
     if done.returncode != 0:
@@ -110,6 +111,14 @@ def install_requirements(path: Path, environ: Mapping[str, str]) -> list[str]:
             "the payload's requirements cannot be installed in this container",
             source=str(path),
             hint="use an image that has them, and set GAITWAY_REQUIREMENTS=skip in it",
+        )
+    changed = sorted(set(before) - set(_protected()))
+    if changed:
+        # pip keeps to its constraints; a package that runs an installer of its own does not.
+        raise UsageError(
+            f"the payload's requirements have changed the container's own packages: {', '.join(changed)} before",
+            source=str(path),
+            hint="use an image that has what is missing, and set GAITWAY_REQUIREMENTS=skip in it",
         )
     return missing
 

@@ -25,7 +25,7 @@ from types import FrameType
 
 from . import result as results
 from .cpus import available_cpus
-from .errors import GaitwayError, JobFailed
+from .errors import GaitwayError, Interrupted, JobFailed
 from .job import load
 from .ranks import Rank, of
 from .result import Result
@@ -104,7 +104,8 @@ def run(
 def exit_code(ended: Sequence[Ended], output_dir: Path) -> int:
     """Return what the processes came to: what ``result.json`` says, where the first of all is one of them.
 
-    A result is written here where the first process could not: it, or the one that ended the others, was killed.
+    A result is written here where the first process could not: it, or the one that ended the others, was killed. The
+    exit code of a process that was killed stays what a shell makes of it, for platforms that start such a job again.
     """
     broken = next((found for found in ended if found.code and not found.killed), None)
     if not any(found.rank.first for found in ended):
@@ -112,9 +113,9 @@ def exit_code(ended: Sequence[Ended], output_dir: Path) -> int:
     result = results.read(output_dir)
     if broken and (result is None or (broken.code < 0 and result.status == "failed")):
         result = _result_of(broken, result, output_dir)
-        if result:
-            results.write(result, output_dir)
-    return result.exit_code if result else _shell_code(broken.code if broken else JobFailed.exit_code)
+        results.write(result, output_dir)
+        return result.exit_code if broken.code > 0 else _shell_code(broken.code)
+    return result.exit_code if result else JobFailed.exit_code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -181,25 +182,26 @@ def _wait(running: dict[Rank, subprocess.Popen[bytes]]) -> list[Ended]:
             if code is not None:
                 del running[rank]
                 ended.append(Ended(rank, code, killed=late))
-                if code and deadline is None:
+                if code not in (0, Interrupted.exit_code) and deadline is None:
                     deadline = time.monotonic() + GRACE_S
     return ended
 
 
-def _result_of(broken: Ended, told: Result | None, output_dir: Path) -> Result | None:
-    """Return the result of a job whose first process could not tell what another one ended it with."""
+def _result_of(broken: Ended, told: Result | None, output_dir: Path) -> Result:
+    """Return the result of a job whose first process could not tell what ended it."""
     own = results.read(broken.rank.folder(output_dir))
     if own is not None and not broken.rank.first:
         return own
-    if broken.rank.several and broken.code < 0:
-        name = signal.Signals(-broken.code).name
+    which = str(broken.rank) if broken.rank.several else "the job's process"
+    if broken.code < 0:
         error = JobFailed(
-            f"{broken.rank} was ended by {name}",
+            f"{which} was ended by {signal.Signals(-broken.code).name}",
             hint="SIGKILL is how a machine that runs out of memory ends a process: fewer --num-envs",
         )
-        known = told or Result(kind="train", task="", status="failed")
-        return dataclasses.replace(known, status="failed", exit_code=error.exit_code, error=error.as_dict())
-    return None
+    else:
+        error = JobFailed(f"{which} ended with exit code {broken.code} and without a result", hint="see its log")
+    known = told or Result(kind="train", task="", status="failed")
+    return dataclasses.replace(known, status="failed", exit_code=error.exit_code, error=error.as_dict())
 
 
 def _shell_code(code: int) -> int:

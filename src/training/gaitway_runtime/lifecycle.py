@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+from . import ending, watchdog
 from .errors import Interrupted
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -97,10 +98,23 @@ def afterwards(action: Callable[[int], None]) -> None:
 
 
 def wind_up(exit_code: int) -> None:
-    """Do what was left for after the result. What goes wrong is logged: the result stands already."""
-    while _afterwards:
-        action = _afterwards.pop()
-        try:
-            action(exit_code)
-        except Exception as error:  # noqa: BLE001 - a simulator's shutdown may raise anything and changes no result
-            _log.warning("after the job: %s: %s", type(error).__name__, error)
+    """Do what was left for after the result, and then end the process with the job's exit code.
+
+    What goes wrong is logged and what hangs is ended: the result stands already. Where nothing was left it returns.
+    """
+    if not _afterwards:
+        return
+    with watchdog.limited(watchdog.END_S, lambda: _end_hanging(exit_code)):
+        while _afterwards:
+            action = _afterwards.pop()
+            try:
+                action(exit_code)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a simulator's end may be anything but a result
+                _log.warning("after the job: %s: %s", type(error).__name__, error)
+    # Python's own end would run what simulators have registered for it, which is where they crash.
+    ending.leave(exit_code)
+
+
+def _end_hanging(exit_code: int) -> None:
+    _log.warning("the simulator did not close within %g s; the result is written, so it is ended", watchdog.END_S)
+    ending.leave(exit_code)

@@ -11,10 +11,11 @@ import datetime
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import ranks
+from . import ranks, watchdog
 from .errors import GaitwayError, JobFailed
 from .ranks import Rank
 
@@ -24,14 +25,23 @@ if TYPE_CHECKING:
 FAILURE = "gaitway/failure"
 """Key of the first failure in the store that all processes reach."""
 
+ENDED = "gaitway/ended"
+"""Key that says that the first process has nothing more to do."""
+
 LOOK_EVERY_S = 0.5
 """Pause between two looks for the failure of another process [s]."""
 
 GRACE_S = 20.0
 """Time a process has to end by itself after another one has failed [s]: its work may hang in an exchange for ever."""
 
+PATIENCE_S = 600.0
+"""Time that the others wait for the first process to save and publish [s]; platforms give less."""
+
 DRIFT = 1e-3
 """Most relative difference between two processes' weights: GPUs of one kind differ in nothing, others in last bits."""
+
+
+_watches: list[_Watch] = []
 
 
 class ElsewhereFailed(GaitwayError):
@@ -39,12 +49,10 @@ class ElsewhereFailed(GaitwayError):
 
 
 @contextlib.contextmanager
-def joined(give_up: Callable[[GaitwayError], None]) -> Iterator[None]:
+def joined() -> Iterator[None]:
     """Join the processes that train together, until :func:`leave` or the end.
 
-    Args:
-        give_up: Called in a thread of its own when another process has failed and this one does not end within
-            :data:`GRACE_S`; does not return.
+    When another process has failed and this one does not end within :data:`GRACE_S`, it is ended as one that hangs.
 
     Raises:
         ElsewhereFailed: Another process failed first. Raised in place of the error that followed from it here.
@@ -56,7 +64,8 @@ def joined(give_up: Callable[[GaitwayError], None]) -> Iterator[None]:
     import torch.distributed as distributed
 
     distributed.init_process_group(_backend(rank), rank=rank.number, world_size=rank.world)
-    watch = _Watch(rank, give_up)
+    watch = _Watch(rank)
+    _watches[:] = [watch]
     try:
         yield
         leave()
@@ -66,6 +75,7 @@ def joined(give_up: Callable[[GaitwayError], None]) -> Iterator[None]:
         raise watch.first_failure(error) from error
     finally:
         watch.end()
+        _watches.clear()
 
 
 def leave() -> None:
@@ -76,6 +86,12 @@ def leave() -> None:
         # The first process's store must be there until the last has seen that all is well.
         distributed.barrier()
         distributed.destroy_process_group()
+
+
+def await_first() -> None:
+    """Wait until the first process has nothing more to do, after all have parted."""
+    for watch in _watches:
+        watch.await_first()
 
 
 def agree(flag: bool) -> bool:
@@ -130,7 +146,7 @@ def check_same(weights: Mapping[str, Any]) -> None:
 class _Watch:
     """Looks, in a thread of its own, for the failure of another process; gives this one up if it does not end then."""
 
-    def __init__(self, rank: Rank, give_up: Callable[[GaitwayError], None]) -> None:
+    def __init__(self, rank: Rank) -> None:
         from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
         # A connection of its own to the store by which the processes met: the other one may be waiting.
@@ -141,15 +157,24 @@ class _Watch:
             timeout=datetime.timedelta(seconds=GRACE_S),
         )
         self._rank = rank
-        self._give_up = give_up
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        """Look no more."""
+        """Look no more, and let the others know if this is the first process."""
         self._over.set()
         self._thread.join()
+        if self._rank.first:
+            self._store.set(ENDED, "")
+
+    def await_first(self) -> None:
+        """Wait until the first process has ended, for :data:`PATIENCE_S` at most."""
+        self._over.set()
+        deadline = time.monotonic() + PATIENCE_S
+        with contextlib.suppress(RuntimeError):  # the store may end with it
+            while not self._store.check([ENDED]) and time.monotonic() < deadline:
+                time.sleep(LOOK_EVERY_S)
 
     def first_failure(self, error: BaseException) -> BaseException:
         """Tell of an error unless another process was first; return the error to end with."""
@@ -167,7 +192,7 @@ class _Watch:
             found = self._found()
             if found is not None:
                 if not self._over.wait(GRACE_S):
-                    self._give_up(found)
+                    watchdog.give_up(found)
                 return
 
     def _found(self) -> GaitwayError | None:

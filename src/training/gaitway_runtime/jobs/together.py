@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import ending, team
-from ..errors import GaitwayError
-from ..job import Job, TrainJob
+from .. import team
+from ..errors import Interrupted
+from ..job import TrainJob
 from ..learners.base import Start
 from ..result import Result
 from .base import Workspace
@@ -23,15 +23,6 @@ if TYPE_CHECKING:
 def of_rank(job: TrainJob, workspace: Workspace) -> TrainJob:
     """Return the job as this process does it: with a seed of its own, so that no two see the same episodes."""
     return dataclasses.replace(job, seed=job.seed + workspace.rank.number)
-
-
-def giving_up(job: Job, workspace: Workspace) -> Callable[[GaitwayError], None]:
-    """Return what ends this process for good because another one has failed."""
-
-    def give_up(error: GaitwayError) -> None:
-        ending.leave(ending.conclude(ending.failure(job, error), workspace.output_dir))
-
-    return give_up
 
 
 def common_start(start: Start | None, workspace: Workspace) -> Start:
@@ -63,9 +54,17 @@ def should_stop(workspace: Workspace) -> bool:
 
 
 def follow(job: TrainJob, learner: LearnerModule, env: Env, start: Start, workspace: Workspace) -> Result:
-    """Train with the first process, which alone tells of it."""
-    learner.train(job, env, start, workspace.output_dir, _SilentHooks(workspace), {})
+    """Train with the first process, which alone tells of it.
+
+    Raises:
+        Interrupted: All were asked to stop: a platform that starts one of them again shall start them all.
+    """
+    outcome = learner.train(job, env, start, workspace.output_dir, _SilentHooks(workspace), {})
     team.leave()
+    if outcome.stopped:
+        # Some launchers end the first process, which still saves, as soon as another one reports a stop.
+        team.await_first()
+        raise Interrupted(f"the training was stopped ({workspace.stop.reason})")
     return Result(kind=job.kind, task=job.task, status="succeeded")
 
 

@@ -20,7 +20,7 @@ from ..result import Result, write_json
 from ..simulators import base as simulators
 from .base import Workspace
 from .finishing import Trained, finish
-from .together import common_start, follow, giving_up, of_rank, should_stop
+from .together import common_start, follow, of_rank, should_stop
 from .tracked import tracked_run
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
             simulators.load(simulator).open_env(job, num_envs=job.num_envs, training=True, seed=job.seed)
         ) as env,
         # After the simulator: some have to be started before anything of torch is imported.
-        team.joined(giving_up(job, workspace)),
+        team.joined(),
     ):
         learner = learners.load(job.backend, native=isinstance(env, simulators.TrainsNatively))
         job = with_scale(job, env)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ... import watchdog
 from ...errors import ConfigError
 from ..base import Availability
-from . import detect
+from . import detect, preflight
 
 if TYPE_CHECKING:
     from ...job import Job
@@ -63,5 +64,7 @@ def open_env(job: Job, *, num_envs: int, training: bool, seed: int, **options: A
     installation = detect.find()
     if installation is None or installation.generation not in GENERATIONS:
         raise ConfigError("Isaac Lab is not installed here", hint=availability().reason or "--simulator mujoco")
+    preflight.check_machine(installation)
     module: Generation = importlib.import_module(GENERATIONS[installation.generation])
-    return module.open_env(job, installation, num_envs=num_envs, training=training, seed=seed)
+    with watchdog.starting("Isaac Lab"):
+        return module.open_env(job, installation, num_envs=num_envs, training=training, seed=seed)

@@ -16,6 +16,7 @@ from .device import choose_device
 from .naming import known_name, registered_name, wants_play
 from .native import Agent, check_entry_point
 from .overriding import check_overrides, of_sections
+from .preflight import check_assets
 
 if TYPE_CHECKING:
     from ...job import Job
@@ -37,6 +38,7 @@ def open_env(job: Job, installation: Installation, *, num_envs: int, training: b
     name = registered_name(job.task, gymnasium.registry, release=installation.release, imports=job.imports)
     config, agent = _configure(job, name, installation, training=training)
     device = choose_device(needs_gpu=_gpu_only(config))
+    check_assets(config)
     config.scene.num_envs, config.seed, config.sim.device = num_envs, seed, device
     if agent is not None and not isinstance(agent.config, dict):
         agent.config.device, agent.config.seed = device, seed

@@ -2,10 +2,11 @@
 
     python benchmarks/learning.py train Isaac-Velocity-Rough-Anymal-C-v0 --seed 1 --out /tmp/rough-1
     python benchmarks/learning.py judge /tmp/rough-1 --every 100 --episodes 256
+    python benchmarks/learning.py profile Isaac-Velocity-Rough-Anymal-C-v0
 
 ``train`` is what ``gaitway train`` does with the task's recipe and scale, without tracking. Wall time says something on
 a quiet machine only; CPU time changes little on a busy one. ``judge`` plays the deterministic policy as ``gaitway
-validate`` does, without noise and pushes, on ground of every level.
+validate`` does, without noise and pushes, on ground of every level. ``profile`` tells where a training's CPU time goes.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from gaitway_runtime import catalog
 from gaitway_runtime.evaluation.metrics import summarize
@@ -27,7 +30,12 @@ from gaitway_runtime.learners import rsl_rl
 from gaitway_runtime.learners.base import Start
 from gaitway_runtime.policies.sessions import checkpoint_session
 from gaitway_runtime.simulators import mujoco
+from gaitway_runtime.simulators.mujoco.engine import Engine
+from gaitway_runtime.simulators.mujoco.env import MujocoEnv
+from rsl_rl.algorithms import PPO
 
+PROFILED = 5
+"""Iterations of a profile."""
 CURVE, JUDGED, RUN = "curve.jsonl", "judged.jsonl", "run.json"
 COLUMNS = (
     "iteration",
@@ -64,16 +72,17 @@ class Curve:
         return False
 
 
-def train(task: str, *, seed: int, iterations: int | None, threads: int, out: Path) -> None:
+def train(task: str, *, seed: int, iterations: int | None, threads: int, out: Path, mixed: bool | None = None) -> None:
     """Train a task's recipe and write its curve and checkpoints."""
     scale = catalog.embedded(task).local
+    precision = () if mixed is None else (f"agent.algorithm.use_mixed_precision={mixed}",)
     job = TrainJob(
         task=task,
         seed=seed,
         num_envs=scale.num_envs,
         max_iterations=iterations or scale.max_iterations,
         save_interval=scale.save_interval,
-        overrides=(f"agent.torch_threads={threads}",),
+        overrides=(f"agent.torch_threads={threads}", *precision),
     )
     out.mkdir(parents=True)
     (out / RUN).write_text(json.dumps({"task": task, "seed": seed, "threads": threads}))
@@ -94,6 +103,40 @@ def judge(out: Path, *, every: int, episodes: int) -> None:
             row = _row(curve[number], _played(task, saved[number], episodes))
             print(json.dumps(row), file=stream, flush=True)
             print("| " + " | ".join(str(row[name]) for name in COLUMNS) + " |", flush=True)
+
+
+PARTS: tuple[tuple[str, type, str], ...] = (
+    ("physics", Engine, "advance"),
+    ("environment, physics included", MujocoEnv, "step"),
+    ("policy while playing", PPO, "act"),
+    ("update", PPO, "update"),
+)
+
+
+def profile(task: str, *, out: Path) -> None:
+    """Train a few iterations with and without bfloat16 on one thread; print each part's CPU microseconds a step."""
+    for mixed in (True, False):
+        spent = dict.fromkeys((name for name, *_ in PARTS), 0.0)
+        with contextlib.ExitStack() as stack:
+            for name, owner, method in PARTS:
+                stack.enter_context(mock.patch.object(owner, method, _timed(getattr(owner, method), name, spent)))
+            train(task, seed=1, iterations=PROFILED, threads=1, out=out / f"mixed-{mixed}", mixed=mixed)
+        steps = (
+            PROFILED * rsl_rl.configure(TrainJob(task=task)).num_steps_per_env * catalog.embedded(task).local.num_envs
+        )
+        print(f"{task}, bfloat16 {'on' if mixed else 'off'}")
+        for name, seconds in spent.items():
+            print(f"  {name:<32}{1e6 * seconds / steps:>8.1f} us")
+
+
+def _timed(method: Callable[..., Any], name: str, spent: dict[str, float]) -> Callable[..., Any]:
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        begin = time.process_time()
+        result = method(*args, **kwargs)
+        spent[name] += time.process_time() - begin
+        return result
+
+    return timed
 
 
 def _row(trained: Mapping[str, float], played: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,6 +168,8 @@ def _arguments() -> argparse.Namespace:
     training.add_argument("--iterations", type=int, help="the recipe's own number when omitted")
     training.add_argument("--threads", type=int, default=2)
     training.add_argument("--out", type=Path, required=True)
+    profiling = verbs.add_parser("profile")
+    profiling.add_argument("task")
     judging = verbs.add_parser("judge")
     judging.add_argument("out", type=Path)
     judging.add_argument("--every", type=int, default=100, help="iterations between the checkpoints that are judged")
@@ -137,6 +182,9 @@ def main() -> None:
     asked = _arguments()
     if asked.verb == "train":
         train(asked.task, seed=asked.seed, iterations=asked.iterations, threads=asked.threads, out=asked.out)
+    elif asked.verb == "profile":
+        with tempfile.TemporaryDirectory() as scratch:
+            profile(asked.task, out=Path(scratch))
     else:
         judge(asked.out, every=asked.every, episodes=asked.episodes)
 

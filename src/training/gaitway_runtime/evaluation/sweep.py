@@ -39,11 +39,11 @@ DIRECTIONS = (
     ("right", 0.0, -1.0),
     ("forward right", 1.0, -1.0),
 )
-PUSHES = (0.0, 0.5, 1.0, 1.5)
+PUSHES = (0.0, 1.0, 2.0, 3.0)
 """Greatest change of velocity [m/s]; training has 0.5."""
-FRICTIONS = (0.3, 0.5, 1.0, 1.5)
-"""Factors on the robot's friction."""
-PAYLOADS = (0.0, 5.0, 10.0, 20.0)
+FRICTIONS = (0.1, 0.3, 0.6, 1.0)
+"""Factors on the robot's friction; training has 0.7 to 1.3."""
+PAYLOADS = (0.0, 10.0, 20.0, 40.0)
 """Masses added to the base [kg]; training has up to 5."""
 LEVEL_STEP = 2
 """Every so many levels of each kind of rough ground are tried."""

@@ -22,7 +22,8 @@ class _Map:
         return _Map(torch.as_tensor(permutation.index), torch.as_tensor(permutation.sign, dtype=torch.float32))
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
-        return values[:, self.index] * self.sign
+        # Several times as fast as ``values[:, self.index]`` on a CPU.
+        return values.index_select(1, self.index).mul_(self.sign)
 
 
 class MirroredCopies:

@@ -90,9 +90,8 @@ class MujocoEnv:
         """Start a new episode in every world and return the first observations."""
         if seed is not None:
             self._build_random_parts(seed)
+        # As in Isaac Lab, commands are first steered after the first step: until then they are as drawn.
         self._restart(np.arange(self.num_envs), np.zeros(self.num_envs, np.bool_))
-        if self._commands:
-            self._commands.steer(self.state)
         return self._observe()
 
     def step(self, actions: NDArray[np.float32]) -> Transition:

@@ -6,7 +6,7 @@ PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.
 # uv unpacks in parallel; where it cannot install (an index that only pip is configured for), pip does.
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
-.PHONY: help setup demo test check check-deploy rehearse bench format docs clean
+.PHONY: help setup demo test setup-isaaclab test-isaaclab check check-deploy rehearse bench format docs clean
 .DEFAULT_GOAL := help
 
 help:      ## list the targets
@@ -30,6 +30,16 @@ demo: $(VENV)/.local    ## train, export, check and film a policy on this machin
 
 test: $(VENV)/.dev      ## run the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+ISAACLAB ?= $(or $(GAITWAY_ISAACLAB),$(HOME)/.cache/gaitway/isaaclab-3.0)
+
+setup-isaaclab:          ## set up the real Isaac Lab 3.0 on the CPU outside this folder (about 6 GB, Python 3.12)
+	@$(PYTHON) tests/isaaclab/setup/make.py $(ISAACLAB)
+
+test-isaaclab: $(VENV)/.dev   ## run the tests against the real Isaac Lab (at most 10 minutes; needs setup-isaaclab)
+	@if [ -x $(ISAACLAB)/venv/bin/python ]; then \
+	  GAITWAY_ISAACLAB=$(ISAACLAB) $(BIN)/python -m pytest tests/isaaclab -n 2 --dist loadgroup; \
+	else echo "skipped: Isaac Lab 3.0 is not set up in $(ISAACLAB): make setup-isaaclab"; fi
 
 check: $(VENV)/.dev     ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .

@@ -15,6 +15,7 @@ hypothesis.settings.load_profile("gaitway")
 
 GOLDENS = Path(__file__).parent / "goldens"
 UPDATE = "--update-goldens"
+ISAACLAB = Path(__file__).parent / "isaaclab"
 
 INHERITED_PREFIXES = ("AZURE", "GAITWAY_", "MLFLOW_", "OSMO_", "TF_", "GIT_")
 
@@ -42,6 +43,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "gaitway-home"
     monkeypatch.setenv("GAITWAY_HOME", str(folder))
     return folder
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the tests against the real Isaac Lab to those who name them: ``make test-isaaclab``."""
+    if collection_path == ISAACLAB and not any("isaaclab" in Path(name).parts for name in config.args):
+        return True
+    return None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

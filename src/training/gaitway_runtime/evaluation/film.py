@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from .rollout import Watch
 
-DRAWERS: dict[str, str] = {"mujoco": "gaitway_runtime.simulators.mujoco.render"}
+DRAWERS: dict[str, str] = {
+    "mujoco": "gaitway_runtime.simulators.mujoco.render",
+    "isaaclab": "gaitway_runtime.simulators.isaaclab.replay",
+}
 """Modules that draw, by simulator. Each offers ``pictures(film, backend)``."""
 
 
@@ -38,6 +41,8 @@ class Film:
     height: int = 480
     imports: tuple[str, ...] = ()
     """Modules that register the task when imported."""
+    joint_names: tuple[str, ...] = ()
+    """The joints whose positions a state ends with, where another simulator's model is to be moved by them."""
 
     @property
     def frames_per_second(self) -> float:
@@ -56,7 +61,7 @@ def load_film(path: Path) -> Film:
     """Read a film back from its file."""
     with np.load(path, allow_pickle=False) as archive:
         meta = json.loads(str(archive["meta"]))
-        meta["imports"] = tuple(meta["imports"])
+        meta |= {name: tuple(meta.get(name, ())) for name in ("imports", "joint_names")}
         prefix = "measurement/"
         measured = {name.removeprefix(prefix): archive[name] for name in archive.files if name.startswith(prefix)}
         return Film(snapshots=archive["snapshots"], measurements=measured, **meta)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,9 @@ from .film import DRAWERS, Film
 
 VIDEO_NAME = "rl-video-step-0.mp4"
 """File name of a video: the name that Isaac Lab's recorder gives the first one."""
+
+STATES_NAME = "states.npz"
+"""File name of a film that could not be drawn where it was recorded; ``filming.py`` draws it where that is possible."""
 
 _OPENGL = {"egl": "EGL", "osmesa": "OSMesa"}
 """Library behind each OpenGL backend."""
@@ -79,7 +83,7 @@ class Filming:
                 self._process = None
                 if self._backends:
                     self._start()
-            return Video(None, reason=self._reason or "no way to draw was found")
+            return Video(None, reason=f"{self._reason or 'no way to draw was found'}{self._kept()}")
         finally:
             self.close()
 
@@ -89,6 +93,16 @@ class Filming:
             self._process.kill()
             self._process.wait()
         self._scratch.cleanup()
+
+    def _kept(self) -> str:
+        """Keep the states of a film that could not be drawn here, and say where."""
+        if not self._source.is_file():
+            return ""
+        try:
+            shutil.copyfile(self._source, self.target.with_name(STATES_NAME))
+        except OSError:
+            return ""
+        return f"; the recorded states are kept in {STATES_NAME}"
 
     def _begin(self) -> str:
         """Start drawing, or return why not."""

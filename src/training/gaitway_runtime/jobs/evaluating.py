@@ -147,6 +147,7 @@ def start_filming(scene: Scene, form: str, rollout: Rollout) -> Filming:
         title=f"{task.removeprefix('Isaac-').removesuffix('-v0')} · {FORMAT_TITLES[form]}",
         step_dt=rollout.step_dt,
         imports=scene.job.imports,
+        joint_names=scene.env.contract.robot.joint_names,
         width=FILM_SIZE[0],
         height=FILM_SIZE[1],
     )

@@ -7,6 +7,7 @@ from 4 on a configuration has an ``actor`` and a checkpoint an ``actor_state_dic
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -124,7 +125,8 @@ def _learn(session: Session, native: Native, env: NativeEnv, output_dir: Path, m
 def _make_runner(job: TrainJob, native: Native, output_dir: Path) -> Any:
     from rsl_rl import runners
 
-    settings = {**native.config, "seed": job.seed, "save_interval": job.save_interval}
+    # A copy: releases before 4 take what they use out of it.
+    settings = {**copy.deepcopy(dict(native.config)), "seed": job.seed, "save_interval": job.save_interval}
     runner_class = of_group(getattr(runners, str(native.config.get("class_name") or "OnPolicyRunner")))
     try:
         runner = runner_class(native.env, settings, log_dir=str(output_dir / TENSORBOARD), device=native.device)

@@ -40,6 +40,50 @@ def of_sections(overrides: Sequence[str], sections: Mapping[str, Any]) -> list[s
     return [text for text in overrides if text.strip().partition(".")[0] in sections]
 
 
+def apply_overrides(overrides: Sequence[str], sections: Mapping[str, Any]) -> None:
+    """Write overrides, which passed :func:`check_overrides`, into configurations: Hydra of 2.x reads the command line.
+
+    Raises:
+        UsageError: A value is not of the kind that stands there, or a part of a tuple is to be changed.
+    """
+    for text in overrides:
+        path, _, value = text.partition("=")
+        section, *names, last = path.strip().split(".")
+        holder = sections[section]
+        for name in names:
+            holder = fields_of(holder)[name]
+        found = _like(fields_of(holder)[last], value.strip(), text)
+        if isinstance(holder, dict):
+            holder[last] = found
+        elif isinstance(holder, list):
+            holder[int(last)] = found
+        elif isinstance(holder, tuple):
+            raise UsageError(
+                f"a part of '{path}' cannot be changed alone", source=f"--set {text}", hint="set the whole"
+            )
+        else:
+            setattr(holder, last, found)
+
+
+def _like(old: Any, value: str, text: str) -> Any:
+    """Return a text as the kind of value that it takes the place of."""
+    try:
+        found = ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        found = {"true": True, "false": False, "null": None, "none": None}.get(value.lower(), value)
+    if found is None or old is None:
+        return found
+    if isinstance(old, bool):
+        if found not in (True, False):
+            raise UsageError(f"'{value}' is not true or false", source=f"--set {text}", allowed="true, false")
+        return bool(found)
+    if isinstance(old, float) and isinstance(found, int):
+        return float(found)
+    if isinstance(old, tuple) and isinstance(found, list):
+        return tuple(found)
+    return found
+
+
 def _check(config: Any, section: str, key: str, value: str, text: str) -> None:
     found = config
     for name in key.split("."):

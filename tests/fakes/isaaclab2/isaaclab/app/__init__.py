@@ -1,0 +1,3 @@
+"""See ``tests.fakes.isaaclab2``."""
+
+from .app_launcher import AppLauncher as AppLauncher

@@ -1,0 +1,1 @@
+"""Isaac Sim is here."""

@@ -46,6 +46,10 @@ class Trace:
         """Return where each joint of another order is in the recorded one."""
         return [self.about["joint_names"].index(name) for name in joint_names]
 
+    def action_order(self, joint_names: tuple[str, ...]) -> list[int]:
+        """Return where each driven joint is among the recorded actions: all joints are driven, or one is."""
+        return self.order(joint_names) if len(joint_names) > 1 else [0]
+
     def __getitem__(self, name: str) -> Array:
         return self.arrays[name]
 
@@ -99,8 +103,8 @@ class Replay:
     def step(self) -> Any:
         """Live through the next step of the trace."""
         self.now += 1
-        columns = self.trace.order(self.env.cfg.action.joint_names) if self.trace["action"].shape[2] > 1 else [0]
-        return self.env.step(self.trace["action"][self.now][:, columns])
+        order = self.trace.action_order(self.env.cfg.action.joint_names)
+        return self.env.step(self.trace["action"][self.now][:, order])
 
     def at(self, moment: str, name: str) -> Array:
         """Return a recorded quantity ``before`` the rewards of this step or ``after`` all of it."""

@@ -50,6 +50,7 @@ def anymal_c(cfg: Any) -> None:
     # Looks, from NVIDIA's server.
     cfg.scene.terrain.visual_material = None
     cfg.scene.sky_light = None
+    cfg.commands.base_velocity.debug_vis = False
 
 
 def small_terrain(cfg: Any) -> None:

@@ -95,7 +95,7 @@ def test_what_release_3_adds_to_the_ants_reward_is_two_off_for_a_fall() -> None:
 
 def test_actions_mean_the_same(played: SimpleNamespace) -> None:
     (term,) = played.contract.actions
-    order = played.trace.order(term.joint_names) if len(term.joint_names) > 1 else [0]
+    order = played.trace.action_order(term.joint_names)
     ours = np.clip(played.targets, -EFFORT_IN_3, EFFORT_IN_3) if played.name == "ant" else played.targets
     assert played.name != "ant" or np.abs(played.targets).max() > EFFORT_IN_3, "2.x does not cut them off"
     np.testing.assert_allclose(ours, played.trace["target"][..., order], rtol=1e-5, atol=1e-5)

@@ -107,7 +107,10 @@ def world(generation: int, *, actuator: Any = ImplicitActuator, clip: Any = None
         "joint_vel": term(joint_vel_rel, scale=torch.tensor([0.1, 0.2])),
         "actions": term(last_action),
     }
+    kept = SimpleNamespace(default_com=torch.tensor([[[-0.02, 0.0, 0.01, 0.0, 0.0, 0.0, 1.0]]]))
+    event = SimpleNamespace(func=kept, params={"com_range": {"x": (-0.05, 0.05)}, "asset_cfg": {"body_ids": [0]}})
     found = SimpleNamespace(
+        event_manager=SimpleNamespace(active_terms={"startup": ["base_com"]}, get_term_cfg=lambda name: event),
         cfg=SimpleNamespace(sim=SimpleNamespace(dt=0.005), decimation=4, episode_length_s=20.0),
         scene=SimpleNamespace(articulations={"ball": None, "robot": robot}, sensors={}),
         observation_manager=SimpleNamespace(
@@ -149,6 +152,7 @@ def test_the_contract_says_what_the_managers_do(generation: int) -> None:
     assert action.offset == pytest.approx((0.4, -0.8))
     assert contract.timing.control_dt == pytest.approx(0.02)
     assert contract.terminations == {"time_out_s": 20.0, "terms": ["base_contact"]}
+    assert contract.randomization["startup"]["base_com"]["com_range"] == {"x": [-0.05, 0.05]}
     assert contract.conventions["quaternion"] == {2: "wxyz", 3: "xyzw"}[generation]
 
 
@@ -160,7 +164,7 @@ def test_the_robot_is_the_first_worlds(generation: int) -> None:
     assert robot.stiffness == (150.0, 150.0) and robot.armature == (0.06, 0.06)
     assert robot.effort_limits == ()
     assert robot.body_masses == (26.0, 3.0, 0.6)
-    assert robot.base_com == (-0.01, 0.0, 0.02)
+    assert robot.base_com == pytest.approx((-0.02, 0.0, 0.01)), "before it was randomised"
     assert robot.init_base_height == 0.6
     assert robot.actuator == "implicit_pd"
 
@@ -178,7 +182,7 @@ def test_an_action_that_is_cut_off_says_where(generation: int) -> None:
 
 def test_a_direct_environment_names_no_terms(generation: int) -> None:
     direct = world(generation)
-    del direct.observation_manager, direct.action_manager, direct.termination_manager
+    del direct.observation_manager, direct.action_manager, direct.termination_manager, direct.event_manager
     direct.single_observation_space = {"policy": SimpleNamespace(shape=(48,))}
     direct.single_action_space = SimpleNamespace(shape=(2,))
     contract = contract_of(direct, "Isaac-Some-Direct-v0")

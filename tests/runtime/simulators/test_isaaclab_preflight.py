@@ -97,3 +97,8 @@ def test_an_asset_that_is_missing_is_named(server: str, tmp_path: Path) -> None:
 def test_a_server_out_of_reach_is_said_at_once() -> None:
     with pytest.raises(PlatformError, match=r"out of reach: http://127\.0\.0\.1:1/robot\.usd"):
         preflight.check_assets(config("http://127.0.0.1:1/robot.usd"))
+
+
+def test_what_only_a_viewer_loads_may_be_missing(tmp_path: Path) -> None:
+    arrow = {"markers": {"arrow": SimpleNamespace(usd_path=str(tmp_path / "arrow_x.usd"))}}
+    preflight.check_assets(SimpleNamespace(commands=SimpleNamespace(goal_vel_visualizer_cfg=arrow)))

@@ -38,11 +38,12 @@ def joint_values(asset: Any, name: str) -> dict[str, float]:
     return dict(zip(asset.joint_names, numbers(_first(asset.data, name)[0]), strict=True))
 
 
-def robot_of(asset: Any, *, effort_only: bool) -> Robot:
-    """Return the robot as the first world has it.
+def robot_of(asset: Any, events: Any, *, effort_only: bool) -> Robot:
+    """Return the robot of the first world, with its masses as they were before they were randomised.
 
     Args:
         asset: The articulation.
+        events: The environment's event manager; None where it has none.
         effort_only: Whether the policy commands efforts alone, so that drives without a position gain are motors.
     """
     joints = tuple(asset.joint_names)
@@ -60,8 +61,8 @@ def robot_of(asset: Any, *, effort_only: bool) -> Robot:
         effort_limits=effort if all(limit < UNLIMITED for limit in effort) else (),
         actuator="effort" if effort_only and not any(stiffness) else _actuator(groups),
         body_names=tuple(asset.body_names),
-        body_masses=_masses(asset),
-        base_com=_base_com(asset),
+        body_masses=tuple(numbers(_nominal(asset, events, "default_mass", "body_mass")[0])),
+        base_com=_base_com(asset, events),
         init_base_height=_base_height(asset),
         soft_limit_factor=float(getattr(asset.cfg, "soft_joint_pos_limit_factor", 1.0)),
     )
@@ -125,16 +126,20 @@ def _limits(row: list[float]) -> tuple[float, float]:
     return (low, high) if abs(low) < UNLIMITED and abs(high) < UNLIMITED else (-math.pi, math.pi)
 
 
-def _masses(asset: Any) -> tuple[float, ...]:
-    """Return the masses as they are: with 2.x's PhysX the view knows them, ``default_mass`` is before randomisation."""
-    view = getattr(asset, "root_physx_view", None)
-    if view is not None and hasattr(view, "get_masses"):
-        return tuple(numbers(view.get_masses()[0]))
-    return tuple(numbers(_first(asset.data, "body_mass", "default_mass")[0]))
+def _nominal(asset: Any, events: Any, kept: str, *now: str) -> Any:
+    """Return a quantity as the file has it: as the start-up event that randomises it keeps it, else as it is.
+
+    2.x keeps the masses beside the robot's data; 3.0 has a property of that name, which is of no use any more.
+    """
+    for name in events.active_terms.get("startup", ()) if events is not None else ():
+        found = getattr(events.get_term_cfg(name).func, kept, None)
+        if found is not None:
+            return tensor(found)
+    return _first(asset.data, *now, kept)
 
 
-def _base_com(asset: Any) -> tuple[float, float, float]:
-    x, y, z = numbers(_first(asset.data, "body_com_pos_b", "com_pos_b")[0][0])
+def _base_com(asset: Any, events: Any) -> tuple[float, float, float]:
+    x, y, z, *_ = numbers(_nominal(asset, events, "default_com", "body_com_pos_b", "com_pos_b")[0][0])
     return (x, y, z)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,10 @@ ACTION_KINDS: Mapping[str, str] = {
 """The contract's word for Isaac Lab's action terms; others keep the name of their class."""
 
 
+_SCENERY = re.compile(r"^_|^func$|^class_type$|_ids$|visualizer|marker|debug|_success_threshold$")
+"""Names in a configuration that say nothing of the task: code, indices beside names, what is only drawn or counted."""
+
+
 def contract_of(env: Any, task: str, *, simulator: str = "isaaclab") -> PolicyContract:
     """Return what a deployer must know of a policy of a live environment.
 
@@ -64,7 +69,11 @@ def contract_of(env: Any, task: str, *, simulator: str = "isaaclab") -> PolicyCo
         timing=Timing(
             physics_dt=float(cfg.sim.dt), decimation=int(cfg.decimation), control_dt=float(cfg.sim.dt) * cfg.decimation
         ),
-        robot=robot_of(asset, effort_only=all(term.kind == "joint_effort" for term in actions))
+        robot=robot_of(
+            asset,
+            getattr(world, "event_manager", None),
+            effort_only=all(term.kind == "joint_effort" for term in actions),
+        )
         if asset
         else PolicyContract.of_unknown_task().robot,
         commands=_commands(world),
@@ -282,7 +291,7 @@ def _plain(value: Any) -> Any:
     elif hasattr(tensor(value), "tolist"):
         return numbers(value)
     elif hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
-        items = {name: _plain(item) for name, item in vars(value).items() if not name.startswith("_")}
+        items = {name: _plain(item) for name, item in vars(value).items() if not _SCENERY.search(name)}
     else:
         return getattr(value, "__name__", str(value))
     return {name: item for name, item in items.items() if item is not None}

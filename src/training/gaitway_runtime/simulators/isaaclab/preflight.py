@@ -111,18 +111,17 @@ def _check_url(address: str) -> None:
 
 
 def _strings(value: Any, seen: set[int]) -> Iterator[str]:
-    """Yield every text in a configuration."""
+    """Yield every text in a configuration but for what only a viewer loads."""
     if isinstance(value, str):
         yield value
         return
     if id(value) in seen or isinstance(value, (int, float, bool, type(None), type)) or callable(value):
         return
     seen.add(id(value))
-    if isinstance(value, Mapping):
-        parts = list(value.values())
-    elif isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)):
         parts = list(value)
     else:
-        parts = list(getattr(value, "__dict__", {}).values())
+        named = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
+        parts = [part for name, part in named.items() if "visualizer" not in str(name)]
     for part in parts:
         yield from _strings(part, seen)

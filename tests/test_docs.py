@@ -162,7 +162,9 @@ PROGRAMS: dict[str, Callable[[list[str], Path], None]] = {
     ),
     "osmo": known("workflow submit", "workflow list", "workflow logs", "workflow exec", "credential set", "login"),
     "kubectl": known(".gaitway/setup/aks-gaitway-dev-001.kubeconfig port-forward"),
-    **dict.fromkeys(("cp", "cd", "mkdir", "zip", "base64", "git", "for", "done", "$step", "break", "source"), nothing),
+    **dict.fromkeys(
+        ("cp", "cd", "mkdir", "zip", "base64", "git", "for", "done", "$step", "break", "source", "export"), nothing
+    ),
 }
 """How a command is checked, by its program."""
 

@@ -23,8 +23,6 @@ def write_agent_yaml(job: TrainJob, config: Any, output_dir: Path, more: Mapping
         output_dir: The job's output folder.
         more: What else a reader should know, as plain values.
     """
-    import yaml
-
     document = {
         "seed": job.seed,
         "max_iterations": job.max_iterations,
@@ -32,7 +30,17 @@ def write_agent_yaml(job: TrainJob, config: Any, output_dir: Path, more: Mapping
         **more,
         **_plain(config),
     }
-    path = output_dir / "params" / "agent.yaml"
+    _write(document, output_dir / "params" / "agent.yaml")
+
+
+def write_env_yaml(task_config: Mapping[str, Any], output_dir: Path) -> None:
+    """Write the configuration of a task that has one of its own, as Isaac Lab's scripts do."""
+    _write(_plain(task_config), output_dir / "params" / "env.yaml")
+
+
+def _write(document: Mapping[str, Any], path: Path) -> None:
+    import yaml
+
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 

@@ -27,7 +27,7 @@ from .checkpoints import (
     marks_for,
     read_start,
 )
-from .params import TENSORBOARD, write_agent_yaml
+from .params import TENSORBOARD, write_agent_yaml, write_env_yaml
 from .rsl_rl_ranks import of_group
 from .rsl_rl_watch import attach
 from .session import Session, conduct
@@ -89,6 +89,7 @@ def train(
     """See :meth:`.base.LearnerModule.train`."""
     native = env.native(NAME)
     write_agent_yaml(job, native.config, output_dir, {})
+    write_env_yaml(native.task_config, output_dir)
     return conduct(
         job,
         env,

@@ -16,7 +16,7 @@ from ..job import TrainJob
 from ..policies.marker import MARKER_KEY
 from .base import Hooks, Mark, Outcome, Start
 from .checkpoints import check_learner, check_normalizer, check_resumable, check_widths, marks_for, read_start
-from .params import TENSORBOARD, write_agent_yaml
+from .params import TENSORBOARD, write_agent_yaml, write_env_yaml
 from .session import Session, conduct
 from .skrl_watch import attach
 from .taking_over import SKRL_OPTIMIZER, load_skrl
@@ -61,6 +61,7 @@ def train(
     """See :meth:`.base.LearnerModule.train`."""
     native = env.native(NAME)
     write_agent_yaml(job, native.config, output_dir, {})
+    write_env_yaml(native.task_config, output_dir)
     return conduct(
         job,
         env,

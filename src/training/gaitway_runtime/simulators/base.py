@@ -135,6 +135,8 @@ class Native:
     """The library's environment: tensors that stay on the device."""
     config: Mapping[str, Any]
     """The library's configuration of the task, overrides applied, as plain values."""
+    task_config: Mapping[str, Any]
+    """The task's own configuration, overrides applied."""
     device: str
     """``cuda:0``, ``cpu``: where simulation and learner run."""
     max_iterations: int

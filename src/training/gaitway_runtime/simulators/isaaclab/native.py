@@ -74,6 +74,7 @@ def _rsl_rl(env: Any, config: Any) -> Native:
     return Native(
         env=wrapped,
         config=config.to_dict(),
+        task_config=env.unwrapped.cfg.to_dict(),
         device=device,
         max_iterations=int(config.max_iterations),
         save_interval=int(config.save_interval),
@@ -94,6 +95,7 @@ def _skrl(env: Any, config: dict[str, Any]) -> Native:
     return Native(
         env=SkrlVecEnvWrapper(env, ml_framework="torch"),
         config=config,
+        task_config=env.unwrapped.cfg.to_dict(),
         device=str(env.unwrapped.device),
         max_iterations=iterations,
         save_interval=max(1, round(saves)),

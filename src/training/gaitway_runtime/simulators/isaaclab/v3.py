@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ConfigError
+from ...errors import ConfigError, UsageError
 from ...jobs.base import import_task_modules
 from .application import APPLICATION
 from .device import choose_device
@@ -37,7 +37,8 @@ def open_env(job: Job, installation: Installation, *, num_envs: int, training: b
     import_task_modules(job.imports)
     name = registered_name(job.task, gymnasium.registry, release=installation.release, imports=job.imports)
     config, agent = _configure(job, name, installation, training=training)
-    device = choose_device(needs_gpu=_gpu_only(config))
+    named = any(text.startswith("env.sim.device=") for text in job.overrides)
+    device = config.sim.device if named else choose_device(needs_gpu=_gpu_only(config))
     check_assets(config)
     config.scene.num_envs, config.seed, config.sim.device = num_envs, seed, device
     if agent is not None and not isinstance(agent.config, dict):
@@ -55,11 +56,10 @@ def open_env(job: Job, installation: Installation, *, num_envs: int, training: b
 def _configure(job: Job, name: str, installation: Installation, *, training: bool) -> tuple[Any, Agent | None]:
     """Return the environment's configuration, and the learner's where something is to be learned."""
     import gymnasium
-    from isaaclab_tasks.utils import resolve_task_config
 
     entry = check_entry_point(name, job.backend, gymnasium.registry[name].kwargs) if training else None
     play = wants_play(job.task) or not training
-    config, agent = resolve_task_config(name, entry, play_mode=play, overrides=[])
+    config, agent = _resolve(name, entry, play=play, overrides=[])
     sections = {"env": config, **({"agent": agent} if entry else {})}
     check_overrides(job.overrides, sections)
     overrides = of_sections(job.overrides, sections)
@@ -71,7 +71,7 @@ def _configure(job: Job, name: str, installation: Installation, *, training: boo
         log.info("Isaac Sim is not installed: physics is %s", KITLESS_PHYSICS)
         overrides.append(f"physics={KITLESS_PHYSICS}")
     if overrides:
-        config, agent = resolve_task_config(name, entry, play_mode=play, overrides=overrides)
+        config, agent = _resolve(name, entry, play=play, overrides=overrides)
     if not installation.kit and _needs_kit(config):
         raise ConfigError(
             f"task '{name}' needs Isaac Sim, which is not installed here",
@@ -79,6 +79,25 @@ def _configure(job: Job, name: str, installation: Installation, *, training: boo
             hint="run it in a container with Isaac Sim (--on osmo, --on azureml)",
         )
     return config, Agent(library=job.backend, config=agent) if entry else None
+
+
+def _resolve(name: str, entry: str | None, *, play: bool, overrides: list[str]) -> tuple[Any, Any]:
+    """Let Isaac Lab compose its configurations.
+
+    Raises:
+        UsageError: It refuses an override: a physics that the task does not have, for example.
+    """
+    from isaaclab_tasks.utils import resolve_task_config
+
+    try:
+        config, agent = resolve_task_config(name, entry, play_mode=play, overrides=overrides)
+    except (ValueError, TypeError, KeyError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UsageError(
+            f"Isaac Lab does not take this configuration of task '{name}': {reason}",
+            source=f"--set {' --set '.join(overrides)}" if overrides else "--task",
+        ) from error
+    return config, agent
 
 
 def _needs_kit(config: Any) -> bool:

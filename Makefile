@@ -38,7 +38,7 @@ setup-isaaclab:          ## set up the real Isaac Lab 3.0 on the CPU outside thi
 
 test-isaaclab: $(VENV)/.dev   ## run the tests against the real Isaac Lab (at most 10 minutes; needs setup-isaaclab)
 	@if [ -x $(ISAACLAB)/venv/bin/python ]; then \
-	  GAITWAY_ISAACLAB=$(ISAACLAB) $(BIN)/python -m pytest tests/isaaclab -n 2 --dist loadgroup; \
+	  GAITWAY_ISAACLAB=$(ISAACLAB) $(BIN)/python -m pytest tests/isaaclab -n 2 --dist loadfile; \
 	else echo "skipped: Isaac Lab 3.0 is not set up in $(ISAACLAB): make setup-isaaclab"; fi
 
 check: $(VENV)/.dev     ## format, lint, types, import rules

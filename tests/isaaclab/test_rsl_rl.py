@@ -1,0 +1,7 @@
+"""The journey with rsl_rl."""
+
+from .journey import JourneyTests
+
+
+class TestRslRl(JourneyTests):
+    backend = "rsl_rl"

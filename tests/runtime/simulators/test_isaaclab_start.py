@@ -17,15 +17,22 @@ from gaitway_runtime.simulators.isaaclab.naming import known_name, registered_na
 from gaitway_runtime.simulators.isaaclab.native import check_entry_point
 from gaitway_runtime.simulators.isaaclab.overriding import check_overrides, of_sections
 
-REGISTERED = (
+
+def registry(*names: str) -> dict[str, Any]:
+    return {name: SimpleNamespace(kwargs={"env_cfg_entry_point": "a:B"}) for name in names}
+
+
+REGISTERED = registry(
     "Isaac-Cartpole",
     "Isaac-Velocity-Rough-AnymalD",
     "IsaacContrib-Velocity-Flat-AnymalC",
     "IsaacContrib-Velocity-Flat-AnymalC-Direct",
     "Own-Hopper",
-    "CartPole-v1",
 )
-REGISTERED_IN_2 = ("Isaac-Cartpole-v0", "Isaac-Velocity-Rough-Anymal-D-v0", "Isaac-Velocity-Rough-Anymal-D-Play-v0")
+REGISTERED["CartPole-v1"] = SimpleNamespace(kwargs={})
+REGISTERED_IN_2 = registry(
+    "Isaac-Cartpole-v0", "Isaac-Velocity-Rough-Anymal-D-v0", "Isaac-Velocity-Rough-Anymal-D-Play-v0"
+)
 
 Install = Callable[..., Path]
 
@@ -112,8 +119,9 @@ def test_a_task_that_is_not_registered_names_the_nearest_and_what_was_imported()
     assert "my_tasks" in str(caught.value.source)
     assert "Isaac-Cartpole" in str(caught.value.hint)
     with pytest.raises(UsageError) as caught:
-        registered_name("Mine-v0", REGISTERED, release="3.0.0")
+        registered_name("Cartpole-v1", REGISTERED, release="3.0.0")
     assert "--import" in str(caught.value.source)
+    assert "CartPole-v1" not in str(caught.value.hint)  # Gymnasium's own is no task of Isaac Lab
 
 
 def test_the_gate_knows_a_task_by_the_catalogs_name() -> None:

@@ -8,27 +8,31 @@ the others the names are compared without what has changed: prefix, hyphens, ver
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ... import catalog
 from ...errors import UsageError, nearest
 
 PLAY = "-Play"
 
+CONFIGURATION = "env_cfg_entry_point"
+"""What every registration of Isaac Lab has among its keyword arguments."""
 
-def registered_name(task: str, registered: Iterable[str], *, release: str, imports: Sequence[str] = ()) -> str:
+
+def registered_name(task: str, registry: Mapping[str, Any], *, release: str, imports: Sequence[str] = ()) -> str:
     """Return the name under which a task is registered.
 
     Args:
         task: Any name of the task.
-        registered: Names in Gymnasium's registry.
+        registry: Gymnasium's registry; what is not Isaac Lab's kind of environment is passed over.
         release: Release of Isaac Lab, for the error.
         imports: The user's modules that have been imported, for the error.
 
     Raises:
         UsageError: None of them is this task; the error names the nearest.
     """
-    known = set(registered)
+    known = {name for name, spec in registry.items() if CONFIGURATION in spec.kwargs}
     info = catalog.find(task)
     names = [task, *((info.name, *info.aliases) if info else ())]
     exact = next((name for name in names if name in known), None)
@@ -38,7 +42,7 @@ def registered_name(task: str, registered: Iterable[str], *, release: str, impor
     alike = sorted((name for name in known if _essence(name) in wanted), key=len)
     if alike:
         return alike[0]
-    close = nearest(task, known) or nearest(task.split("-v")[0], (name for name in known if name.startswith("Isaac")))
+    close = nearest(task, known)
     tried = (
         f"imported: {', '.join(imports)}" if imports else "no module was imported: --import NAME brings your own tasks"
     )
@@ -62,5 +66,5 @@ def known_name(task: str) -> str:
 
 def _essence(name: str) -> str:
     """Return what is left of a name without what the releases have changed."""
-    bare = re.sub(r"^.*:|^Isaac(Contrib)?-|-Play|-v\d+$", "", name)
+    bare = re.sub(r"^.*:|^Isaac(Contrib)?-|-Play|-v0$", "", name)
     return re.sub(r"[^a-z0-9]", "", bare.lower())

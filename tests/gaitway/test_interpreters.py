@@ -59,6 +59,15 @@ def test_the_laptops_scale_is_not_given_to_isaac_lab(gaitway: Callable[..., Any]
     assert str(with_isaac_lab) in ran.json["request"]["body"]
 
 
+def test_doctor_looks_at_the_python_that_runs_jobs(
+    gaitway: Callable[..., Any], with_isaac_lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAITWAY_JOB_PYTHON", str(with_isaac_lab))
+    assert f"{with_isaac_lab} has isaaclab" in gaitway("doctor").out
+    monkeypatch.setenv("GAITWAY_JOB_PYTHON", "/nowhere/python")
+    assert "there is no Python at /nowhere/python" in gaitway("doctor").out
+
+
 def test_a_python_without_the_simulator_is_refused_before_anything_is_made(
     gaitway: Callable[..., Any], with_isaac_lab: Path, home: Path
 ) -> None:

@@ -51,6 +51,13 @@ def contract_of(task: str) -> PolicyContract:
         return env.contract
 
 
+def test_a_sweep_is_refused_where_it_has_no_knobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validate.simulators, "choose", lambda name: "isaaclab")
+    with pytest.raises(UsageError) as caught:
+        run(tmp_path, sweep=True, checkpoint_uri="model_1.pt")
+    assert (caught.value.source, caught.value.hint) == ("--sweep", "--simulator mujoco")
+
+
 @pytest.mark.usefixtures("recorded")
 def test_a_good_policy_passes(tmp_path: Path) -> None:
     result = run(tmp_path, checkpoint_uri=str(write_checkpoint(tmp_path / "model_7.pt")))

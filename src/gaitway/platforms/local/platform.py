@@ -71,6 +71,9 @@ class LocalPlatform:
 
     def check(self, settings: Mapping[str, Setting]) -> Sequence[Finding]:
         """Look whether there is a simulator; ``gaitway doctor`` itself knows the packages that a job needs here."""
+        named = settings["python"].value if "python" in settings else None
+        if named is not None:
+            return [_simulators_of(named)]
         mujoco = simulators.load("mujoco").availability()
         said = f"MuJoCo {mujoco.version}" if mujoco.present else mujoco.reason or "MuJoCo is not installed"
         return [Finding("simulator", mujoco.present, said, "pip install 'gaitway[local]'")]
@@ -244,6 +247,18 @@ def _check_parts(submission: Submission) -> None:
     for what, parts in (("PyTorch", ["torch"]), (f"simulator {' or '.join(wanted)}", wanted)):
         if not found.intersection(parts):
             raise ConfigError(f"the Python that shall run the job lacks {what}", source=f"--python {named}")
+
+
+def _simulators_of(named: str) -> Finding:
+    """Look which simulators another Python has."""
+    try:
+        found = installed(named, ["torch", *simulators.SIMULATORS])
+    except ConfigError as error:
+        return Finding("simulator", False, error.message, error.hint or "")
+    has = [name for name in simulators.SIMULATORS if name in found]
+    usable = bool(has) and "torch" in found
+    said = f"{named} has {', '.join(has) or 'no simulator'}{'' if 'torch' in found else ', but no PyTorch'}"
+    return Finding("simulator", usable, said, "name a Python with PyTorch and Isaac Lab: --python PATH")
 
 
 def _read_identity(run_dir: Path) -> Identity | None:

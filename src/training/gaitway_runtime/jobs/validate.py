@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Sequence
 
-from ..errors import GateFailed
+from ..errors import GateFailed, UsageError
 from ..evaluation import plots
 from ..evaluation.gate import CONFIDENCE, successes
 from ..evaluation.report import Played, Report
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 VALIDATION_FILE = "metrics/validation.json"
 SWEEP_FILE = "metrics/sweep.json"
+SWEPT = "mujoco"
+"""The simulator whose conditions can be varied by name."""
 VIDEO_STEPS = 200
 """Steps of the first environment that are filmed."""
 
@@ -42,6 +44,12 @@ VIDEO_STEPS = 200
 def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     """See :meth:`.base.JobModule.run`."""
     assert isinstance(job, ValidateJob)
+    if job.sweep and simulators.choose(job.simulator) != SWEPT:
+        raise UsageError(
+            "the sweep varies commands, pushes, friction and mass of the embedded simulator",
+            source="--sweep",
+            hint="--simulator mujoco",
+        )
     # More environments than episodes would play for nothing.
     worlds = min(job.num_envs, job.eval_episodes)
     with contextlib.ExitStack() as stack:

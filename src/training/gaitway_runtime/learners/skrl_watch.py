@@ -41,11 +41,12 @@ def attach(
     post_interaction, write_tracking_data = agent.post_interaction, agent.write_tracking_data
     tracked: dict[str, float] = {}
 
-    def on_write(*, timestep: int, timesteps: int) -> None:
+    # skrl 1.4 passes these by position, 2.x by name.
+    def on_write(timestep: int, timesteps: int) -> None:
         tracked.update(_summaries(agent))
         write_tracking_data(timestep=timestep, timesteps=timesteps)
 
-    def on_post_interaction(*, timestep: int, timesteps: int) -> None:
+    def on_post_interaction(timestep: int, timesteps: int) -> None:
         done = first * rollouts
         tracked.clear()
         post_interaction(timestep=done + timestep, timesteps=done + timesteps)

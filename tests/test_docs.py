@@ -149,9 +149,15 @@ def nothing(words: list[str], page: Path) -> None:
     """A command of the shell."""
 
 
+def own_script(words: list[str], page: Path) -> None:
+    """The script that bash shall run is one of this repository."""
+    assert (ROOT / words[1]).is_file(), f"there is no {words[1]}"
+
+
 PROGRAMS: dict[str, Callable[[list[str], Path], None]] = {
     "gaitway": gaitway,
     "make": make,
+    "bash": own_script,
     "terraform": terraform,
     "python": known("deploy/checks/", "benchmarks/", "gaitway.", "pytest"),
     "python3": known("venv"),

@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -8,6 +8,8 @@ from gaitway_runtime.errors import JobFailed, UsageError
 from gaitway_runtime.job import TrainJob
 from gaitway_runtime.learners import rsl_rl, skrl
 from gaitway_runtime.learners.base import Outcome, Start
+from gaitway_runtime.learners.skrl_watch import attach
+from gaitway_runtime.learners.watch import Watch
 from gaitway_runtime.policies.reading import read_checkpoint
 
 from tests.fakes.mass_env import DoubleIntegrator
@@ -121,3 +123,31 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 def test_an_activation_that_nobody_knows_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nonsense"):
         train(tmp_path, 1, "agent.activation=nonsense")
+
+
+def test_metrics_that_skrl_writes_without_naming_its_arguments_are_told(tmp_path: Path) -> None:
+    """skrl 1.4 hands the time step on by position."""
+    written: list[tuple[int, int]] = []
+
+    class Agent:
+        checkpoint_modules: ClassVar[dict[str, Any]] = {}
+
+        def __init__(self) -> None:
+            self.tracking_data: dict[str, list[float]] = {"Loss / Value loss": [1.0]}
+
+        def post_interaction(self, timestep: int, timesteps: int) -> None:
+            self.write_tracking_data(timestep, timesteps)
+
+        def write_tracking_data(self, timestep: int, timesteps: int) -> None:
+            written.append((timestep, timesteps))
+            self.tracking_data.clear()
+
+        def save(self, path: str) -> None:
+            torch.save({"policy": {}}, path)
+
+    hooks, agent = RecordingHooks(), Agent()
+    watch = Watch(hooks, tmp_path, first=0, total=1)
+    more: dict[str, Any] = {"steps": lambda: 4, "metrics": lambda tracked: {}, "marks": lambda iteration: {}}
+    attach(agent, watch, rollouts=1, first=0, last=0, save_interval=1, **more)
+    agent.post_interaction(timestep=0, timesteps=1)
+    assert (written, hooks.metrics) == ([(0, 1)], [{"Loss / Value loss": 1.0}])

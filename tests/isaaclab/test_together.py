@@ -1,0 +1,33 @@
+"""Two processes that train together in the real Isaac Lab, each with its own simulation, over gloo on the CPU."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from .conftest import Lab
+
+ITERATIONS = 12
+NUM_ENVS = 64
+
+
+@pytest.mark.xdist_group("rsl_rl")
+def test_two_processes_make_one_run_and_one_set_of_checkpoints(lab: Lab) -> None:
+    words = ["train", "--task", "Isaac-Cartpole-v0", "--simulator", "isaaclab", "--num-gpus", "2"]
+    words += ["--num-envs", str(NUM_ENVS), "--max-iterations", str(ITERATIONS), "--save-interval", "10"]
+    ran = lab.gaitway(*words, "--name", "together", "--skip-register-checkpoint")
+    # That the weights of both are equal is checked at the end of every such training.
+    assert ran.code == 0, ran.talk
+    assert ran.document["steps"] == ITERATIONS * 16 * NUM_ENVS * 2
+    outputs = lab.run_dir("together") / "outputs"
+    found = sorted(str(path.relative_to(outputs)) for path in outputs.rglob("*.pt"))
+    assert found == ["checkpoints/model_0.pt", "checkpoints/model_10.pt", "checkpoints/model_11.pt"]
+    client = MlflowClient(f"sqlite:///{lab.home / 'mlflow.db'}")
+    experiments = [found.experiment_id for found in client.search_experiments()]
+    (run,) = client.search_runs(experiments, "tags.`gaitway.run` = 'together'")
+    assert (run.info.run_id, run.data.tags["processes"]) == (ran.document["mlflow_run_id"], "2")
+    assert len(client.get_metric_history(run.info.run_id, "Loss/value")) == ITERATIONS
+    other = json.loads((outputs / "ranks" / "1" / "result.json").read_text())
+    assert other["status"] == "succeeded"

@@ -159,3 +159,15 @@ def test_results_of_the_others_are_not_taken_for_the_jobs(tmp_path: Path) -> Non
     results.write(Result(kind="train", task="t", status="failed"), tmp_path / "ranks" / "1")
     assert run(tmp_path, TELL + "tell('succeeded') if first else sys.exit(0)")[0] == 0
     assert json.loads((tmp_path / "result.json").read_text())["status"] == "succeeded"
+
+
+def test_a_process_that_the_platform_has_given_its_place_speaks_for_itself_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Azure ML starts one process per GPU: the second has nothing to say of ``result.json``, which is not there yet."""
+    for name, value in {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert run(tmp_path, TELL + "print('here')\ntell('succeeded')", 1)[0] == 0
+    assert capfd.readouterr().out == "here\n"
+    assert run(tmp_path, "import sys; sys.exit(3)", 1)[0] == 3
+    assert results.read(tmp_path) is None

@@ -143,10 +143,11 @@ def _started(
     running: dict[Rank, subprocess.Popen[bytes]] = {}
     try:
         for extra in wanted:
-            rank = of(extra)
-            with _output_of(rank, output_dir) as output:
+            environ = {**os.environ, **extra}
+            rank = of(environ)  # told by the platform where it starts a process per GPU itself
+            with _output_of(rank, output_dir) if extra else contextlib.nullcontext() as output:
                 running[rank] = subprocess.Popen(
-                    command, env={**os.environ, **extra}, stdout=output, stderr=subprocess.STDOUT if output else None
+                    command, env=environ, stdout=output, stderr=subprocess.STDOUT if output else None
                 )
         yield running
     finally:

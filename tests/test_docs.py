@@ -159,7 +159,7 @@ PROGRAMS: dict[str, Callable[[list[str], Path], None]] = {
     "make": make,
     "bash": own_script,
     "terraform": terraform,
-    "python": known("deploy/checks/", "benchmarks/", "gaitway.", "pytest"),
+    "python": known("deploy/checks/", "benchmarks/", "tests/isaaclab/", "gaitway.", "pytest"),
     "python3": known("venv"),
     "pip": known("install"),
     "az": known(

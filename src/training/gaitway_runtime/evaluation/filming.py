@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .film import DRAWERS, Film, load_film
+from .video import partial_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +55,7 @@ def encode(film: Film, pictures: Iterator[NDArray[np.uint8]], target: Path) -> d
     import imageio_ffmpeg
     from PIL import Image
 
-    partial = target.with_suffix(".partial.mp4")
+    partial = partial_of(target)
     # yuv420p and faststart: what browsers play, also while it is still loading.
     writer = imageio_ffmpeg.write_frames(
         str(partial),

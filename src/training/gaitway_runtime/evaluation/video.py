@@ -95,10 +95,11 @@ class Filming:
         self._scratch.cleanup()
 
     def _kept(self) -> str:
-        """Keep the states of a film that could not be drawn here, and say where."""
+        """Keep the states of a film that could not be drawn here, and say where; what was begun is removed."""
         if not self._source.is_file():
             return ""
         try:
+            partial_of(self.target).unlink(missing_ok=True)
             shutil.copyfile(self._source, self.target.with_name(STATES_NAME))
         except OSError:
             return ""
@@ -171,6 +172,11 @@ class Filming:
         self._process.kill()
         self._process.communicate()
         return None
+
+
+def partial_of(target: Path) -> Path:
+    """Return the file that becomes a video once it is whole."""
+    return target.with_suffix(".partial.mp4")
 
 
 def available_backends() -> tuple[str, ...]:

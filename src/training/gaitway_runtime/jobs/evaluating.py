@@ -18,7 +18,7 @@ from ..evaluation.metrics import versions
 from ..evaluation.origin import COMMIT_TAG, PAYLOAD_TAG, Origin, fetch_origin
 from ..evaluation.report import FORMAT_TITLES, REPORT_FILE, Report, write_report
 from ..evaluation.subject import Subject, placed, read_subject, with_own_gains
-from ..evaluation.video import Filming
+from ..evaluation.video import Filming, Video
 from ..job import Job, RunContext
 from ..simulators import base as simulators
 from .base import Workspace
@@ -152,6 +152,14 @@ def start_filming(scene: Scene, form: str, rollout: Rollout) -> Filming:
         height=FILM_SIZE[1],
     )
     return Filming(film, scene.folder / "videos" / f"{form}_play", check=scene.workspace.stop.check)
+
+
+def finish_filming(filming: Filming) -> Video:
+    """Wait for a video; where there is none, the log says why, as the report does."""
+    video = filming.result()
+    if video.path is None:
+        log.warning("there is no video in %s: %s", filming.target.parent.name, video.reason)
+    return video
 
 
 def finish_report(make: Callable[[], Report], output_dir: Path) -> None:

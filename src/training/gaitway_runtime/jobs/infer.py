@@ -27,6 +27,7 @@ from ..result import Result, write_json
 from .base import Workspace
 from .evaluating import (
     Scene,
+    finish_filming,
     finish_report,
     log_numbers,
     now,
@@ -179,7 +180,7 @@ def _report(scene: Scene, outcomes: Sequence[Outcome], failure: GaitwayError | N
             Played(
                 format=outcome.format,
                 metrics=outcome.metrics,
-                video=outcome.filming.result() if outcome.filming else None,
+                video=finish_filming(outcome.filming) if outcome.filming else None,
                 error=outcome.error.message if outcome.error else None,
             )
             for outcome in outcomes

@@ -21,6 +21,7 @@ from ..tracking.base import ModelVersion
 from .base import Workspace
 from .evaluating import (
     Scene,
+    finish_filming,
     finish_report,
     log_numbers,
     now,
@@ -72,7 +73,7 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
             validation = explain(validation, scene.env, scene.subject, on_step=on_step)
         points = _sweep(scene) if job.sweep else ()
         write_json(validation.document(), workspace.output_dir / VALIDATION_FILE)
-        return _conclude(scene, validation, filming.result(), points)
+        return _conclude(scene, validation, finish_filming(filming), points)
 
 
 def reference(job: ValidateJob) -> str:

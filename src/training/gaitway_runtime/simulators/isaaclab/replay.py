@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ... import catalog
+from ..mujoco import availability
 
 if TYPE_CHECKING:
     import mujoco
@@ -31,13 +32,16 @@ def pictures(film: Film, backend: str) -> Iterator[NDArray[np.uint8]]:
         backend: See :func:`gaitway_runtime.simulators.mujoco.render.pictures`.
 
     Raises:
-        ValueError: The embedded simulator has no such robot or ground, or its joints have other names.
+        ValueError: The embedded simulator is not here, has no such robot or ground, or its joints have other names.
     """
     info = catalog.find(film.task)
     if info is None or info.local is None:
         raise ValueError(f"the embedded simulator has no model of {film.task} to draw it with")
     if "Rough" in info.name:
         raise ValueError("Isaac Lab's rough ground is its own: it cannot be drawn")
+    drawing = availability()
+    if not drawing.present:
+        raise ValueError(f"the embedded simulator, which draws it, is not here ({drawing.reason})")
     from ..mujoco.models import build_model
     from ..mujoco.render import pictures as drawn
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from mlflow.tracking import MlflowClient
 
 from .conftest import Lab
@@ -13,7 +12,6 @@ ITERATIONS = 12
 NUM_ENVS = 64
 
 
-@pytest.mark.xdist_group("rsl_rl")
 def test_two_processes_make_one_run_and_one_set_of_checkpoints(lab: Lab) -> None:
     words = ["train", "--task", "Isaac-Cartpole-v0", "--simulator", "isaaclab", "--num-gpus", "2"]
     words += ["--num-envs", str(NUM_ENVS), "--max-iterations", str(ITERATIONS), "--save-interval", "10"]

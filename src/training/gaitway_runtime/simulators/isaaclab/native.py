@@ -23,6 +23,17 @@ class Agent:
     """rsl_rl: Isaac Lab's configuration object. skrl: a dictionary."""
 
 
+def settle(config: Any, agent: Agent | None, *, num_envs: int, seed: int, device: str) -> None:
+    """Write what the job decides into a task's configuration and its learner's: Isaac Lab has each of these twice."""
+    config.scene.num_envs, config.seed, config.sim.device = num_envs, seed, device
+    if agent is None:
+        return
+    if isinstance(agent.config, dict):
+        agent.config["seed"] = seed
+    else:
+        agent.config.seed, agent.config.device = seed, device
+
+
 def native(env: Any, library: str, agent: Agent | None) -> Native:
     """Wrap an environment for a learning library.
 

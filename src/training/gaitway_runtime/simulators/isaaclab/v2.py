@@ -14,8 +14,8 @@ from ... import lifecycle, ranks
 from ...jobs.base import import_task_modules
 from .application import APPLICATION
 from .device import choose_device
-from .naming import PLAY, known_name, registered_name, wants_play
-from .native import Agent, check_entry_point
+from .naming import CONFIGURATION, PLAY, known_name, registered_name, wants_play
+from .native import Agent, check_entry_point, settle
 from .overriding import apply_overrides, check_overrides, of_sections
 from .preflight import check_assets
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 ASSET_ROOT = "ISAACSIM_ASSET_ROOT"
 """Environment variable of 3.0 for a folder or server with the assets; here it is handed on as Kit's own setting."""
-
-ENV_ENTRY_POINT = "env_cfg_entry_point"
 
 
 def open_env(job: Job, installation: Installation, *, num_envs: int, training: bool, seed: int) -> Env:
@@ -43,11 +41,7 @@ def open_env(job: Job, installation: Installation, *, num_envs: int, training: b
         name = _play_variant(name, gymnasium.registry)
     config, agent = _configure(job, name, training=training)
     device = choose_device(needs_gpu="PhysX on Isaac Sim needs one")
-    config.scene.num_envs, config.seed, config.sim.device = num_envs, seed, device
-    if agent is not None and not isinstance(agent.config, dict):
-        agent.config.device, agent.config.seed = device, seed
-    elif agent is not None:
-        agent.config["seed"] = seed
+    settle(config, agent, num_envs=num_envs, seed=seed, device=device)
     check_assets(config)
 
     from .env import IsaacLabEnv
@@ -72,7 +66,7 @@ def _configure(job: Job, name: str, *, training: bool) -> tuple[Any, Agent | Non
     from isaaclab_tasks.utils import load_cfg_from_registry
 
     entry = check_entry_point(name, job.backend, gymnasium.registry[name].kwargs) if training else None
-    config = load_cfg_from_registry(name, ENV_ENTRY_POINT)
+    config = load_cfg_from_registry(name, CONFIGURATION)
     sections = {"env": config}
     if entry:
         sections["agent"] = load_cfg_from_registry(name, entry)

@@ -14,7 +14,7 @@ from ...jobs.base import import_task_modules
 from .application import APPLICATION
 from .device import choose_device
 from .naming import known_name, registered_name, wants_play
-from .native import Agent, check_entry_point
+from .native import Agent, check_entry_point, settle
 from .overriding import check_overrides, of_sections
 from .preflight import check_assets
 
@@ -40,11 +40,7 @@ def open_env(job: Job, installation: Installation, *, num_envs: int, training: b
     named = any(text.startswith("env.sim.device=") for text in job.overrides)
     device = config.sim.device if named else choose_device(needs_gpu=_gpu_only(config))
     check_assets(config)
-    config.scene.num_envs, config.seed, config.sim.device = num_envs, seed, device
-    if agent is not None and not isinstance(agent.config, dict):
-        agent.config.device, agent.config.seed = device, seed
-    elif agent is not None:
-        agent.config["seed"] = seed
+    settle(config, agent, num_envs=num_envs, seed=seed, device=device)
     APPLICATION.start(lambda: _launch(config, device), _end)
 
     from .env import IsaacLabEnv

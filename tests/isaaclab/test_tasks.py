@@ -23,6 +23,13 @@ def test_a_task_of_the_users_own_is_trained_with_its_own_settings(lab: Lab) -> N
     assert ran.document["registered_model"]["name"] == "own-gentle-cartpole-v0"
 
 
+def test_a_task_of_the_direct_workflow_is_trained_under_the_name_it_has_in_2(lab: Lab) -> None:
+    words = ["train", "--task", "Isaac-Cartpole-Direct-v0", "--simulator", "isaaclab", "--backend", "skrl"]
+    ran = lab.gaitway(*words, "--num-envs", "16", "--max-iterations", "2", "--skip-register-checkpoint")
+    assert ran.code == 0, ran.talk
+    assert (ran.document["iterations"], ran.document["simulator"]) == (2, "isaaclab")
+
+
 def test_what_cannot_be_right_is_refused_in_words(lab: Lab) -> None:
     asked = [
         {"task": "Isaac-Cartpool-v0"},

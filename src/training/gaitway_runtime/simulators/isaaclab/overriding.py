@@ -1,7 +1,7 @@
 """``--set env.KEY=VALUE`` and ``--set agent.KEY=VALUE`` on Isaac Lab's own configurations.
 
 Isaac Lab takes a key that does not exist, and a text where a number belongs, without a word; here both are errors.
-Reading and converting the values stays Isaac Lab's own (Hydra).
+Applying them is Isaac Lab's own affair in 3.0, which reads them with Hydra; for 2.x it is done here.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -148,6 +149,17 @@ def check_widths(saved: SavedTraining, network: str, has: Sequence[int], wants: 
         allowed=here,
         hint=f"--set agent.{key}=[{hidden}]" if same_ends else "start from a checkpoint of the same task",
     )
+
+
+def widths_of(weights: Mapping[str, Any], layers: str) -> list[int]:
+    """Return the widths of a network from its weights: inputs, hidden layers, outputs; nothing where it has no layers.
+
+    Args:
+        weights: Its tensors by name.
+        layers: Pattern of its layers' names, in the order in which they compute.
+    """
+    found = [tensor for name, tensor in weights.items() if re.fullmatch(rf"(?:{layers})\.weight", name)]
+    return [found[0].shape[1], *(tensor.shape[0] for tensor in found)] if found else []
 
 
 def check_normalizer(saved: SavedTraining, has: bool, wants: bool, key: str) -> None:

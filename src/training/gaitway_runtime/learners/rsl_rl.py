@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +25,7 @@ from .checkpoints import (
     check_widths,
     marks_for,
     read_start,
+    widths_of,
 )
 from .config import ModelCfg, RslRlCfg
 from .mirror import MirroredCopies
@@ -73,7 +73,13 @@ def check(job: TrainJob, env: Env, start: Start) -> None:
     for network, (model, outputs) in models.items():
         weights = saved.content[f"{network}_state_dict"]
         inputs = sum(env.observation_sizes[group] for group in _groups(env)[network])
-        check_widths(saved, network, _widths(weights), (inputs, *model.hidden_dims, outputs), f"{network}.hidden_dims")
+        check_widths(
+            saved,
+            network,
+            widths_of(weights, r"mlp\.\d+"),
+            (inputs, *model.hidden_dims, outputs),
+            f"{network}.hidden_dims",
+        )
         check_normalizer(
             saved, "obs_normalizer._mean" in weights, model.obs_normalization, f"{network}.obs_normalization"
         )
@@ -200,9 +206,3 @@ def _own_marks(config: RslRlCfg, env: Env, iteration: int) -> dict[str, Mark]:
 def _groups(env: Env) -> dict[str, list[str]]:
     """Observation groups of each network."""
     return {"actor": ["policy"], "critic": ["critic" if "critic" in env.observation_sizes else "policy"]}
-
-
-def _widths(weights: Mapping[str, torch.Tensor]) -> list[int]:
-    """Widths of a network from its weights: inputs, hidden layers, outputs."""
-    layers = [tensor for name, tensor in weights.items() if re.fullmatch(r"mlp\.\d+\.weight", name)]
-    return [layers[0].shape[1], *(layer.shape[0] for layer in layers)] if layers else []

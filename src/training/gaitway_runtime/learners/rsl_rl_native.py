@@ -8,7 +8,6 @@ from 4 on a configuration has an ``actor`` and a checkpoint an ``actor_state_dic
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from .checkpoints import (
     check_widths,
     marks_for,
     read_start,
+    widths_of,
 )
 from .params import TENSORBOARD, write_agent_yaml, write_env_yaml
 from .rsl_rl_ranks import of_group
@@ -77,7 +77,7 @@ def check(job: TrainJob, env: NativeEnv, start: Start) -> None:
             continue  # loading compares every tensor
         weights = _weights(saved, name)
         inputs = sum(env.observation_sizes[group] for group in network.groups)
-        check_widths(saved, name, _widths(weights), (inputs, *network.hidden, outputs), network.key)
+        check_widths(saved, name, widths_of(weights, r"\d+"), (inputs, *network.hidden, outputs), network.key)
         if _has_models(config):
             normalized = "obs_normalizer._mean" in weights
             check_normalizer(saved, normalized, network.normalized, f"{name}.obs_normalization")
@@ -180,11 +180,6 @@ def _weights(saved: SavedTraining, name: str) -> Mapping[str, Any]:
     prefix = f"{name}."
     model = saved.content["model_state_dict"]
     return {key.removeprefix(prefix): value for key, value in model.items() if key.startswith(prefix)}
-
-
-def _widths(weights: Mapping[str, Any]) -> list[int]:
-    layers = [tensor for name, tensor in weights.items() if re.fullmatch(r"\d+\.weight", name)]
-    return [layers[0].shape[1], *(layer.shape[0] for layer in layers)] if layers else []
 
 
 def _all_weights(runner: Any) -> Mapping[str, Any]:

@@ -5,7 +5,6 @@ skrl counts control steps; an iteration here is one rollout and the update that 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from .checkpoints import (
     check_widths,
     marks_for,
     read_start,
+    widths_of,
 )
 from .config import SkrlCfg
 from .params import write_agent_yaml
@@ -66,7 +66,9 @@ def check(job: TrainJob, env: Env, start: Start) -> None:
     ends = {"policy": (sizes["policy"], env.num_actions), "value": (sizes.get("critic", sizes["policy"]), 1)}
     for network, (inputs, outputs) in ends.items():
         wants = (inputs, *config.hidden_dims, outputs)
-        check_widths(saved, network, _widths(saved.content.get(network, {})), wants, "hidden_dims")
+        check_widths(
+            saved, network, widths_of(saved.content.get(network, {}), r"net_container\.\d+"), wants, "hidden_dims"
+        )
     has = "observation_preprocessor" in saved.content
     check_normalizer(saved, has, config.observation_preprocessor, "observation_preprocessor")
 
@@ -178,9 +180,3 @@ def _scaler(what: str, size: Any, device: torch.device) -> dict[str, Any]:
 def _own_marks(config: SkrlCfg, env: Env, iteration: int) -> dict[str, Mark]:
     normalized = config.observation_preprocessor
     return marks_for(env, activation=config.activation, obs_normalization=normalized, iteration=iteration)
-
-
-def _widths(weights: Mapping[str, torch.Tensor]) -> list[int]:
-    """Widths of a network from its weights: inputs, hidden layers, outputs."""
-    layers = [tensor for name, tensor in weights.items() if re.fullmatch(r"net_container\.\d+\.weight", name)]
-    return [layers[0].shape[1], *(layer.shape[0] for layer in layers)] if layers else []

@@ -6,7 +6,6 @@ The settings are the task's own, in the form of skrl's runner: models, memory, a
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,15 @@ from ..errors import UsageError
 from ..job import TrainJob
 from ..policies.marker import MARKER_KEY
 from .base import Hooks, Mark, Outcome, Start
-from .checkpoints import check_learner, check_normalizer, check_resumable, check_widths, marks_for, read_start
+from .checkpoints import (
+    check_learner,
+    check_normalizer,
+    check_resumable,
+    check_widths,
+    marks_for,
+    read_start,
+    widths_of,
+)
 from .params import TENSORBOARD, write_agent_yaml, write_env_yaml
 from .session import Session, conduct
 from .skrl_watch import attach
@@ -51,7 +58,7 @@ def check(job: TrainJob, env: NativeEnv, start: Start) -> None:
     networks = config["models"]["policy"]["network"]
     if len(networks) == 1 and "policy" in env.observation_sizes:
         wants = (env.observation_sizes["policy"], *networks[0]["layers"], env.num_actions)
-        has = _widths(saved.content.get("policy", {}))
+        has = widths_of(saved.content.get("policy", {}), r"\w+_container\.\d+|policy_layer")
         check_widths(saved, "policy", has, wants, "models.policy.network.0.layers")
 
 
@@ -128,18 +135,8 @@ def _rollouts(config: Mapping[str, Any]) -> int:
 def _normalized(config: Mapping[str, Any]) -> bool:
     """Whether the policy's observations are standardised; before skrl 2 that was called the state's preprocessor."""
     agent = config["agent"]
-    return bool(agent["observation_preprocessor"] if "observation_preprocessor" in agent else _state(agent))
-
-
-def _state(agent: Mapping[str, Any]) -> Any:
-    return agent.get("state_preprocessor")
-
-
-def _widths(weights: Mapping[str, Any]) -> list[int]:
-    """Widths of the policy from its weights: a container's layers, then its output layer where that stands alone."""
-    layers = [tensor for name, tensor in weights.items() if re.fullmatch(r"\w+_container\.\d+\.weight", name)]
-    layers += [weights["policy_layer.weight"]] if "policy_layer.weight" in weights else []
-    return [layers[0].shape[1], *(layer.shape[0] for layer in layers)] if layers else []
+    name = "observation_preprocessor" if "observation_preprocessor" in agent else "state_preprocessor"
+    return bool(agent.get(name))
 
 
 def _own_marks(config: Mapping[str, Any], env: NativeEnv, iteration: int) -> dict[str, Mark]:

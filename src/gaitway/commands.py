@@ -12,6 +12,8 @@ from .platforms.base import RunStatus, StatusReport
 
 PROGRAM = "gaitway"
 OF_THE_CHECKPOINT = {"checkpoint_uri", "checkpoint_mode", "checkpoint_sha256"}
+OF_THE_PLACE = {"simulator", "python", "imports", "with_paths"}
+"""Settings without which another job may not find the task, or finds it in another simulator."""
 
 
 def command(kind: str, settings: Mapping[str, Any], without: Collection[str] = ()) -> list[str]:
@@ -33,18 +35,21 @@ def next_command(record: RunRecord, report: StatusReport, run_dir: Path) -> str:
     succeeded = report.status is RunStatus.SUCCEEDED
     match record.kind:
         case "train" if checkpoint and succeeded:
-            return _with_checkpoint("infer", record, checkpoint)
+            return _with_checkpoint("infer", record, checkpoint, run_dir)
         case "train" if checkpoint:
             same = command("train", read_document(run_dir, "settings.json") or {}, {*OF_THE_CHECKPOINT, "run_name"})
             return shlex.join((*same, "--checkpoint-uri", checkpoint, "--checkpoint-mode", "resume"))
         case "infer" if succeeded:
             job = (read_document(run_dir, "job.json") or {}).get("job", {})
-            return _with_checkpoint("validate", record, str(job.get("checkpoint_uri")))
+            return _with_checkpoint("validate", record, str(job.get("checkpoint_uri")), run_dir)
     return shlex.join((PROGRAM, "download" if succeeded else "logs", record.name))
 
 
-def _with_checkpoint(kind: str, record: RunRecord, checkpoint: str) -> str:
-    words = [PROGRAM, kind, "--task", record.task, "--checkpoint-uri", checkpoint]
+def _with_checkpoint(kind: str, record: RunRecord, checkpoint: str, run_dir: Path) -> str:
+    """Return the command that plays a checkpoint where, and with what, it was made."""
+    settings = read_document(run_dir, "settings.json") or {}
+    kept = {key: entry for key, entry in settings.items() if key in OF_THE_PLACE}
+    words = [PROGRAM, kind, "--task", record.task, *_flags(kept, ()), "--checkpoint-uri", checkpoint]
     return shlex.join(words if record.platform == "local" else [*words, "--on", record.platform])
 
 

@@ -34,6 +34,20 @@ def test_a_trained_policy_can_be_inferred_where_it_was_trained(tmp_path: Path) -
     assert there == f"{words} --on osmo"
 
 
+def test_what_comes_next_has_the_same_tasks_and_the_same_simulator(tmp_path: Path) -> None:
+    settings = {
+        "simulator": ("isaaclab", "cli --simulator"),
+        "python": ("lab/bin/python", "cli --python"),
+        "imports": (["my_tasks"], "cli --import"),
+        "seed": (3, "cli --seed"),
+    }
+    document = {key: {"value": value, "origin": origin, "shadowed": []} for key, (value, origin) in settings.items()}
+    (tmp_path / "settings.json").write_text(json.dumps(document))
+    said_next = said(tmp_path, record(), RunStatus.SUCCEEDED, final_checkpoint=FINAL)
+    where = "--simulator isaaclab --python lab/bin/python --import my_tasks"
+    assert said_next == f"gaitway infer --task My-Task-v0 {where} --checkpoint-uri {FINAL['uri']}"
+
+
 def test_an_inferred_policy_can_be_validated(tmp_path: Path) -> None:
     (tmp_path / "job.json").write_text(json.dumps({"job": {"checkpoint_uri": "/runs/a model.pt"}}))
     said_next = said(tmp_path, record("infer"), RunStatus.SUCCEEDED)

@@ -43,7 +43,7 @@ def run(program: Path, *arguments: object, assets: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("cartpole", "ant", "anymal_c_flat")],
+    [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in ("ant", "anymal_c_flat")],
 )
 def test_a_trace_can_be_had_again(name: str, assets: Path, tmp_path: Path) -> None:
     run(HERE / "record_traces.py", name, tmp_path / "again.npz", STEPS, assets=assets)

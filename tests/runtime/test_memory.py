@@ -10,11 +10,13 @@ GIB = 2**30
         ("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total capacity of 79.10 GiB", 5 * GIB // 2),
         ("Failed to allocate 1048576 bytes on device 'cuda:0'", 2**20),
         ("Unable to allocate 71.5 MiB for an array with shape (9, 9)", int(71.5 * 2**20)),
+        ("can't allocate memory: you tried to allocate 512000000 bytes. Error code 12", 512_000_000),
         ("out of memory", 0),
     ],
 )
 def test_what_was_asked_for_is_read_from_the_error(message: str, size: int) -> None:
     assert asked_for(message) == size
+    assert explained(RuntimeError(message), 4, Room("memory", 0, 2)) is not None
 
 
 def test_an_allocation_that_failed_says_how_many_environments_fit() -> None:

@@ -77,11 +77,7 @@ def places(processes: int, *, nodes: int = 1, node: int = 0, meeting: str = "") 
     return [{**common, "RANK": str(node * processes + local), "LOCAL_RANK": str(local)} for local in range(processes)]
 
 
-def run(
-    command: Sequence[str],
-    wanted: Sequence[Mapping[str, str]],
-    output_dir: Path,
-) -> list[Ended]:
+def run(command: Sequence[str], wanted: Sequence[Mapping[str, str]], output_dir: Path) -> list[Ended]:
     """Run a command once for each place, hand on requests to stop, and return how each ended, in order of time.
 
     Args:
@@ -176,13 +172,14 @@ def _wait(running: dict[Rank, subprocess.Popen[bytes]]) -> list[Ended]:
         late = deadline is not None and time.monotonic() > deadline
         # A process that was killed comes first: it is the reason why the others fail.
         for rank, process in sorted(running.items(), key=lambda item: item[1].poll() or 0):
-            if late and process.poll() is None:
+            killed = late and process.poll() is None
+            if killed:
                 process.kill()
                 process.wait()
             code = process.returncode
             if code is not None:
                 del running[rank]
-                ended.append(Ended(rank, code, killed=late))
+                ended.append(Ended(rank, code, killed))
                 if code not in (0, Interrupted.exit_code) and deadline is None:
                     deadline = time.monotonic() + GRACE_S
     return ended

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .errors import JobFailed
 
-_WORDS = re.compile(r"out of memory|(could not|failed to|unable to) allocate", re.IGNORECASE)
+_WORDS = re.compile(r"out of memory|(could not|can't|failed to|unable to) allocate", re.IGNORECASE)
 _SIZE = re.compile(r"allocate\D{0,12}([\d.]+) ?(bytes|[KMGT]?i?B)", re.IGNORECASE)
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 _CGROUP = Path("/sys/fs/cgroup/memory.max")

@@ -84,7 +84,7 @@ def leave() -> None:
         import torch.distributed as distributed
 
         # The first process's store must be there until the last has seen that all is well.
-        distributed.barrier()
+        agree(False)
         distributed.destroy_process_group()
 
 
@@ -166,7 +166,8 @@ class _Watch:
         self._over.set()
         self._thread.join()
         if self._rank.first:
-            self._store.set(ENDED, "")
+            with contextlib.suppress(RuntimeError):  # a launcher that held the store may be gone
+                self._store.set(ENDED, "")
 
     def await_first(self) -> None:
         """Wait until the first process has ended, for :data:`PATIENCE_S` at most."""

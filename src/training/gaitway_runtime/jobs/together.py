@@ -48,9 +48,11 @@ def common_start(start: Start | None, workspace: Workspace) -> Start:
 
 def should_stop(workspace: Workspace) -> bool:
     """Return whether any process was asked to stop: all then stop at the same iteration."""
-    if team.agree(workspace.stop.requested):
+    agreed = team.agree(workspace.stop.requested)
+    if agreed:
         workspace.stop.request("another process was asked to")
-    return workspace.stop.requested
+    # Not what is requested by now: a signal after the question would stop this process alone.
+    return agreed
 
 
 def follow(job: TrainJob, learner: LearnerModule, env: Env, start: Start, workspace: Workspace) -> Result:

@@ -1,5 +1,7 @@
 """Rough ground: the shapes of its tiles, what the robot sees of it, and how training makes it harder."""
 
+import warnings
+
 import mujoco
 import numpy as np
 import pytest
@@ -164,6 +166,23 @@ def test_evaluation_draws_from_every_level_and_training_starts_low(open_env: Ope
     transition = evaluation.step(np.zeros((400, 12), np.float32))
     assert transition.diagnostics["terrain_level"].tolist() == before.tolist(), "of the episode that ended"
     assert (evaluation._ground.levels != before).any()
+
+
+@pytest.mark.parametrize("broken", [np.nan, 1e8])
+def test_a_world_that_diverges_on_rough_ground_is_counted_and_reset(open_env: OpenEnv, broken: float) -> None:
+    env = open_env(ROUGH, num_envs=20, training=True)
+    env.env_steps = env._ground.cfg.flat_steps
+    env.reset()
+    level = env._ground.levels[3]
+    env.engine.qpos[3, :2], env.engine.qvel[3, 0] = broken, broken
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        transition = env.step(np.zeros((20, 12), np.float32))
+    assert np.flatnonzero(transition.diverged).tolist() == [3]
+    assert transition.log["Episode_Termination/diverged"] == 1.0
+    assert np.isfinite(transition.rewards).all() and transition.task_rewards[3] == 0.0
+    assert all(np.isfinite(values).all() for values in transition.observations.values())
+    assert env._ground.levels[3] == level, "it says nothing of the ground"
 
 
 def test_a_level_can_be_chosen_but_not_one_that_does_not_exist() -> None:

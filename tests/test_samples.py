@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SAMPLE = ROOT / "samples" / "anymal-c-flat" / "model_194.pt"
-TASK = "Isaac-Velocity-Flat-Anymal-C-v0"
+SAMPLES = {
+    "Isaac-Velocity-Flat-Anymal-C-v0": ROOT / "samples" / "anymal-c-flat" / "model_194.pt",
+    "Isaac-Velocity-Rough-Anymal-C-v0": ROOT / "samples" / "anymal-c-rough" / "model_700.pt",
+}
+FLAT, ROUGH = SAMPLES
 
 pytestmark = pytest.mark.slow
 
@@ -19,9 +22,9 @@ def gaitway(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "gaitway", *words], capture_output=True, text=True, check=False)
 
 
-def validate(*more: str) -> tuple[int, Any]:
+def validate(task: str, *more: str) -> tuple[int, Any]:
     scale = ("--num-envs", "24", "--eval-episodes", "24")
-    done = gaitway("validate", "--task", TASK, "--checkpoint-uri", str(SAMPLE), *scale, *more, "--json")
+    done = gaitway("validate", "--task", task, "--checkpoint-uri", str(SAMPLES[task]), *scale, *more, "--json")
     return done.returncode, json.loads(done.stdout)
 
 
@@ -35,21 +38,27 @@ def swapped(value: Any, names: dict[str, str]) -> Any:
 
 
 def test_samples_are_small() -> None:
-    assert SAMPLE.stat().st_size < 1_000_000
+    assert all(sample.stat().st_size < 1_000_000 for sample in SAMPLES.values())
 
 
-def test_the_quadruped_passes_its_gate() -> None:
-    code, run = validate()
+def test_the_quadruped_passes_its_gate_on_flat_ground() -> None:
+    code, run = validate(FLAT)
+    assert (code, run["passed"]) == (0, True)
+    assert run["metrics"]["mean_reward"] >= 15
+
+
+def test_the_quadruped_passes_its_gate_on_rough_ground() -> None:
+    code, run = validate(ROUGH, "--set", "env.terrain.levels=0,5")
     assert (code, run["passed"]) == (0, True)
     assert run["metrics"]["mean_reward"] >= 15
 
 
 def test_two_joints_swapped_in_its_contract_are_found_out(tmp_path: Path) -> None:
-    assert gaitway("export", str(SAMPLE), "--output", str(tmp_path)).returncode == 0
+    assert gaitway("export", str(SAMPLES[FLAT]), "--output", str(tmp_path)).returncode == 0
     contract = json.loads((tmp_path / "contract.json").read_text())
     wrong = tmp_path / "swapped.json"
     wrong.write_text(json.dumps(swapped(contract, {"LF_HFE": "LF_KFE", "LF_KFE": "LF_HFE"})))
-    code, run = validate("--contract", str(wrong))
+    code, run = validate(FLAT, "--contract", str(wrong))
     assert (code, run["passed"]) == (5, False)
     assert "joint order" in run["error"]["hint"]
     assert "joint order" in (Path(run["run_dir"]) / "outputs" / "report.html").read_text()

@@ -120,7 +120,7 @@ TASKS: tuple[TaskInfo, ...] = (
                 Threshold("error_vel_yaw", "<=", 0.30, "rad/s"),
             ),
         ),
-        local=LocalScale(512, 195, 25, _TWO_CORES),
+        local=LocalScale(512, 240, 25, _TWO_CORES),
         aliases=("IsaacContrib-Velocity-Flat-AnymalC", "Isaac-Velocity-Flat-AnymalC-v0"),
     ),
     TaskInfo(
@@ -135,7 +135,7 @@ TASKS: tuple[TaskInfo, ...] = (
             0.7,
             (Threshold("mean_reward", ">=", 7.0), Threshold("survival_rate", ">=", 0.85)),
         ),
-        local=LocalScale(512, 900, 50, _TWO_CORES),
+        local=LocalScale(512, 700, 50, _TWO_CORES),
         aliases=("IsaacContrib-Velocity-Rough-AnymalC", "Isaac-Velocity-Rough-AnymalC-v0"),
     ),
 )

@@ -1,12 +1,12 @@
 """How a task is learned: a training whose wall and CPU seconds are noted, and its checkpoints judged one by one.
 
     python benchmarks/learning.py train Isaac-Velocity-Rough-Anymal-C-v0 --seed 1 --out /tmp/rough-1
-    python benchmarks/learning.py judge /tmp/rough-1 --every 100 --episodes 256
+    python benchmarks/learning.py judge /tmp/rough-1 --every 100 --episodes 256 --set env.terrain.levels=0,9
     python benchmarks/learning.py profile Isaac-Velocity-Rough-Anymal-C-v0
 
 ``train`` is what ``gaitway train`` does with the task's recipe and scale, without tracking. Wall time says something on
 a quiet machine only; CPU time changes little on a busy one. ``judge`` plays the deterministic policy as ``gaitway
-validate`` does, without noise and pushes, on ground of every level. ``profile`` tells where a training's CPU time goes.
+validate`` does, without noise and pushes. ``profile`` tells where a training's CPU time goes.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def train(task: str, *, seed: int, iterations: int | None, threads: int, out: Pa
         rsl_rl.train(job, env, Start(), out, Curve(out / CURVE), {})
 
 
-def judge(out: Path, *, every: int, episodes: int) -> None:
+def judge(out: Path, *, every: int, episodes: int, overrides: tuple[str, ...]) -> None:
     """Play every so many iterations' checkpoint and the last, and print what it reached as a table."""
     task = json.loads((out / RUN).read_text())["task"]
     curve = {row["iteration"]: row for row in map(json.loads, (out / CURVE).read_text().splitlines())}
@@ -100,7 +100,7 @@ def judge(out: Path, *, every: int, episodes: int) -> None:
     print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS))
     with (out / JUDGED).open("w") as stream:
         for number in wanted:
-            row = _row(curve[number], _played(task, saved[number], episodes))
+            row = _row(curve[number], _played(task, saved[number], episodes, overrides))
             print(json.dumps(row), file=stream, flush=True)
             print("| " + " | ".join(str(row[name]) for name in COLUMNS) + " |", flush=True)
 
@@ -152,8 +152,10 @@ def _row(trained: Mapping[str, float], played: Mapping[str, Any]) -> dict[str, A
     return {**begun, **{name: round(number, 3) for name, number in numbers.items()}}
 
 
-def _played(task: str, checkpoint: Path, episodes: int) -> Mapping[str, Any]:
-    with contextlib.closing(mujoco.open_env(ValidateJob(task=task), num_envs=episodes, training=False, seed=0)) as env:
+def _played(task: str, checkpoint: Path, episodes: int, overrides: tuple[str, ...]) -> Mapping[str, Any]:
+    with contextlib.closing(
+        mujoco.open_env(ValidateJob(task=task, overrides=overrides), num_envs=episodes, training=False, seed=0)
+    ) as env:
         subject = read_subject(checkpoint, env.contract)
         rollout = run_episodes(env, subject.actor(checkpoint_session(subject.policy)), episodes, seed=0)
     return summarize(rollout, format="checkpoint", simulator=env.contract.simulator).document()
@@ -174,6 +176,7 @@ def _arguments() -> argparse.Namespace:
     judging.add_argument("out", type=Path)
     judging.add_argument("--every", type=int, default=100, help="iterations between the checkpoints that are judged")
     judging.add_argument("--episodes", type=int, default=256)
+    judging.add_argument("--set", action="append", default=[], metavar="env.KEY=VALUE")
     return parser.parse_args()
 
 
@@ -186,7 +189,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             profile(asked.task, out=Path(scratch))
     else:
-        judge(asked.out, every=asked.every, episodes=asked.episodes)
+        judge(asked.out, every=asked.every, episodes=asked.episodes, overrides=tuple(asked.set))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ class TerrainLevels:
         self.terrain = terrain
         self._training = training
         self._rng = rng
-        self._allowed = terrain.tiles(cfg.kind, cfg.first_levels if training else cfg.levels)
+        self._allowed = terrain.tiles(cfg.kind, cfg.levels)
         columns = np.flatnonzero(self._allowed.any(axis=0))
         self.columns = columns[np.arange(num_envs) * len(columns) // num_envs]
         self.rows = self._draw_rows(self.columns)

@@ -107,13 +107,12 @@ class VelocityCommand:
 class RoughTerrain:
     """Isaac Lab's rough terrain and its ``terrain_levels_vel`` curriculum."""
 
-    first_levels: tuple[int, int] = (0, 5)
-    """Least and greatest level of a world's first episode in training; robots that walk far climb from there."""
+    levels: tuple[int, int] = (0, 5)
+    """Least and greatest level of an evaluation's episodes, drawn anew for each, and of the first ones in training,
+    where robots that walk far climb from there. Isaac Lab's ``max_init_terrain_level`` is 5."""
     flat_steps: int = 0
     """Environment steps, over all worlds, for which training starts its episodes on the flat ground around the field:
     on rough ground a robot takes much longer to find out how to walk."""
-    levels: tuple[int, int] = (0, 9)
-    """Least and greatest level in evaluation, drawn anew for every episode."""
     kind: str | None = None
     """The only kind of ground, one of ``terrain.KIND_NAMES``; None: all of them, in Isaac Lab's proportions."""
 

@@ -65,7 +65,7 @@ def _check_terrain(task: Task) -> None:
     asked = task.terrain
     if asked is None:
         return
-    if not all(0 <= level < LEVELS for level in (*asked.levels, *asked.first_levels)):
+    if not all(0 <= level < LEVELS for level in asked.levels):
         raise UsageError("a level of the terrain does not exist", source="--set", allowed=f"0 to {LEVELS - 1}")
     if asked.kind not in (None, *KIND_NAMES):
         raise UsageError(

@@ -11,6 +11,7 @@ import numpy as np
 from ..mdp import observations, rewards, shaping, terminations
 from ..models.anymal_c import SPEC
 from ..state import Array, State
+from ..terrain import LEVELS
 from .cfg import (
     Action,
     Observation,
@@ -229,4 +230,6 @@ ROUGH = replace(
     ),
 )
 
-ROUGH_PLAY = replace(ROUGH, name="Isaac-Velocity-Rough-Anymal-C-Play-v0", play=True)
+ROUGH_PLAY = replace(
+    ROUGH, name="Isaac-Velocity-Rough-Anymal-C-Play-v0", play=True, terrain=RoughTerrain(levels=(0, LEVELS - 1))
+)

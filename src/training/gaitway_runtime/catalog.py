@@ -135,7 +135,7 @@ TASKS: tuple[TaskInfo, ...] = (
             0.7,
             (Threshold("mean_reward", ">=", 7.0), Threshold("survival_rate", ">=", 0.85)),
         ),
-        local=LocalScale(512, 700, 50, _TWO_CORES),
+        local=LocalScale(512, 600, 50, _TWO_CORES),
         aliases=("IsaacContrib-Velocity-Rough-AnymalC", "Isaac-Velocity-Rough-AnymalC-v0"),
     ),
 )

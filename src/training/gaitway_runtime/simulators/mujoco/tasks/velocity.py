@@ -225,7 +225,7 @@ ROUGH = replace(
         ),
     ),
     notes=(
-        *FLAT.notes,
+        FLAT.notes[0],
         "stairs and boxes are part of a height field of 0.1 m: their walls are ramps of one cell",
     ),
 )

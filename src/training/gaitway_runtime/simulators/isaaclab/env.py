@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..base import Mirror, Native, Transition
+from .contract import contract_of, quaternion_order
 from .measuring import measurements_of, robot, tensor
 from .native import Agent, native
 
@@ -43,14 +44,13 @@ class IsaacLabEnv:
         self._agent = agent
         self._native: Native | None = None
         self._contract: PolicyContract | None = None
-        self._seen = _Seen(self.unwrapped, task)
+        self._seen: _Seen | None = None
+        self._quaternion = quaternion_order()
 
     @property
     def contract(self) -> PolicyContract:
         """The policy contract: what the policy sees and what its outputs mean here."""
         if self._contract is None:
-            from .contract import contract_of
-
             self._contract = contract_of(self.unwrapped, self.task, simulator=f"isaaclab {self.release}".strip())
         return self._contract
 
@@ -80,12 +80,14 @@ class IsaacLabEnv:
 
     def reset(self, seed: int | None = None) -> Mapping[str, NDArray[np.float32]]:
         """Start a new episode in every world and return the first observations."""
+        self._watched()
         with torch.inference_mode():
             observations, _ = self.wrapped.reset(seed=seed)
         return self._groups(observations)
 
     def step(self, actions: NDArray[np.float32]) -> Transition:
         """Apply raw policy outputs, shape (N, num_actions), for one control step."""
+        seen = self._watched()
         with torch.inference_mode():
             chosen = torch.as_tensor(actions, device=self.unwrapped.device)
             observations, rewards, terminated, truncated, extras = self.wrapped.step(chosen)
@@ -96,8 +98,8 @@ class IsaacLabEnv:
             task_rewards=total,
             terminated=_array(terminated).astype(np.bool_),
             truncated=_array(truncated).astype(np.bool_),
-            reward_terms=self._seen.reward_terms,
-            diagnostics=self._seen.diagnostics,
+            reward_terms=seen.reward_terms,
+            diagnostics=seen.diagnostics,
             diverged=~np.isfinite(total),
             log={tag: float(value) for tag, value in extras.get("log", {}).items()},
         )
@@ -109,14 +111,20 @@ class IsaacLabEnv:
             return np.zeros((self.num_envs, 0))
         place = tensor(found.data.root_pos_w) - tensor(self.unwrapped.scene.env_origins)
         turned = tensor(found.data.root_quat_w)
-        if self.release.startswith("3"):
-            turned = turned[:, [3, 0, 1, 2]]  # 3.0 has (x, y, z, w)
+        if self._quaternion == "xyzw":
+            turned = turned[:, [3, 0, 1, 2]]
         return np.concatenate(
             [_array(place), _array(turned), _array(tensor(found.data.joint_pos))], axis=1, dtype=float
         )
 
     def close(self) -> None:
         """Leave the environment to :data:`.application.APPLICATION`, which closes it when nothing can be lost."""
+
+    def _watched(self) -> _Seen:
+        """Return what a step shows. Watching begins with the first call: learners do not come here and pay nothing."""
+        if self._seen is None:
+            self._seen = _Seen(self.unwrapped, self.task)
+        return self._seen
 
     def _groups(self, observations: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
         return {name: _array(observations[name]).astype(np.float32) for name in self.observation_sizes}

@@ -121,8 +121,13 @@ def _prepare(assignment: Assignment, workspace: jobs.Workspace) -> None:
 
         workspace.progress.phase("smoke test")
         smoke.run(job, assignment.context)
-    # Isaac Lab's modules can be imported only once its application runs: its adapter imports them itself.
-    if job.imports and simulators.choose(job.simulator) != "isaaclab":
+    if simulators.choose(job.simulator) == "isaaclab":
+        # Some releases must run before torch is imported, which the jobs' own modules do; they import tasks themselves.
+        from .simulators import isaaclab
+
+        workspace.progress.phase("starting")
+        isaaclab.start_first()
+    elif job.imports:
         jobs.import_task_modules(job.imports)
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from gaitway_runtime import result as results
 from gaitway_runtime.errors import UsageError
-from gaitway_runtime.job import DumpContractJob, Job, RunContext, TrainJob, to_document
+from gaitway_runtime.job import DumpContractJob, InferJob, Job, RunContext, TrainJob, to_document
 from gaitway_runtime.progress import PROGRESS_FILE
 from gaitway_runtime.result import Result
 from gaitway_runtime.simulators.isaaclab.overriding import apply_overrides
@@ -123,6 +123,23 @@ def test_what_cannot_be_is_said_and_the_simulator_still_ends(
 def test_an_application_that_fails_to_start_is_heard(tmp_path: Path) -> None:
     result, _ = run(tmp_path, train_job(), FAKE_KIT_FAILS="1")
     assert result.error is not None and "no suitable GPU" in result.error["message"]
+
+
+def test_a_policy_is_exported_and_played_in_the_tasks_evaluation_form(tmp_path: Path) -> None:
+    trained, printed = run(tmp_path / "a", train_job(max_iterations=1, gate=True))
+    assert trained.final_checkpoint is not None and trained.passed, printed
+    job = InferJob(
+        task="Isaac-Rail-v0",
+        simulator="isaaclab",
+        checkpoint_uri=trained.final_checkpoint.path,
+        format="onnx",
+        max_steps=60,
+        video_length=0,
+    )
+    played, printed = run(tmp_path / "b", job)
+    assert played.status == "succeeded", printed
+    assert played.metrics["onnx"]["total_episodes"] == 4
+    assert played.metrics["onnx"]["parity"]["passed"]
 
 
 class Config:

@@ -47,6 +47,21 @@ def availability() -> Availability:
     return Availability(True, found.release)
 
 
+def start_first() -> None:
+    """Start the simulator where it must run before anything of torch is imported: 2.x.
+
+    Raises:
+        ConfigError: It cannot run here.
+    """
+    installation = detect.find()
+    if installation is not None and installation.generation == 2:
+        from . import v2
+
+        preflight.check_machine(installation)
+        with watchdog.starting("Isaac Lab"):
+            v2.start()
+
+
 def open_env(job: Job, *, num_envs: int, training: bool, seed: int, **options: Any) -> Env:
     """Make an Isaac Lab environment.
 

@@ -30,7 +30,7 @@ ASSET_ROOT = "ISAACSIM_ASSET_ROOT"
 
 def open_env(job: Job, installation: Installation, *, num_envs: int, training: bool, seed: int) -> Env:
     """See :class:`gaitway_runtime.simulators.isaaclab.Generation`."""
-    APPLICATION.start(_launch, _end)
+    start()
 
     import gymnasium
     import isaaclab_tasks  # noqa: F401 - registers the tasks
@@ -51,6 +51,11 @@ def open_env(job: Job, installation: Installation, *, num_envs: int, training: b
     made.unwrapped.sim._disable_app_control_on_stop_handle = True
     lifecycle.retake_signals()
     return IsaacLabEnv(made, task=known_name(job.task), release=installation.release, agent=agent)
+
+
+def start() -> None:
+    """Start Isaac Sim if it does not run yet; nobody has imported torch or Isaac Lab before."""
+    APPLICATION.start(_launch, _end)
 
 
 def _play_variant(name: str, registered: Any) -> str:

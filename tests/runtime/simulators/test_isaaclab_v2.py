@@ -58,26 +58,58 @@ def load(path: str | Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("backend", ["rsl_rl", "skrl"])
-def test_a_training_with_the_tasks_own_settings_and_its_resume(tmp_path: Path, backend: str) -> None:
-    first, printed = run(tmp_path / "a", train_job(backend=backend, overrides=("env.episode_length_s=0.4",)))
-    assert (first.status, first.iterations, first.steps) == ("succeeded", 6, 6 * 8 * 8), printed
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result, str]:
+    """Return a training with rsl_rl: its folder, its result, and what it printed."""
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, *run(folder, train_job(overrides=("env.episode_length_s=0.4",)))
+
+
+def test_a_training_has_the_tasks_own_settings(trained: tuple[Path, Result, str]) -> None:
+    folder, result, printed = trained
+    assert (result.status, result.iterations, result.steps) == ("succeeded", 6, 6 * 8 * 8), printed
     lines = printed.splitlines()
     started = next(line for line in lines if line.startswith("application started"))
     assert "('headless', True)" in started
     # The result is written before the simulator goes, which here ends the process itself.
     assert lines[-2:] == ["environment closed", "application closed"]
-    assert [step for step, _ in told(tmp_path / "a", "metrics")] == [0, 1, 2, 3, 4, 5]
-    assert any("Train/mean_reward" in metrics for _, metrics in told(tmp_path / "a", "metrics"))
-    assert list((tmp_path / "a" / "outputs" / "tensorboard").glob("events*"))
-    assert first.final_checkpoint is not None
-    if backend == "skrl":
-        return  # resumed as elsewhere: nothing of it is the simulator's
-    again = train_job(checkpoint_uri=first.final_checkpoint.path, checkpoint_mode="resume", max_iterations=8)
-    second, printed = run(tmp_path / "b", again)
-    assert (second.status, second.iterations, second.steps) == ("succeeded", 8, 2 * 8 * 8), printed
-    assert [step for step, _ in told(tmp_path / "b", "metrics")] == [6, 7]
-    assert second.final_checkpoint is not None and Path(second.final_checkpoint.path).name == "model_7.pt"
+    assert [step for step, _ in told(folder, "metrics")] == [0, 1, 2, 3, 4, 5]
+    assert any("Train/mean_reward" in metrics for _, metrics in told(folder, "metrics"))
+    assert list((folder / "outputs" / "tensorboard").glob("events*"))
+
+
+def test_a_training_goes_on_and_is_judged_in_an_environment_of_its_own(
+    trained: tuple[Path, Result, str], tmp_path: Path
+) -> None:
+    again = train_job(checkpoint_uri=final(trained), checkpoint_mode="resume", max_iterations=8, gate=True)
+    result, printed = run(tmp_path, again)
+    assert (result.status, result.iterations, result.steps) == ("succeeded", 8, 2 * 8 * 8), printed
+    assert [step for step, _ in told(tmp_path, "metrics")] == [6, 7]
+    assert result.final_checkpoint is not None and Path(result.final_checkpoint.path).name == "model_7.pt"
+    assert result.passed
+
+
+def test_a_policy_is_exported_and_played_in_the_tasks_evaluation_form(
+    trained: tuple[Path, Result, str], tmp_path: Path
+) -> None:
+    asked = {"checkpoint_uri": final(trained), "format": "onnx", "max_steps": 60, "video_length": 0}
+    job = InferJob(task="Isaac-Rail-v0", simulator="isaaclab", **asked)  # type: ignore[arg-type]
+    played, printed = run(tmp_path, job)
+    assert played.status == "succeeded", printed
+    assert played.metrics["onnx"]["total_episodes"] == 4
+    assert played.metrics["onnx"]["parity"]["passed"]
+
+
+def test_skrl_trains_by_its_own_document(tmp_path: Path) -> None:
+    result, printed = run(tmp_path, train_job(backend="skrl"))
+    assert (result.status, result.iterations, result.steps) == ("succeeded", 6, 6 * 8 * 8), printed
+    assert [step for step, _ in told(tmp_path, "metrics")] == [0, 1, 2, 3, 4, 5]
+
+
+def final(trained: tuple[Path, Result, str]) -> str:
+    _, result, printed = trained
+    assert result.final_checkpoint is not None, printed
+    return result.final_checkpoint.path
 
 
 def test_sigterm_saves_though_the_application_has_taken_the_signal_over(tmp_path: Path) -> None:
@@ -123,23 +155,6 @@ def test_what_cannot_be_is_said_and_the_simulator_still_ends(
 def test_an_application_that_fails_to_start_is_heard(tmp_path: Path) -> None:
     result, _ = run(tmp_path, train_job(), FAKE_KIT_FAILS="1")
     assert result.error is not None and "no suitable GPU" in result.error["message"]
-
-
-def test_a_policy_is_exported_and_played_in_the_tasks_evaluation_form(tmp_path: Path) -> None:
-    trained, printed = run(tmp_path / "a", train_job(max_iterations=1, gate=True))
-    assert trained.final_checkpoint is not None and trained.passed, printed
-    job = InferJob(
-        task="Isaac-Rail-v0",
-        simulator="isaaclab",
-        checkpoint_uri=trained.final_checkpoint.path,
-        format="onnx",
-        max_steps=60,
-        video_length=0,
-    )
-    played, printed = run(tmp_path / "b", job)
-    assert played.status == "succeeded", printed
-    assert played.metrics["onnx"]["total_episodes"] == 4
-    assert played.metrics["onnx"]["parity"]["passed"]
 
 
 class Config:

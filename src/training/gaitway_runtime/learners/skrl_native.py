@@ -93,7 +93,7 @@ def _learn(session: Session, native: Native, env: NativeEnv, output_dir: Path, m
         last=session.total - 1,
         save_interval=session.job.save_interval or session.total,
         steps=lambda: env.env_steps,
-        metrics=_by_common_names,
+        metrics=_EpisodeMeans(),
         marks=lambda iteration: {MARKER_KEY: {**_own_marks(native.config, env, iteration), **marks}},
     )
     with session.watch.ends_with_its_numbers(agent.policy.state_dict):
@@ -124,8 +124,15 @@ def _make_runner(session: Session, native: Native, output_dir: Path) -> Any:
         raise UsageError(f"skrl refuses this configuration: {error}", source="params/agent.yaml, --set") from error
 
 
-def _by_common_names(tracked: Mapping[str, float]) -> dict[str, float]:
-    return {name: tracked[own] for name, own in SAME_METRICS.items() if own in tracked}
+class _EpisodeMeans:
+    """skrl's means over ended episodes, by all learners' names; the last ones where none has ended since."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, float] = {}
+
+    def __call__(self, tracked: Mapping[str, float]) -> dict[str, float]:
+        self._known |= {name: tracked[own] for name, own in SAME_METRICS.items() if own in tracked}
+        return dict(self._known)
 
 
 def _rollouts(config: Mapping[str, Any]) -> int:

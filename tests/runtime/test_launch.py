@@ -79,8 +79,14 @@ def test_the_result_decides_the_exit_code(tmp_path: Path) -> None:
 
 def test_a_process_that_was_killed_is_named_whatever_the_first_one_made_of_it(tmp_path: Path) -> None:
     code = TELL + (
-        "import signal, time\n"
-        "if not first: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "import psutil, signal\n"
+        "pid = Path(os.environ['OUT'], 'pid')\n"
+        "if not first:\n"
+        "    pid.with_suffix('.new').write_text(str(os.getpid()))\n"
+        "    pid.with_suffix('.new').rename(pid)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def lives(number): return psutil.pid_exists(number) and psutil.Process(number).status() != 'zombie'\n"
+        "while not pid.exists() or lives(int(pid.read_text())): pass\n"
         "tell('failed', 1, 'connection closed by peer')"
     )
     assert run(tmp_path, code)[0] == 137

@@ -102,6 +102,7 @@ def train(
 
 
 def _learn(session: Session, native: Native, env: NativeEnv, output_dir: Path, marks: Mapping[str, Mark]) -> None:
+    _allow_tf32()
     runner = _make_runner(session.job, native, output_dir)
     if session.saved:
         load_rsl_rl(runner, session.saved, everything=session.resumed)
@@ -121,6 +122,14 @@ def _learn(session: Session, native: Native, env: NativeEnv, output_dir: Path, m
             if "NaN" not in str(error):
                 raise
             raise NotFinite(str(error).split(" This usually")[0].rstrip(".")) from error
+
+
+def _allow_tf32() -> None:
+    """Multiply matrices on a GPU as Isaac Lab's own script for rsl_rl does: faster, with ten bits of mantissa."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = True
 
 
 def _make_runner(job: TrainJob, native: Native, output_dir: Path) -> Any:

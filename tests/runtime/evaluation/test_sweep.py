@@ -36,7 +36,7 @@ class FakeSimulator:
         ("Isaac-Velocity-Flat-Anymal-C-v0", ["command", "push [m/s]", "friction factor", "payload [kg]"]),
         (
             "Isaac-Velocity-Rough-Anymal-C-v0",
-            ["command", "push [m/s]", "friction factor", "payload [kg]", *KIND_NAMES],
+            ["command", "push [m/s]", "friction factor", "payload [kg]", *(f"{kind} [level]" for kind in KIND_NAMES)],
         ),
         ("Isaac-Ant-v0", ["push [m/s]", "friction factor", "payload [kg]"]),
         ("Isaac-Cartpole-v0", []),
@@ -88,9 +88,9 @@ def test_every_condition_becomes_a_point_on_top_of_the_jobs_own_overrides(
 
 
 def test_what_was_measured_is_printed_by_axis() -> None:
-    steep = sweep.Point("boxes", "level 4", "ground", 0.75, 0.21, 0.1, 0.9)
+    steep = sweep.Point("boxes [level]", "4", "ground", 0.75, 0.21, 0.1, 0.9)
     blind = sweep.Point("push [m/s]", "1", "sweep", 0.5, None, None, None)
-    lines = sweep.table([steep, dataclasses.replace(steep, label="level 6"), blind])
-    assert [line.split()[0] for line in lines] == ["boxes", "level", "level", "push", "1"]
-    assert lines[1].split() == ["level", "4", "75%", "0.21", "m/s", "0.10", "rad/s", "0.90"]
+    lines = sweep.table([steep, dataclasses.replace(steep, label="6"), blind])
+    assert [line.split()[0] for line in lines] == ["boxes", "4", "6", "push", "1"]
+    assert lines[1].split() == ["4", "75%", "0.21", "m/s", "0.10", "rad/s", "0.90"]
     assert lines[4].split() == ["1", "50%", "-", "-", "-"]

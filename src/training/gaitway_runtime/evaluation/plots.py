@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,6 +235,8 @@ def episode_returns(episodes: Sequence[Episode], folder: Path, successes: Sequen
     return _plot("episodes", "Episodes", "Task's own reward, summed over each episode.", folder, draw, height=2.6)
 
 
+_TITLE = 14
+"""Longest line of a narrow panel's title [characters]."""
 SWEEPS = {"sweep": "How far it carries", "ground": "What ground it masters"}
 """Plots of a sweep by name, with their titles."""
 
@@ -259,7 +262,7 @@ def sweep(points: Sequence[Point], folder: Path, name: str = "sweep") -> Plot | 
             labels = [point.label for point in found]
             survival = panels[column]
             survival.bar(labels, [100 * (point.survival_rate or 0) for point in found], color=GREEN, width=0.7)
-            survival.set(title=axis, ylim=(0, 104))
+            survival.set(title=textwrap.fill(axis.replace("_", " "), _TITLE), ylim=(0, 104))
             lowest = panels[column]
             if tracked:
                 lowest = panels[len(axes_of) + column]

@@ -119,7 +119,7 @@ def table(points: Sequence[Point]) -> list[str]:
     for point in points:
         if point.axis != axis:
             axis = point.axis
-            lines.append(f"{axis:<24}survival  error_vel_xy  error_vel_yaw  reward/s")
+            lines.append(f"{axis:<30}survival  error_vel_xy  error_vel_yaw  reward/s")
         numbers = (
             (point.survival_rate, "{:>8.0%}"),
             (point.error_vel_xy, "{:>10.2f} m/s"),
@@ -127,7 +127,7 @@ def table(points: Sequence[Point]) -> list[str]:
             (point.reward_per_second, "{:>10.2f}"),
         )
         shown = (form.format(number) if number is not None else "-".rjust(8) for number, form in numbers)
-        lines.append(f"  {point.label:<22}{''.join(shown)}")
+        lines.append(f"  {point.label:<28}{''.join(shown)}")
     return lines
 
 
@@ -176,4 +176,4 @@ def _grounds(terrain: Mapping[str, Any]) -> Iterator[Condition]:
     for kind in terrain.get("kinds", ()):
         for level in range(0, terrain["levels"], LEVEL_STEP):
             chosen = (f"env.terrain.kind={kind}", f"env.terrain.levels={level},{level}")
-            yield Condition(kind, f"level {level}", chosen, LONG_SECONDS, plot="ground")
+            yield Condition(f"{kind} [level]", str(level), chosen, LONG_SECONDS, plot="ground")

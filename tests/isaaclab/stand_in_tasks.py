@@ -12,17 +12,18 @@ import gymnasium
 from isaaclab.utils import configclass
 from isaaclab_tasks.contrib.velocity.config.anymal_c import agents
 from isaaclab_tasks.contrib.velocity.config.anymal_c.flat_env_cfg import AnymalCFlatEnvCfg
-from stand_ins import anymal_c
+from stand_ins import anymal_c, only_ground
 
 
 @configclass
 class StandInFlatEnvCfg(AnymalCFlatEnvCfg):
-    """Isaac Lab's configuration, but for the drives and what only looks good."""
+    """Isaac Lab's configuration, but for the drives, contacts of the robot with itself, and what only looks good."""
 
     def __post_init__(self) -> None:
         """See Isaac Lab."""
         super().__post_init__()
         anymal_c(self)
+        only_ground(self)
 
 
 gymnasium.register(

@@ -53,6 +53,13 @@ def anymal_c(cfg: Any) -> None:
     cfg.commands.base_velocity.debug_vis = False
 
 
+def only_ground(cfg: Any) -> None:
+    """Let the robot touch the ground alone, as in the embedded simulator: its simple shapes get in each other's way."""
+    for properties in cfg.scene.robot.spawn.articulation_props:
+        if hasattr(properties, "self_collision_enabled"):
+            properties.self_collision_enabled = False
+
+
 def small_terrain(cfg: Any) -> None:
     """Make the rough terrain a small one: two rows of slopes and stairs."""
     generator = cfg.scene.terrain.terrain_generator

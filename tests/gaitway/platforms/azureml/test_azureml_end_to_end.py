@@ -20,9 +20,9 @@ EXPERIMENT = f"isaaclab-rsl-rl-{TASK}"
 def test_a_model_is_trained_registered_validated_and_played(
     gaitway: Callable[..., Any], cloud: AzureCloud, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Enough to pass the task's own gate: 60 iterations of 256 environments.
+    # Enough to pass the task's own gate with a margin, on any number of threads.
     trained = gaitway(
-        *("train", "--on", "azureml", "--task", TASK, "-n", "256", "-m", "60", "--save-interval", "30"),
+        *("train", "--on", "azureml", "--task", TASK, "-n", "256", "-m", "100", "--save-interval", "50"),
         *("--run-smoke-test", "--stream", "--yes", "--json"),
     )
     assert trained.code == 0, trained.err
@@ -36,9 +36,9 @@ def test_a_model_is_trained_registered_validated_and_played(
     assert run["info"]["run_id"] == cloud.tracking.run_ids[job], "the run that Azure ML opened is continued"
     assert cloud.tracking.run(job)["info"]["status"] == "FINISHED"
     kept = {path.name for path in cloud.cluster.output(job, "checkpoints").rglob("*.pt")}
-    assert {"model_0.pt", "model_30.pt", "model_59.pt"} <= kept, "the output holds every checkpoint"
+    assert {"model_0.pt", "model_50.pt", "model_99.pt"} <= kept, "the output holds every checkpoint"
     listed = [line["uri"] for line in gaitway("checkpoints", trained.json["run"], "--json").json["checkpoints"]]
-    assert f"runs:/{job}/checkpoints/model_30.pt" in listed
+    assert f"runs:/{job}/checkpoints/model_50.pt" in listed
 
     validated = gaitway(
         *("validate", "--on", "azureml", "--task", TASK, "--eval-episodes", "8", "-n", "8"),

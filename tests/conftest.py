@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,10 @@ import pytest
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("gaitway", deadline=None)
 hypothesis.settings.load_profile("gaitway")
+
+# A shell that starts the tests in the background leaves SIGINT ignored; the commands that are interrupted here would
+# inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 GOLDENS = Path(__file__).parent / "goldens"
 UPDATE = "--update-goldens"

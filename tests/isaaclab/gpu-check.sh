@@ -3,7 +3,7 @@
 # Usage: tests/isaaclab/gpu-check.sh [IMAGE]     (needs docker with the NVIDIA runtime, and `make test` once for .venv)
 # By running it you accept NVIDIA's licence of the image.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 image=${1:-nvcr.io/nvidia/isaac-lab:2.3.2}
 out=$PWD/.tmp/gpu-check
 rm -rf "$out" && mkdir -p "$out"

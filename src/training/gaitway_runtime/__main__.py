@@ -31,11 +31,9 @@ from .tracking.redaction import ScrubbingFormatter, scrub
 
 log = logging.getLogger("gaitway_runtime")
 
-LIBRARY_ENVIRONMENT = {
+THREAD_ENVIRONMENT = {
     # Waiting OpenMP threads otherwise spin and take the physics threads' cores: measured 4x on two cores.
     "OMP_WAIT_POLICY": "PASSIVE",
-    # ONNX Runtime otherwise reports its use to its makers, whichever library loads it first.
-    "ORT_DISABLE_TELEMETRY": "1",
 }
 """Set before any numerical library is loaded; a value that is already there stays."""
 
@@ -139,7 +137,7 @@ def _unexpected(error: Exception) -> JobFailed:
 
 
 def _set_up_process(rank: Rank) -> None:
-    for name, value in LIBRARY_ENVIRONMENT.items():
+    for name, value in THREAD_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     # The log is read while the job runs, also when it goes to a file.
     for stream in (sys.stdout, sys.stderr):

@@ -95,7 +95,6 @@ class OnnxSession(PolicySession):
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-        onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

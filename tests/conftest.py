@@ -18,6 +18,10 @@ hypothesis.settings.load_profile("gaitway")
 # inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Read when ONNX Runtime is loaded, and only then: a test that loads it itself would have this process call its makers,
+# at any later time and through whatever proxy another test has set by then.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 GOLDENS = Path(__file__).parent / "goldens"
 UPDATE = "--update-goldens"
 ISAACLAB = Path(__file__).parent / "isaaclab"

@@ -89,6 +89,24 @@ def check_learner(saved: SavedTraining, learner: str) -> None:
         )
 
 
+def check_layout(saved: SavedTraining, fits: bool) -> None:
+    """Check that the release of the library that is installed can read what a checkpoint's release wrote.
+
+    Args:
+        saved: The checkpoint.
+        fits: Whether its entries are those of the installed release.
+
+    Raises:
+        UsageError: They are not.
+    """
+    if not fits:
+        raise UsageError(
+            f"the checkpoint is of {saved.library}, whose layout this release of {saved.learner} cannot continue from",
+            source=str(saved.path),
+            hint="continue it in the container that made it",
+        )
+
+
 def check_resumable(saved: SavedTraining, optimizer_key: str) -> None:
     """Check that a checkpoint has what continuing needs beside the weights.
 

@@ -19,6 +19,7 @@ from ..overrides import apply_overrides
 from ..policies.marker import MARKER_KEY
 from .base import Hooks, Mark, Outcome, Start
 from .checkpoints import (
+    check_layout,
     check_learner,
     check_normalizer,
     check_resumable,
@@ -61,12 +62,7 @@ def check(job: TrainJob, env: Env, start: Start) -> None:
         return
     saved = read_start(start.checkpoint)
     check_learner(saved, NAME)
-    if any(f"{network}_state_dict" not in saved.content for network in NETWORKS):
-        raise UsageError(
-            f"the checkpoint is of {saved.library}, whose layout this release of rsl_rl cannot continue from",
-            source=str(saved.path),
-            hint="continue it in the container that made it",
-        )
+    check_layout(saved, all(f"{network}_state_dict" in saved.content for network in NETWORKS))
     if start.mode == "resume":
         check_resumable(saved, "optimizer_state_dict")
     models: dict[str, tuple[ModelCfg, int]] = {"actor": (config.actor, env.num_actions), "critic": (config.critic, 1)}

@@ -19,6 +19,7 @@ from ..policies.marker import MARKER_KEY
 from .base import Hooks, Mark, Outcome, Start
 from .checkpoints import (
     SavedTraining,
+    check_layout,
     check_learner,
     check_normalizer,
     check_resumable,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from ..simulators.base import Native, NativeEnv
 
 NAME = "rsl_rl"
-NETWORKS = ("actor", "critic")
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,7 @@ def check(job: TrainJob, env: NativeEnv, start: Start) -> None:
         return
     saved = read_start(start.checkpoint)
     check_learner(saved, NAME)
-    if ("actor_state_dict" in saved.content) != _has_models(config):
-        raise UsageError(
-            f"the checkpoint is of {saved.library}, whose layout the rsl_rl here cannot continue from",
-            source=str(saved.path),
-            hint="continue it in the container that made it",
-        )
+    check_layout(saved, ("actor_state_dict" in saved.content) == _has_models(config))
     if start.mode == "resume":
         check_resumable(saved, "optimizer_state_dict")
     for name, outputs in (("actor", env.num_actions), ("critic", 1)):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 from pathlib import Path
 
+from fakes.processes import free_port
 from gaitway_runtime.job import RunContext, TrainJob, to_document
 from mlflow.tracking import MlflowClient
 
@@ -47,7 +47,7 @@ def test_torchrun_starts_them_as_well(lab: Lab, tmp_path: Path) -> None:
     path = tmp_path / "job.json"
     path.write_text(json.dumps(to_document(job, RunContext(run="by-torchrun"))))
     words = [str(PYTHON), "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    words += ["--master-addr", "127.0.0.1", "--master-port", str(_free_port()), "-m", "gaitway_runtime"]
+    words += ["--master-addr", "127.0.0.1", "--master-port", str(free_port()), "-m", "gaitway_runtime"]
     ran = subprocess.run([*words, "--job", str(path)], cwd=tmp_path, env=lab.environ, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     result = json.loads((tmp_path / "outputs" / "result.json").read_text())
@@ -55,9 +55,3 @@ def test_torchrun_starts_them_as_well(lab: Lab, tmp_path: Path) -> None:
     found = sorted(str(name.relative_to(tmp_path / "outputs")) for name in tmp_path.rglob("*.pt"))
     assert found == ["checkpoints/model_0.pt", "checkpoints/model_2.pt"]
     assert ran.stdout.count("MLflow tracking configured") == 1
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

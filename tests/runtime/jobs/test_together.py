@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from gaitway_runtime import result as results
 from gaitway_runtime.job import RunContext, TrainJob, to_document
 from gaitway_runtime.result import Result
 
+from tests.fakes.processes import free_port
 from tests.fakes.tracker import told
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -140,12 +140,6 @@ def test_a_process_that_is_killed_ends_the_others(tmp_path: Path) -> None:
     assert result.error is not None
     assert result.error["message"] == "process 2 of 2 was ended by SIGKILL"
     assert told(tmp_path / "run", "close") == ["FAILED"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_weights_that_drifted_apart_are_an_error(tmp_path: Path) -> None:

@@ -8,6 +8,17 @@ locals {
 
   admin_principal_ids = merge({ deployer = data.azurerm_client_config.this.object_id }, var.admin_principal_ids)
 
+  # Whoever sets this up trains with it too.
+  user_principal_ids = merge(local.admin_principal_ids, var.user_principal_ids)
+
+  kubernetes = var.compute == "aks"
+  compute_clusters = {
+    for name, pool in var.gpu_pools : name => { vm_size = pool.vm_size, spot = pool.spot, max_count = pool.max_count }
+  }
+
+  # OSMO runs in the cluster.
+  osmo = var.osmo.enabled && local.kubernetes
+
   containers = ["checkpoints", "datasets", "osmo", "workflows"]
 
   resource_group = {
@@ -105,11 +116,20 @@ module "machine_learning" {
   container_registry_id   = module.security.container_registry.id
   application_insights_id = module.observability.application_insights_id
   workspace_identity      = module.identity.identities.workspace
-  workload_principal_id   = module.identity.identities.workload.principal_id
+  workload_identity       = module.identity.identities.workload
+  resource_group_id       = local.resource_group.id
+  subnet_id               = module.network.subnet_ids.nodes
+  compute_clusters        = local.kubernetes ? {} : local.compute_clusters
+  image_build             = var.private_endpoints
+  user_principal_ids      = local.user_principal_ids
+  budget                  = var.budget
 }
 
 module "cluster" {
   source              = "./modules/cluster"
+  count               = local.kubernetes ? 1 : 0
+  workspace           = module.machine_learning.workspace
+  workspace_identity  = module.identity.identities.workspace
   admin_principal_ids = local.admin_principal_ids
   names               = local.common.names
   resource_group_name = local.common.resource_group_name
@@ -135,7 +155,7 @@ module "cluster" {
 
 module "osmo_data" {
   source               = "./modules/osmo_data"
-  count                = var.osmo.enabled ? 1 : 0
+  count                = local.osmo ? 1 : 0
   names                = local.common.names
   resource_group_name  = local.common.resource_group_name
   location             = local.common.location
@@ -171,7 +191,7 @@ locals {
     registry  = { resource_id = module.security.container_registry.id, subresource = "registry", zones = ["privatelink.azurecr.io"] }
     workspace = { resource_id = module.machine_learning.workspace.id, subresource = "amlworkspace", zones = ["privatelink.api.azureml.ms", "privatelink.notebooks.azure.net"] }
   }) : {}
-  osmo_endpoints = var.osmo.enabled ? {
+  osmo_endpoints = local.osmo ? {
     redis = { resource_id = module.osmo_data[0].redis_id, subresource = "redisEnterprise", zones = ["privatelink.redis.azure.net"] }
   } : {}
 }

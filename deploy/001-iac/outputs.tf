@@ -1,5 +1,9 @@
 # The shape that gaitway reads: `gaitway config` fills its Azure settings from these, 002-setup the rest.
 
+locals {
+  clusters_made = module.machine_learning.compute_clusters
+}
+
 output "subscription_id" {
   description = "Azure subscription."
   value       = var.subscription_id
@@ -26,13 +30,23 @@ output "storage_containers" {
 }
 
 output "aks_cluster" {
-  description = "Kubernetes cluster."
-  value       = module.cluster.cluster
+  description = "Kubernetes cluster, or null."
+  value       = one(module.cluster[*].cluster)
 }
 
 output "gpu_pools" {
-  description = "GPU node pools."
-  value       = module.cluster.gpu_pools
+  description = "GPU node pools of the Kubernetes cluster, or null."
+  value       = one(module.cluster[*].gpu_pools)
+}
+
+output "compute_clusters" {
+  description = "Compute clusters of Azure ML's own, by name; empty where the compute is Kubernetes."
+  value       = module.machine_learning.compute_clusters
+}
+
+output "default_compute" {
+  description = "Compute cluster that jobs go to by default, or null: the first spot one, else the first."
+  value       = one(slice(concat([for name in keys(local.clusters_made) : name if local.clusters_made[name].spot], keys(local.clusters_made), [null]), 0, 1))
 }
 
 output "key_vault" {

@@ -129,12 +129,13 @@ variable "system_pool" {
 }
 
 variable "gpu_pools" {
-  description = "GPU node pools by name. They scale to zero; spot pools are evicted when Azure needs the capacity."
+  description = "GPU node pools (aks) or compute clusters (amlcompute) by name, with the GPUs of a node. They scale to zero; spot ones are evicted when Azure needs the capacity."
   type = map(object({
     vm_size   = string
     spot      = optional(bool, true)
     max_count = optional(number, 1)
     zones     = optional(list(string), [])
+    gpus      = optional(number, 1)
   }))
   default = {
     gpuspot = { vm_size = "Standard_NV36ads_A10_v5" }
@@ -151,6 +152,44 @@ variable "gpu_pools" {
   validation {
     condition     = alltrue([for pool in values(var.gpu_pools) : pool.max_count >= 1 && pool.max_count <= 100])
     error_message = "A GPU pool's max_count is 1 to 100."
+  }
+  validation {
+    condition     = alltrue([for pool in values(var.gpu_pools) : contains([1, 2, 4, 8], pool.gpus)])
+    error_message = "A GPU pool's gpus, the GPUs of one node, are 1, 2, 4 or 8."
+  }
+}
+
+variable "compute" {
+  description = "What trains: aks, a Kubernetes cluster that OSMO too can use, or amlcompute, clusters of Azure ML's own, which need no set-up beyond Terraform."
+  type        = string
+  default     = "aks"
+  validation {
+    condition     = contains(["aks", "amlcompute"], var.compute)
+    error_message = "compute is aks or amlcompute."
+  }
+}
+
+variable "user_principal_ids" {
+  description = "Entra ID objects (people, groups) that train: they may run jobs and read and write models and files. Whoever runs Terraform may anyway."
+  type        = map(string)
+  default     = {}
+  validation {
+    condition     = alltrue([for id in values(var.user_principal_ids) : can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", lower(id)))])
+    error_message = "user_principal_ids are object IDs, GUIDs such as az ad signed-in-user show --query id prints."
+  }
+}
+
+variable "budget" {
+  description = "Planned cost of the resource group in a month, in the currency of the subscription; mails go out at 80 % and 100 %. Null for none."
+  type = object({
+    amount         = number
+    start_date     = string
+    contact_emails = list(string)
+  })
+  default = null
+  validation {
+    condition     = var.budget == null ? true : var.budget.amount > 0 && length(var.budget.contact_emails) > 0 && can(regex("^20[0-9]{2}-[0-9]{2}-01T00:00:00Z$", var.budget.start_date))
+    error_message = "budget has an amount above zero, at least one address, and a start_date on the first of a month such as 2027-01-01T00:00:00Z."
   }
 }
 

@@ -1,4 +1,4 @@
-"""The azurerm provider's schema, as far as this project uses it: which names a resource takes, and which it needs.
+"""Schema of the azurerm provider, as far as this project uses it: allowed and required names of each resource.
 
 No package registry holds the provider itself. The Python package ``cdktf-cdktf-provider-azurerm`` is generated from
 the provider's schema and carries the generator's own description (a jsii assembly): every resource, argument and
@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from terraform_files import named_kinds
+
 PACKAGE = "cdktf-cdktf-provider-azurerm==14.23.1"
 SCHEMA_FILE = Path(__file__).with_name("azurerm_schema.json")
 _ASSEMBLY = "package/.jsii"
@@ -32,14 +34,14 @@ _META = frozenset({"id", "timeouts"})
 
 @dataclass(frozen=True)
 class Body:
-    """What may stand in a resource or in a block: arguments and blocks by name; True where it must."""
+    """Arguments and blocks of a resource or block, by name; True for a required argument."""
 
     arguments: Mapping[str, bool] = field(default_factory=dict)
     blocks: Mapping[str, Body] = field(default_factory=dict)
     required_blocks: frozenset[str] = frozenset()
 
     def document(self) -> dict[str, Any]:
-        """Return the body as it stands in the file."""
+        """Return the body as a JSON document."""
         return {
             "arguments": dict(sorted(self.arguments.items())),
             "blocks": {name: body.document() for name, body in sorted(self.blocks.items())},
@@ -49,7 +51,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Kind:
-    """A resource or data source: what may be written in it, and what can be read from it."""
+    """A resource or data source: its body, and the attributes that can be read from it."""
 
     body: Body
     attributes: frozenset[str]
@@ -76,7 +78,7 @@ def _body(item: Mapping[str, Any]) -> Body:
 
 
 class Assembly:
-    """The generator's description of the provider: finds a resource's types by their generated names."""
+    """The generator's description of the provider, with lookup of a resource's types by generated name."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._types: Mapping[str, Any] = document["types"]
@@ -179,9 +181,7 @@ def _assembly_bytes(wheel: Path) -> bytes:
 
 
 def main() -> None:
-    """Extract anew what the Terraform files name."""
-    from terraform_names import named_kinds
-
+    """Extract the schema of the kinds that the Terraform files name."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--wheel", type=Path, help=f"{PACKAGE}, already fetched")
     parser.add_argument("--folder", type=Path, default=SCHEMA_FILE.parents[1] / "001-iac")

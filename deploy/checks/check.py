@@ -1,4 +1,4 @@
-"""Checks everything under ``deploy/`` without a network: ``make check-deploy``.
+"""Checks of everything under ``deploy/`` without a network: ``make check-deploy``.
 
 Each check is a function and a row in :data:`CHECKS`; every one runs, and the exit code says whether all passed.
 """
@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import charts
+import crds
 import terraform_names
 from azurerm_schema import load
 
@@ -27,19 +29,19 @@ TOOLS = Path(sys.executable).parent
 PROJECT_PYTHON = os.environ.get("GAITWAY_PYTHON") or str(ROOT / ".venv" / "bin" / "python")
 """The Python that gaitway is installed for; this environment has only the checks' own tools."""
 KUBERNETES = "1.33"
-"""Release whose schemas objects are held against."""
+"""Kubernetes release whose schemas are used."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check: what it is about, and what it found wrong."""
+    """One check: its name, and a function that returns the problems."""
 
     name: str
     look: Callable[[], list[str]]
 
 
 def terraform_format() -> list[str]:
-    """Say which Terraform files ``terraform fmt`` would change."""
+    """Return the Terraform files that ``terraform fmt`` would change."""
     done = _run(["terraform", "fmt", "-check", "-recursive", "-no-color", str(IAC)])
     return [] if done.returncode == 0 else [f"not formatted: {line}" for line in done.stdout.splitlines()]
 
@@ -59,7 +61,7 @@ def terraform_tests() -> list[str]:
 
 
 def terraform_schema() -> list[str]:
-    """Hold every azurerm name against the provider's schema."""
+    """Compare every azurerm name with the provider's schema."""
     return terraform_names.check(IAC, load())
 
 
@@ -71,45 +73,82 @@ def terraform_policies() -> list[str]:
 
 
 def manifests() -> list[str]:
-    """Hold every Kubernetes object that 002-setup applies, and every pod it describes, against Kubernetes' schemas."""
+    """Validate every Kubernetes object that 002-setup applies, and every pod template, against Kubernetes' schemas."""
     import kubernetes_validate
+
+    found, kinds = [], crds.load_crds()
+    items, problems = _objects()
+    for item in items:
+        if _kind(item) in kinds:
+            continue
+        try:
+            kubernetes_validate.validate(item, KUBERNETES, strict=True)
+        except kubernetes_validate.ValidationError as error:
+            found.append(f"{_named(item)}: {'.'.join(map(str, error.path))}: {error.message}")
+    return problems + found
+
+
+def custom_resources() -> list[str]:
+    """Compare the fields of every custom resource that 002-setup applies with those of its kind."""
+    kinds = crds.load_crds()
+    items, problems = _objects()
+    own = [item for item in items if _kind(item) in kinds]
+    return problems + [
+        f"{_named(item)}: {line}" for item in own for line in crds.field_problems(item, kinds[_kind(item)])
+    ]
+
+
+def _objects() -> tuple[list[Any], list[str]]:
+    """Return the objects that the steps apply, and why there are none."""
     import yaml
 
+    done = _rendered()
+    if done.returncode != 0:
+        return [], [f"the steps could not be rendered\n{done.stderr}"]
+    found = list(yaml.safe_load_all(done.stdout))
+    return found, [] if found else ["no object was rendered"]
+
+
+def _kind(item: Any) -> str:
+    return f"{item['apiVersion']}/{item['kind']}"
+
+
+def _named(item: Any) -> str:
+    return f"{item['kind']} {item['metadata']['name']}"
+
+
+def helm_values() -> list[str]:
+    """Compare the values of every chart, and the extension's settings, with what each of them reads."""
+    done = _rendered("--values")
+    if done.returncode != 0:
+        return [f"the values could not be rendered\n{done.stderr}"]
+    known = charts.load_charts()
+    found = []
+    for name, documents in json.loads(done.stdout)["values"].items():
+        if name not in known.charts:
+            found.append(f"{name}: nobody has looked which values it reads (deploy/checks/chart_keys.py)")
+            continue
+        for document in documents:
+            found += charts.value_problems(name, document, known.charts[name])
+    return found
+
+
+def pinned_releases() -> list[str]:
+    """Look at every pin for a withdrawn release and for the date of the last look."""
+    done = _rendered("--values")
+    if done.returncode != 0:
+        return [f"the pins could not be read\n{done.stderr}"]
+    return list(charts.pin_problems(json.loads(done.stdout)["versions"], charts.load_charts()))
+
+
+def _rendered(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the set-up's renderer over the stand-in deployment's outputs."""
     outputs = json.loads((ROOT / "tests" / "goldens" / "deploy" / "outputs.json").read_text())
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "terraform.tfstate").write_text(json.dumps({"version": 4, "outputs": outputs}))
         parts = (ROOT / "deploy" / "002-setup", ROOT / "src", ROOT / "src" / "training")
         environ = {"GAITWAY_TERRAFORM_DIR": folder, "PYTHONPATH": ":".join(map(str, parts))}
-        done = _run([PROJECT_PYTHON, "-m", "gaitway_setup.rendered"], environ=environ)
-    if done.returncode != 0:
-        return [f"the steps could not be rendered\n{done.stderr}"]
-    found, seen = [], 0
-    for item in yaml.safe_load_all(done.stdout):
-        seen += 1
-        where = f"{item['kind']} {item['metadata']['name']}"
-        if item["apiVersion"] in OWN_SCHEMAS:
-            found += [f"{where}: {line}" for line in OWN_SCHEMAS[item["apiVersion"]](item)]
-            continue
-        try:
-            kubernetes_validate.validate(item, KUBERNETES, strict=True)
-        except kubernetes_validate.ValidationError as error:
-            found.append(f"{where}: {'.'.join(map(str, error.path))}: {error.message}")
-    return found or ([] if seen else ["no object was rendered"])
-
-
-def _instance_type(item: Mapping[str, Any]) -> Iterator[str]:
-    """Check what Kubernetes has no schema for: Azure ML's extension brings the kind with it."""
-    extra = item["spec"].keys() - {"nodeSelector", "resources", "tolerations"}
-    yield from (f"unknown name spec.{name}" for name in sorted(extra))
-    limits, requests = (item["spec"]["resources"][part] for part in ("limits", "requests"))
-    if not {"cpu", "memory", "nvidia.com/gpu"} <= limits.keys() or not {"cpu", "memory"} <= requests.keys():
-        yield "an instance type limits cpu, memory and nvidia.com/gpu, and requests cpu and memory"
-
-
-OWN_SCHEMAS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
-    "amlarc.azureml.com/v1alpha1": _instance_type
-}
-"""Checks of kinds that are not Kubernetes' own."""
+        return _run([PROJECT_PYTHON, "-m", "gaitway_setup.rendered", *words], environ=environ)
 
 
 def scripts() -> list[str]:
@@ -125,6 +164,9 @@ CHECKS: Sequence[Check] = (
     Check("azurerm schema", terraform_schema),
     Check("checkov", terraform_policies),
     Check("manifests", manifests),
+    Check("custom resources", custom_resources),
+    Check("helm values", helm_values),
+    Check("pinned releases", pinned_releases),
     Check("shellcheck", scripts),
 )
 
@@ -156,7 +198,7 @@ def _is_shell(path: Path) -> bool:
 
 
 def main() -> int:
-    """Run every check and say how long it took."""
+    """Run every check and print its problems and time."""
     if shutil.which("terraform") is None:
         print("terraform is not installed: https://developer.hashicorp.com/terraform/install", file=sys.stderr)
         return 3

@@ -1,7 +1,7 @@
-"""Holds every azurerm name in a Terraform folder against the provider's schema.
+"""Comparison of every azurerm name in a Terraform folder with the provider's schema.
 
 Checked: the type of each resource and data source, each argument and block in it, what it must have, and each attribute
-that an expression reads of one (``azurerm_x.y.attribute``). Values are Terraform's own matter.
+that an expression reads of one (``azurerm_x.y.attribute``). Values are left to Terraform.
 """
 
 from __future__ import annotations
@@ -15,35 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from azurerm_schema import SCHEMA_FILE, Body, Schema, folded_name, load
+from terraform_files import declared, documents
 
-PROVIDER = "azurerm_"
 _META = frozenset({"count", "for_each", "depends_on", "lifecycle", "provider", "provisioner", "connection", "timeouts"})
 _REFERENCE = re.compile(r"(?P<data>\bdata\.)?\b(?P<type>azurerm_\w+)\.\w+(?:\[[^]]*\])?\.(?P<attribute>[a-z]\w*)")
-
-
-def documents(folder: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """Yield each Terraform file of a folder and its modules, parsed."""
-    import hcl2
-
-    for path in sorted(folder.rglob("*.tf")):
-        if ".terraform" not in path.parts:
-            with path.open() as stream:
-                yield path, hcl2.load(stream)
-
-
-def named_kinds(folder: Path) -> set[str]:
-    """Return every azurerm resource and data source that a folder declares."""
-    return {f"{sort}.{kind}" for _, document in documents(folder) for sort, kind, _, _ in declared(document)}
-
-
-def declared(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
-    """Yield ``(resource or data, type, name, body)`` of everything that azurerm provides in a parsed file."""
-    for sort in ("resource", "data"):
-        for item in document.get(sort, []):
-            for kind, named in item.items():
-                if kind.strip('"').startswith(PROVIDER):
-                    for name, body in named.items():
-                        yield sort, kind.strip('"'), name.strip('"'), body
 
 
 def problems(document: Mapping[str, Any], schema: Schema) -> Iterator[str]:

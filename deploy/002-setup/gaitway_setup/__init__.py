@@ -1,1 +1,1 @@
-"""Sets up a cluster for gaitway: numbered steps over what Terraform made, each safe to run again."""
+"""Cluster set-up for gaitway: numbered steps on the Terraform deployment, each safe to run again."""

@@ -1,4 +1,4 @@
-"""``python -m gaitway_setup STEP``: what the numbered scripts call."""
+"""Command line of the set-up (``python -m gaitway_setup STEP``), called by the numbered scripts."""
 
 from __future__ import annotations
 
@@ -9,37 +9,36 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from gaitway_runtime.tracking.store import default_home
+from gaitway_runtime.spec.files import default_home
 
-from gaitway.cli import render
-from gaitway.cli.command import CONTEXT_SETTINGS
-from gaitway.cli.options import setting_options, typed
+from gaitway.cli import output
+from gaitway.cli.command import CONTEXT_SETTINGS, setting_options, typed
 from gaitway.errors import ConfigError, GaitwayError, Interrupted, UsageError, nearest
-from gaitway.settings.fields import Sources
+from gaitway.settings.resolve import Sources
 
 from .actions import Plan
-from .ground import Choices, Ground, check, read_ground
+from .deployment import Deployment, SetupOptions, check_needs, read_deployment
 from .record import Record, read_record
-from .runner import Run
+from .runner import PlanRun
 from .steps import STEPS
 from .steps.base import Step
 
 
 @click.pass_context
 def run(ctx: click.Context, /, step: str, dry_run: bool, again: bool, remove: bool, **_: Any) -> None:
-    """Do one step of the cluster's set-up, or take it away again. Every step can be run again safely."""
+    """Run one step of the cluster's set-up, or remove what it made. Every step can be run again safely."""
     chosen = _step(step)
-    ground = read_ground(typed(ctx), os.environ, default_home(os.environ).absolute() / "setup")
-    check(ground, chosen.needs, chosen.pools)
-    plan = chosen.removal(ground) if remove else chosen.plan(ground)
+    deployment = read_deployment(typed(ctx), os.environ, default_home(os.environ).absolute() / "setup")
+    check_needs(deployment, chosen.needs, chosen.pools)
+    plan = chosen.removal(deployment) if remove else chosen.plan(deployment)
     if dry_run:
         _show(chosen, plan, remove)
         return
-    record = read_record(ground.home, ground["cluster_name"], ground["azure_resource_group"])
+    record = read_record(deployment.home, deployment["cluster_name"], deployment["azure_resource_group"])
     if remove:
         _remove(chosen, plan, record)
     else:
-        _do(chosen, plan, ground, record, again)
+        _do(chosen, plan, deployment, record, again)
 
 
 def _step(word: str) -> Step:
@@ -60,64 +59,64 @@ def _step(word: str) -> Step:
 
 
 def _show(step: Step, plan: Plan, remove: bool) -> None:
-    """Print what would be run; nothing is run, looked at or written for it."""
-    render.answer(f"# {step.number:02d} {'remove ' if remove else ''}{step.title}")
+    """Print the commands of a plan; nothing is run, read or written."""
+    output.answer(f"# {step.number:02d} {'remove ' if remove else ''}{step.title}")
     if step.after and not remove:
-        render.answer(f"# comes after: {', '.join(STEPS[name].script for name in step.after)}")
+        output.answer(f"# comes after: {', '.join(STEPS[name].script for name in step.after)}")
     for action in plan.actions:
-        render.answer(f"\n# {action.says}\n{action.shown()}")
+        output.answer(f"\n# {action.says}\n{action.shown()}")
 
 
-def _do(step: Step, plan: Plan, ground: Ground, record: Record, again: bool) -> None:
+def _do(step: Step, plan: Plan, deployment: Deployment, record: Record, again: bool) -> None:
     known = record.steps.get(step.name)
     if known and known.finished and known.plan == plan.key and not again:
-        render.say(f"nothing to do: {step.title} was set up at {known.finished}; --again does it anew")
+        output.say(f"nothing to do: {step.title} was set up at {known.finished}; --again repeats it")
         return
-    ground.home.mkdir(parents=True, exist_ok=True)
-    _in_order(step, ground, record)
+    deployment.home.mkdir(parents=True, exist_ok=True)
+    _check_order(step, deployment, record)
     done = record.begin(step.name, plan.key)
-    Run(plan, render.say).go(done, lambda key: record.note(step.name, key))
+    PlanRun(plan, output.say).go(done, lambda key: record.note(step.name, key))
     record.finish(step.name)
-    render.say(f"done: {step.title}")
+    output.say(f"done: {step.title}")
     if step.then:
-        render.say(f"next: {step.then}")
+        output.say(f"next: {step.then}")
 
 
 def _remove(step: Step, plan: Plan, record: Record) -> None:
-    """Take a step away, from the last that needs it to itself.
+    """Remove what a step made.
 
     Raises:
-        ConfigError: A step that stands on this one is still there.
+        ConfigError: A step that depends on this one is still installed.
     """
-    standing = [other for other in STEPS.values() if step.name in other.after and record.stands(other.name)]
+    standing = [other for other in STEPS.values() if step.name in other.after and record.is_done(other.name)]
     if standing:
         raise ConfigError(
-            f"{standing[-1].title} still stands on {step.title}",
+            f"{standing[-1].title} still depends on {step.title}",
             hint=f"first: {standing[-1].script.replace('002-setup/', '002-setup/cleanup/')}",
         )
     record.path.parent.mkdir(parents=True, exist_ok=True)
-    Run(plan, render.say).go((), lambda key: None)
+    PlanRun(plan, output.say).go((), lambda key: None)
     record.forget(step.name)
-    render.say(f"removed: {step.title}")
+    output.say(f"removed: {step.title}")
 
 
-def _in_order(step: Step, ground: Ground, record: Record) -> None:
-    """See that what must come first stands, by the record, or else by a look at the cluster itself.
+def _check_order(step: Step, deployment: Deployment, record: Record) -> None:
+    """Check that the steps before this one are done, by the record or by the state of the cluster.
 
     Raises:
-        ConfigError: It does not.
+        ConfigError: One is not.
     """
     for name in step.after:
         before = STEPS[name]
-        if not record.stands(name) and not _looks(before.there(ground)):
+        if not record.is_done(name) and not _succeeds(before.there(deployment)):
             raise ConfigError(
                 f"{step.title} needs {before.title} first",
-                source=f"neither {record.path} nor the cluster knows of it",
+                source=f"it is neither in {record.path} nor on the cluster",
                 hint=f"{before.script}, then this again",
             )
 
 
-def _looks(command: Sequence[str]) -> bool:
+def _succeeds(command: Sequence[str]) -> bool:
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -125,14 +124,14 @@ def _looks(command: Sequence[str]) -> bool:
     return done.returncode == 0
 
 
-class _Door(click.Command):
+class _Command(click.Command):
     def __init__(self) -> None:
         options: list[click.Parameter] = [
             click.Argument(["step"], metavar="|".join(STEPS)),
-            *setting_options({"Platform": [Choices, Sources]}),
+            *setting_options({"Platform": [SetupOptions, Sources]}),
             click.Option(["--dry-run"], is_flag=True, help="Print every command; run nothing."),
-            click.Option(["--again"], is_flag=True, help="Do the step anew although it is done."),
-            click.Option(["--remove"], is_flag=True, help="Take away what the step has made."),
+            click.Option(["--again"], is_flag=True, help="Run the step again although it is done."),
+            click.Option(["--remove"], is_flag=True, help="Remove what the step has made."),
         ]
         super().__init__("gaitway_setup", callback=run, params=options, help=run.__doc__)
         self.context_settings = CONTEXT_SETTINGS
@@ -141,15 +140,15 @@ class _Door(click.Command):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a step and return the exit code: 0 done, 2 usage, 3 configuration, 4 a command failed."""
     try:
-        _Door().main(list(sys.argv[1:] if argv is None else argv), standalone_mode=False)
+        _Command().main(list(sys.argv[1:] if argv is None else argv), standalone_mode=False)
     except GaitwayError as problem:
-        render.error(problem)
+        output.error(problem)
         return problem.exit_code
     except click.ClickException as problem:
-        render.error(UsageError(problem.format_message().rstrip("."), hint="--help lists the options"))
+        output.error(UsageError(problem.format_message().rstrip("."), hint="--help lists the options"))
         return UsageError.exit_code
     except (KeyboardInterrupt, click.Abort):
-        render.error(Interrupted("interrupted", hint="the same command goes on from here"))
+        output.error(Interrupted("interrupted", hint="the same command continues from here"))
         return Interrupted.exit_code
     return 0
 

@@ -1,4 +1,4 @@
-"""What a step is made of: commands, what they are fed, and values that exist only while they run."""
+"""Actions of a step: commands, their standard input, and values that exist only while they run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 LATE = "late://"
-"""Begins the name of a value that is put in only when a command runs: a secret, or a day counted from today."""
+"""Prefix of a value that is inserted only when a command runs: a secret, or a date relative to today."""
 _NAMED = re.compile(LATE + r"(\w+)")
 
 
@@ -19,15 +19,15 @@ class Action:
     """One command of a step.
 
     Attributes:
-        says: What it does, in the words of a log line.
+        says: Its log line.
         argv: Program and arguments.
-        feed: What it reads on standard input.
-        unless: A command that only looks; where it succeeds, the action is not needed.
-        keeps: Name of the late value that its standard output becomes.
+        feed: Its standard input.
+        unless: A read-only command; if it succeeds, the action is skipped.
+        keeps: Name of the late value that receives its standard output.
         field: Field of the JSON document on standard output to keep; the whole text when empty.
-        every_time: Whether it runs again when a step goes on, because it only opens the way for what follows.
-        background: Whether it runs until the step ends; it is ready once it has printed a line.
-        environ: Variables of its own.
+        every_time: Whether it runs again when a failed step is repeated (a login, a port forward).
+        background: Whether it runs until the step ends; its first line of output says that it is ready.
+        environ: Additional environment variables.
     """
 
     says: str
@@ -42,12 +42,12 @@ class Action:
 
     @property
     def key(self) -> str:
-        """What tells this action from every other: late values are in it by name only."""
+        """Hash of the action; late values are in it by name only."""
         text = json.dumps([self.argv, self.feed, self.environ])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def shown(self) -> str:
-        """Return the action as it could be typed, with late values by name."""
+        """Return the action as a shell line, with late values by name."""
         words = [f"{name}={shlex.quote(value)}" for name, value in self.environ]
         line = " ".join([*words, shlex.join(self.argv)])
         if self.keeps:
@@ -61,27 +61,27 @@ class Action:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a step does, in order, and how its late values come about."""
+    """Actions of a step in order, and the functions that make its late values."""
 
     actions: tuple[Action, ...]
     late: Mapping[str, Callable[[], str]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
-        """What tells this plan from one over another ground, or of other versions."""
+        """Hash of the plan: another deployment or another version has another one."""
         return hashlib.sha256("".join(action.key for action in self.actions).encode()).hexdigest()[:16]
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """The programs that it needs."""
+        """Programs that the plan calls."""
         return tuple(dict.fromkeys(action.argv[0] for action in self.actions))
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Put late values into a text, as they stand inside a quoted YAML or JSON string."""
+    """Insert late values into a text, escaped as inside a quoted YAML or JSON string."""
     return _NAMED.sub(lambda found: json.dumps(values[found[1]])[1:-1] if found[1] in values else found[0], text)
 
 
-def named(text: str) -> set[str]:
-    """Return the late values that a text names."""
+def late_names(text: str) -> set[str]:
+    """Return the names of the late values in a text."""
     return set(_NAMED.findall(text))

@@ -1,4 +1,4 @@
-"""The files beside this package: versions, Helm values, manifests."""
+"""Files beside this package: versions, Helm values, manifests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLDER = Path(__file__).resolve().parents[1]
 
 @cache
 def versions() -> dict[str, dict[str, str]]:
-    """Return what is installed, by name: where it comes from, and its release."""
+    """Return the source and release of everything that is installed, by name."""
     found: dict[str, dict[str, str]] = yaml.safe_load((FOLDER / "versions.yaml").read_text())
     return found
 
@@ -46,7 +46,7 @@ def document(value: Any) -> str:
 
 
 class _Plain(yaml.SafeDumper):
-    """Writes everything out: an alias saves nothing that a reader would thank for."""
+    """Dumper without aliases, which make values hard to read."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

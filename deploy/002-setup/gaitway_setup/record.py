@@ -1,4 +1,4 @@
-"""What was done on a cluster: which steps stand, and how far one came that failed."""
+"""Record of the steps that are done on a cluster, and of how far a failed one got."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gaitway_runtime.result import write_json
+from gaitway_runtime.spec.result import write_json
 
 from gaitway.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One step's state: the plan it follows, which of its actions are done, and when the whole was."""
+class StepState:
+    """State of one step: its plan, the actions that are done, and when all were."""
 
     plan: str
     done: tuple[str, ...] = ()
@@ -25,39 +25,39 @@ class Entry:
 
 @dataclass
 class Record:
-    """The state of every step on one cluster, kept in a file that is always whole."""
+    """State of every step on one cluster, kept in a file that is written atomically."""
 
     path: Path
     cluster: str
-    steps: dict[str, Entry] = field(default_factory=dict)
+    steps: dict[str, StepState] = field(default_factory=dict)
 
-    def stands(self, step: str) -> bool:
-        """Whether a step has been done to its end."""
+    def is_done(self, step: str) -> bool:
+        """Whether a step has been completed."""
         return step in self.steps and bool(self.steps[step].finished)
 
     def begin(self, step: str, plan: str) -> tuple[str, ...]:
-        """Note that a step is under way; return the actions that an earlier try has done of the same plan."""
+        """Record the start of a step; return the actions of the same plan that an earlier run completed."""
         known = self.steps.get(step)
         done = known.done if known and known.plan == plan and not known.finished else ()
-        self._write(step, Entry(plan, done))
+        self._write(step, StepState(plan, done))
         return done
 
     def note(self, step: str, action: str) -> None:
-        """Note that an action of a step is done."""
+        """Record that an action of a step is done."""
         entry = self.steps[step]
-        self._write(step, Entry(entry.plan, (*entry.done, action)))
+        self._write(step, StepState(entry.plan, (*entry.done, action)))
 
     def finish(self, step: str) -> None:
-        """Note that a step is done."""
+        """Record that a step is done."""
         entry = self.steps[step]
-        self._write(step, Entry(entry.plan, entry.done, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())))
+        self._write(step, StepState(entry.plan, entry.done, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())))
 
     def forget(self, step: str) -> None:
-        """Note that nothing of a step is left."""
+        """Record that a step was removed."""
         self.steps.pop(step, None)
         self._save()
 
-    def _write(self, step: str, entry: Entry) -> None:
+    def _write(self, step: str, entry: StepState) -> None:
         self.steps[step] = entry
         self._save()
 
@@ -70,7 +70,7 @@ class Record:
 
 
 def read_record(home: Path, name: str, cluster: str) -> Record:
-    """Read what is known of a cluster; of one that was made anew under the same name, nothing.
+    """Read the record of a cluster; it is empty for a new cluster of the same name.
 
     Raises:
         ConfigError: The file is not a record.
@@ -81,12 +81,13 @@ def read_record(home: Path, name: str, cluster: str) -> Record:
     try:
         document: Mapping[str, Any] = json.loads(path.read_text())
         steps = {
-            step: Entry(item["plan"], tuple(item["done"]), item["finished"]) for step, item in document["steps"].items()
+            step: StepState(item["plan"], tuple(item["done"]), item["finished"])
+            for step, item in document["steps"].items()
         }
         known = document["cluster"]
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         raise ConfigError(
-            "the record of what was set up cannot be read",
+            "the record of the set-up cannot be read",
             source=str(path),
             hint="delete it; every step can be run again safely",
         ) from None

@@ -1,39 +1,67 @@
-"""Prints every Kubernetes object that the steps would apply, for a check against Kubernetes' own schemas.
+"""Printer of what the steps would apply, for validation: every Kubernetes object, and the values of every chart.
 
-``python -m gaitway_setup.rendered``: one YAML stream. A pod template in OSMO's values is printed as the pod it becomes.
+``python -m gaitway_setup.rendered`` prints the objects as one YAML stream, a pod template in OSMO's values as a pod.
+``python -m gaitway_setup.rendered --values`` prints the charts' values as one JSON document, by pin.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
+from gaitway_runtime.spec.types import Json, JsonObject, object_at
 
-from .ground import Ground, read_ground
-from .steps import STEPS
+from . import files
+from .deployment import Deployment, read_deployment
+from .steps import STEPS, azureml, osmo_values
+
+CHARTS = {
+    "gpu_operator": "gpu-operator",
+    "kai_scheduler": "kai-scheduler",
+    "volcano": "volcano",
+    "osmo": "osmo",
+    "osmo_operator": "osmo-operator",
+}
+"""File of values of each pinned chart."""
 
 
-def objects(ground: Ground) -> Iterator[dict[str, Any]]:
+def objects(deployment: Deployment) -> Iterator[JsonObject]:
     """Yield every object of every step."""
     for step in STEPS.values():
-        for action in step.plan(ground).actions:
+        for action in step.plan(deployment).actions:
             for document in yaml.safe_load_all(action.feed):
                 if isinstance(document, dict):
                     yield from [document] if "kind" in document else _pods(document)
 
 
-def _pods(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def values(deployment: Deployment) -> dict[str, list[JsonObject]]:
+    """Return the values of every chart by its pin: the file's, and those of this deployment."""
+    found: dict[str, list[JsonObject]] = {
+        pin: [yaml.safe_load(Path(files.values(name)).read_text())] for pin, name in CHARTS.items()
+    }
+    found["osmo"].append(yaml.safe_load(osmo_values.control_plane(deployment)))
+    found["osmo_operator"].append(yaml.safe_load(osmo_values.operator(deployment)))
+    found["azureml_extension"] = [azureml.settings(deployment)]
+    return found
+
+
+def _pods(values: JsonObject) -> Iterator[JsonObject]:
     """Yield the pods that a chart's values describe."""
-    templates = values.get("services", {}).get("configs", {}).get("podTemplates", {})
-    for name, template in templates.items():
-        spec = {**template["spec"], "containers": [{"name": "task", "image": "example.com/task:1"}]}
-        metadata = {**template["metadata"], "name": name.replace("_", "-")}
+    templates = object_at(object_at(object_at(values, "services"), "configs"), "podTemplates")
+    for name in templates:
+        template = object_at(templates, name)
+        spec = {**object_at(template, "spec"), "containers": [{"name": "task", "image": "example.com/task:1"}]}
+        metadata: dict[str, Json] = {**object_at(template, "metadata"), "name": name.replace("_", "-")}
         yield {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 if __name__ == "__main__":
-    yaml.safe_dump_all(objects(read_ground({}, os.environ, Path("setup"))), sys.stdout)
+    read = read_deployment({}, os.environ, Path("setup"))
+    if "--values" in sys.argv:
+        print(json.dumps({"versions": files.versions(), "values": values(read)}, default=str))
+    else:
+        yaml.safe_dump_all(objects(read), sys.stdout)

@@ -1,4 +1,4 @@
-"""Runs a plan: what is needed of it, in order, and so that the same command goes on after a failure."""
+"""Runner of plans, which continues a plan that failed earlier."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from gaitway.errors import ConfigError, PlatformError
 
-from .actions import Action, Plan, fill, named
+from .actions import Action, Plan, fill, late_names
 
 INSTALL: Mapping[str, str] = {
     "az": "https://learn.microsoft.com/cli/azure/install-azure-cli",
@@ -23,8 +23,8 @@ INSTALL: Mapping[str, str] = {
 }
 
 
-class Run:
-    """One run of a plan: the values that come about on the way, and how what it does is told."""
+class PlanRun:
+    """One run of a plan, with the late values that it has made so far."""
 
     def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
         self._plan, self._say = plan, say
@@ -34,8 +34,8 @@ class Run:
         """Run every action that is not done yet.
 
         Args:
-            done: Keys of actions that an earlier try has done.
-            note: Told of each action that is done now.
+            done: Keys of actions that an earlier run has completed.
+            note: Called with the key of each action that completes.
 
         Raises:
             ConfigError: A program is missing; nothing has been run.
@@ -57,7 +57,7 @@ class Run:
     def _run(self, action: Action, stack: ExitStack) -> None:
         argv = self._with_values(action.argv)
         if action.background:
-            stack.enter_context(_beside(argv, _environ(action), action))
+            stack.enter_context(_in_background(argv, _environ(action), action))
             return
         answer = self._call(argv, action, self._filled(action.feed))
         if answer.returncode != 0:
@@ -74,13 +74,14 @@ class Run:
         return [self._filled(word) for word in argv]
 
     def _filled(self, text: str) -> str:
-        """Put in the late values that a text names; each is made the first time it is needed."""
-        wanted = named(text)
+        """Insert the late values that a text names; each is made when it is first needed."""
+        wanted = late_names(text)
         for name in wanted & self._plan.late.keys() - self._values.keys():
             self._values[name] = self._plan.late[name]()
         if unknown := wanted - self._values.keys():
             raise PlatformError(
-                f"{', '.join(sorted(unknown))} is not known here", hint="--again does the step from its beginning"
+                f"{', '.join(sorted(unknown))} is not known in this run",
+                hint="--again starts the step from its beginning",
             )
         return fill(text, self._values)
 
@@ -104,15 +105,13 @@ def _kept(action: Action, text: str) -> str:
     except (ValueError, LookupError, TypeError):
         kept = ""
     if not kept:
-        raise PlatformError(
-            f"{action.argv[0]} answered without what was asked for: {action.says}", hint="run the same command again"
-        )
+        raise PlatformError(f"{action.argv[0]} gave no usable answer: {action.says}", hint="run the same command again")
     return kept
 
 
 @contextlib.contextmanager
-def _beside(argv: list[str], environ: Mapping[str, str], action: Action) -> Iterator[None]:
-    """Run a command beside the others, from its first line on until they are done."""
+def _in_background(argv: list[str], environ: Mapping[str, str], action: Action) -> Iterator[None]:
+    """Run a command in the background, from its first line of output until the others are done."""
     process = subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stderr is not None
@@ -130,7 +129,7 @@ def _beside(argv: list[str], environ: Mapping[str, str], action: Action) -> Iter
 def _failed(action: Action, code: int, text: str) -> PlatformError:
     lines = [line for line in text.strip().splitlines() if line.strip()]
     return PlatformError(
-        f"this did not succeed: {action.says}",
-        source=f"{' '.join(action.argv[:3])} ended with {code}: {lines[-1].strip() if lines else 'without a word'}",
-        hint="once that is put right, run the same command again: it goes on from here",
+        f"this failed: {action.says}",
+        source=f"{' '.join(action.argv[:3])} ended with {code}: {lines[-1].strip() if lines else 'no output'}",
+        hint="when that is solved, run the same command again: it continues from here",
     )

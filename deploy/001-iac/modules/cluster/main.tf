@@ -122,6 +122,27 @@ resource "azurerm_role_assignment" "admin" {
   principal_id         = each.value
 }
 
+# Azure ML reaches the API server as a trusted service: past the authorized ranges, and although local accounts are off,
+# which its extension does not support otherwise.
+resource "azurerm_kubernetes_cluster_trusted_access_role_binding" "workspace" {
+  name                  = "azureml"
+  kubernetes_cluster_id = azurerm_kubernetes_cluster.this.id
+  source_resource_id    = var.workspace.id
+  roles                 = ["Microsoft.MachineLearningServices/workspaces/mlworkload"]
+}
+
+# Attaching a cluster asks for these of the workspace's identity.
+resource "azurerm_role_assignment" "workspace" {
+  for_each = {
+    cluster    = "Azure Kubernetes Service Contributor Role"
+    extensions = "Kubernetes Extension Contributor"
+  }
+  scope                = azurerm_kubernetes_cluster.this.id
+  role_definition_name = each.value
+  principal_id         = var.workspace_identity.principal_id
+  principal_type       = "ServicePrincipal"
+}
+
 resource "azurerm_kubernetes_cluster_node_pool" "gpu" {
   for_each              = var.gpu_pools
   name                  = each.key
@@ -150,7 +171,7 @@ resource "azurerm_kubernetes_cluster_node_pool" "gpu" {
     startswith(each.value.vm_size, "Standard_NV") ? { "nvidia.com/gpu.deploy.driver" = "false" } : {},
     each.value.spot ? { "kubernetes.azure.com/scalesetpriority" = "spot" } : {},
   )
-  # The taint is one that every pod of Azure ML's extension tolerates by itself; OSMO's and the GPU operator's are told to.
+  # 002-setup tells the pods of Azure ML's extension, of OSMO and of the GPU operator to tolerate these.
   node_taints = concat(
     ["ml.azure.com/amlarc-workload=true:NoSchedule"],
     each.value.spot ? ["kubernetes.azure.com/scalesetpriority=spot:NoSchedule"] : [],

@@ -16,6 +16,7 @@ output "gpu_pools" {
       max_count = pool.max_count
       labels    = pool.node_labels
       taints    = pool.node_taints
+      gpus      = var.gpu_pools[name].gpus
     }
   }
 }

@@ -60,6 +60,7 @@ variable "gpu_pools" {
     spot      = bool
     max_count = number
     zones     = list(string)
+    gpus      = number
   }))
 }
 
@@ -76,6 +77,16 @@ variable "kubelet_identity" {
 variable "log_analytics_id" {
   description = "Where container logs go."
   type        = string
+}
+
+variable "workspace" {
+  description = "Azure ML workspace that the cluster is attached to."
+  type        = object({ id = string, name = string })
+}
+
+variable "workspace_identity" {
+  description = "Identity of the workspace, which installs and runs jobs in the cluster."
+  type        = object({ id = string, principal_id = string })
 }
 
 variable "service_accounts" {

@@ -48,7 +48,37 @@ variable "workspace_identity" {
   type        = object({ id = string, principal_id = string })
 }
 
-variable "workload_principal_id" {
+variable "workload_identity" {
   description = "Identity of training jobs."
+  type        = object({ id = string, principal_id = string })
+}
+
+variable "resource_group_id" {
+  description = "Resource group, by its id."
   type        = string
+}
+
+variable "subnet_id" {
+  description = "Subnet of the compute clusters' nodes."
+  type        = string
+}
+
+variable "compute_clusters" {
+  description = "Compute clusters by name; none where the compute is Kubernetes."
+  type        = map(object({ vm_size = string, spot = bool, max_count = number }))
+}
+
+variable "image_build" {
+  description = "Whether environments are built on a compute of the workspace."
+  type        = bool
+}
+
+variable "user_principal_ids" {
+  description = "Entra ID objects of the people and groups that train, by a name of yours."
+  type        = map(string)
+}
+
+variable "budget" {
+  description = "Planned cost of the resource group in a month, or null."
+  type        = object({ amount = number, start_date = string, contact_emails = list(string) })
 }

@@ -1,4 +1,4 @@
-# The ground without Azure: the real variables.tf and outputs.tf over modules that only say what the real ones would.
+# The deployment without Azure: the real variables.tf and outputs.tf over modules that only return what the real ones would.
 # Terraform applies it with nothing but its built-in provider, so that validation, the outputs' shape and everything
 # that reads them (gaitway's settings, 002-setup, the rehearsal) can be tried on any machine.
 
@@ -38,6 +38,9 @@ module "machine_learning" {
       id   = "${local.group}/providers/Microsoft.MachineLearningServices/workspaces/${local.names.workspace}"
       name = local.names.workspace
     }
+    compute_clusters = var.compute == "aks" ? {} : {
+      for name, pool in var.gpu_pools : name => { name = name, vm_size = pool.vm_size, spot = pool.spot, max_count = pool.max_count }
+    }
   }
 }
 
@@ -71,6 +74,7 @@ module "security" {
 
 module "cluster" {
   source = "./module"
+  count  = var.compute == "aks" ? 1 : 0
   says = {
     cluster = {
       id              = "${local.group}/providers/Microsoft.ContainerService/managedClusters/${local.names.cluster}"
@@ -83,6 +87,7 @@ module "cluster" {
         spot      = pool.spot
         max_count = pool.max_count
         labels    = { "gaitway/pool" = name }
+        gpus      = pool.gpus
         taints = concat(
           ["ml.azure.com/amlarc-workload=true:NoSchedule"],
           pool.spot ? ["kubernetes.azure.com/scalesetpriority=spot:NoSchedule"] : [],
@@ -94,7 +99,7 @@ module "cluster" {
 
 module "osmo_data" {
   source = "./module"
-  count  = var.osmo.enabled ? 1 : 0
+  count  = var.osmo.enabled && var.compute == "aks" ? 1 : 0
   says = {
     postgresql = {
       fqdn            = "${local.names.postgresql}.postgres.database.azure.com"

@@ -4,7 +4,7 @@ variables {
   subscription_id = "00000000-0000-0000-0000-000000000000"
 }
 
-run "the_whole_ground" {
+run "the_whole_deployment" {
   assert {
     condition     = output.resource_group.name == "rg-gaitway-dev-001" && output.azureml_workspace.name == "mlw-gaitway-dev-001" && output.subscription_id == var.subscription_id
     error_message = "gaitway fills its Azure settings from these"
@@ -28,6 +28,20 @@ run "the_whole_ground" {
   assert {
     condition     = keys(output.osmo_namespaces) == ["control_plane", "operator", "workflows"]
     error_message = "002-setup makes these namespaces"
+  }
+}
+
+run "clusters_of_azure_ml_in_place_of_kubernetes" {
+  variables {
+    compute = "amlcompute"
+  }
+  assert {
+    condition     = output.aks_cluster == null && output.gpu_pools == null && output.postgresql_connection_info == null
+    error_message = "without Kubernetes there is no cluster to set up, and no OSMO"
+  }
+  assert {
+    condition     = output.compute_clusters["gpuspot"].spot && !output.compute_clusters["gpu"].spot && output.default_compute == "gpuspot"
+    error_message = "each pool is a compute cluster; jobs go to a low-priority one by default"
   }
 }
 

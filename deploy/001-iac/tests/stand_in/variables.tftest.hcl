@@ -112,6 +112,30 @@ run "a_pool_that_may_have_no_nodes" {
   expect_failures = [var.gpu_pools]
 }
 
+run "a_compute_of_another_kind" {
+  command = plan
+  variables { compute = "batch" }
+  expect_failures = [var.compute]
+}
+
+run "a_user_by_mail_address" {
+  command = plan
+  variables { user_principal_ids = { me = "me@example.com" } }
+  expect_failures = [var.user_principal_ids]
+}
+
+run "a_budget_that_starts_in_the_middle_of_a_month" {
+  command = plan
+  variables { budget = { amount = 100, start_date = "2027-01-15T00:00:00Z", contact_emails = ["me@example.com"] } }
+  expect_failures = [var.budget]
+}
+
+run "a_node_with_three_gpus" {
+  command = plan
+  variables { gpu_pools = { gpu = { vm_size = "Standard_NV36ads_A10_v5", gpus = 3 } } }
+  expect_failures = [var.gpu_pools]
+}
+
 run "a_database_sku_of_another_form" {
   command = plan
   variables { osmo = { postgresql_sku = "Standard_D2ds_v5" } }

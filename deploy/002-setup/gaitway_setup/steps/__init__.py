@@ -1,4 +1,4 @@
-"""The steps, in order. A new one is a module here and a row in :data:`STEPS`."""
+"""Steps of the set-up in order; a new one is a module here and a row in :data:`STEPS`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step is, and the commands that several of them share."""
+"""Steps, and the commands that several of them share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import files
 from ..actions import Action, Plan
-from ..ground import Ground
+from ..deployment import Deployment
 
 CLUSTER = ("cluster_name", "azure_resource_group", "azure_subscription_id")
 """Settings that every step needs."""
@@ -19,24 +19,24 @@ class Step:
     """One numbered step.
 
     Attributes:
-        number: Its place, which its script is named after.
+        number: Its place in the order, and in its script's name.
         name: Its name, with hyphens.
-        title: What stands when it is done.
-        plan: What it does.
-        removal: What takes that away again.
-        there: A command that only looks, and succeeds where the step has been done, by whomever.
+        title: What is installed when it is done.
+        plan: Function that returns its plan.
+        removal: Function that returns the plan of its removal.
+        there: Function that returns a read-only command, which succeeds where the step has been done.
         after: Names of the steps that must come first.
-        needs: Settings without which nothing of it can be run.
-        pools: Whether it is about the GPU pools.
-        then: What to do next.
+        needs: Settings that it cannot do without.
+        pools: Whether it needs GPU pools.
+        then: The next command.
     """
 
     number: int
     name: str
     title: str
-    plan: Callable[[Ground], Plan]
-    removal: Callable[[Ground], Plan]
-    there: Callable[[Ground], tuple[str, ...]]
+    plan: Callable[[Deployment], Plan]
+    removal: Callable[[Deployment], Plan]
+    there: Callable[[Deployment], tuple[str, ...]]
     after: tuple[str, ...] = ()
     needs: tuple[str, ...] = CLUSTER
     pools: bool = False
@@ -44,36 +44,36 @@ class Step:
 
     @property
     def script(self) -> str:
-        """The door to it."""
+        """Path of its script."""
         return f"deploy/002-setup/{self.number:02d}-{self.name}.sh"
 
 
-def az(ground: Ground, *words: str) -> tuple[str, ...]:
+def az(deployment: Deployment, *words: str) -> tuple[str, ...]:
     """Return an ``az`` command in the deployment's subscription."""
-    return ("az", *words, "--subscription", ground["azure_subscription_id"], "--only-show-errors")
+    return ("az", *words, "--subscription", deployment["azure_subscription_id"], "--only-show-errors")
 
 
-def kubectl(ground: Ground, *words: str) -> tuple[str, ...]:
-    """Return a ``kubectl`` command that can reach no other cluster."""
-    return ("kubectl", "--kubeconfig", ground.kubeconfig, *words)
+def kubectl(deployment: Deployment, *words: str) -> tuple[str, ...]:
+    """Return a ``kubectl`` command for this cluster only."""
+    return ("kubectl", "--kubeconfig", deployment.kubeconfig, *words)
 
 
-def access(ground: Ground) -> tuple[Action, ...]:
-    """Get at the cluster through a file of its own; the user's kubeconfig is not touched."""
-    where = ("--resource-group", ground["azure_resource_group"], "--name", ground["cluster_name"])
-    fetch = az(ground, "aks", "get-credentials", *where, "--file", ground.kubeconfig, "--overwrite-existing")
+def access(deployment: Deployment) -> tuple[Action, ...]:
+    """Write a kubeconfig of its own; the user's kubeconfig is not touched."""
+    where = ("--resource-group", deployment["azure_resource_group"], "--name", deployment["cluster_name"])
+    fetch = az(deployment, "aks", "get-credentials", *where, "--file", deployment.kubeconfig, "--overwrite-existing")
     return (
-        Action("get at the cluster", fetch, every_time=True),
+        Action("get the cluster's credentials", fetch, every_time=True),
         Action(
-            "log in to it as who is logged in to az",
-            ("kubelogin", "convert-kubeconfig", "--login", "azurecli", "--kubeconfig", ground.kubeconfig),
+            "log in to it with the Azure CLI's login",
+            ("kubelogin", "convert-kubeconfig", "--login", "azurecli", "--kubeconfig", deployment.kubeconfig),
             every_time=True,
         ),
     )
 
 
 def helm_install(
-    ground: Ground,
+    deployment: Deployment,
     release: str,
     namespace: str,
     *,
@@ -82,21 +82,21 @@ def helm_install(
     own_values: str = "",
     timeout: str = "15m",
 ) -> Action:
-    """Install a chart, or bring it to what its values say.
+    """Install or upgrade a chart.
 
     Args:
-        ground: What stands already.
+        deployment: The deployment.
         release: Name of the release.
         namespace: Namespace it goes to.
         pin: Its entry in ``versions.yaml``.
         values: Its file of values.
-        own_values: Values of this deployment, which are fed to it.
-        timeout: How long to wait until everything runs.
+        own_values: Values of this deployment, passed on standard input.
+        timeout: Longest wait until everything runs.
     """
     chart = files.versions()[pin]
     repository = ("--repo", chart["repository"]) if "repository" in chart else ()
     argv = (
-        *("helm", "--kubeconfig", ground.kubeconfig, "upgrade", "--install", release, chart["chart"], *repository),
+        *("helm", "--kubeconfig", deployment.kubeconfig, "upgrade", "--install", release, chart["chart"], *repository),
         *("--version", chart["version"], "--namespace", namespace, "--create-namespace"),
         *("--values", files.values(values), *(("--values", "-") if own_values else ())),
         *("--wait", "--timeout", timeout),
@@ -104,35 +104,37 @@ def helm_install(
     return Action(f"install {release} {chart['version']}", argv, feed=own_values)
 
 
-def helm_remove(ground: Ground, release: str, namespace: str) -> Action:
-    """Take a release away; one that is not there is no error."""
+def helm_remove(deployment: Deployment, release: str, namespace: str) -> Action:
+    """Uninstall a release; a missing one is not an error."""
     where = ("--namespace", namespace, "--ignore-not-found", "--wait")
-    return Action(f"remove {release}", ("helm", "--kubeconfig", ground.kubeconfig, "uninstall", release, *where))
+    return Action(f"remove {release}", ("helm", "--kubeconfig", deployment.kubeconfig, "uninstall", release, *where))
 
 
-def apply(ground: Ground, says: str, manifest: str, *, unless: tuple[str, ...] = (), strict: bool = True) -> Action:
-    """Bring a manifest's object to what it says."""
+def apply(
+    deployment: Deployment, says: str, manifest: str, *, unless: tuple[str, ...] = (), strict: bool = True
+) -> Action:
+    """Apply a manifest."""
     check = () if strict else ("--validate=warn",)
-    return Action(says, kubectl(ground, "apply", *check, "--filename", "-"), feed=manifest, unless=unless)
+    return Action(says, kubectl(deployment, "apply", *check, "--filename", "-"), feed=manifest, unless=unless)
 
 
-def delete(ground: Ground, kind: str, *names: str, namespace: str = "") -> Action:
-    """Take objects away; those that are not there are no error."""
+def delete(deployment: Deployment, kind: str, *names: str, namespace: str = "") -> Action:
+    """Delete objects; missing ones are not an error."""
     where = ("--namespace", namespace) if namespace else ()
     says = f"remove {kind} {', '.join(names)}"
-    return Action(says, kubectl(ground, "delete", kind, *names, *where, "--ignore-not-found"))
+    return Action(says, kubectl(deployment, "delete", kind, *names, *where, "--ignore-not-found"))
 
 
-def get(ground: Ground, kind: str, name: str, namespace: str = "") -> tuple[str, ...]:
-    """Return a command that looks whether an object is there."""
-    return kubectl(ground, "get", kind, name, *(("--namespace", namespace) if namespace else ()))
+def get(deployment: Deployment, kind: str, name: str, namespace: str = "") -> tuple[str, ...]:
+    """Return a command that succeeds if an object exists."""
+    return kubectl(deployment, "get", kind, name, *(("--namespace", namespace) if namespace else ()))
 
 
-def release_there(ground: Ground, release: str, namespace: str) -> tuple[str, ...]:
-    """Return a command that looks whether a release is there."""
-    return ("helm", "--kubeconfig", ground.kubeconfig, "status", release, "--namespace", namespace)
+def release_there(deployment: Deployment, release: str, namespace: str) -> tuple[str, ...]:
+    """Return a command that succeeds if a release exists."""
+    return ("helm", "--kubeconfig", deployment.kubeconfig, "status", release, "--namespace", namespace)
 
 
-def folder(ground: Ground, name: str) -> str:
-    """Return a folder of this machine that belongs to the cluster."""
-    return str(Path(ground.home) / f"{ground['cluster_name']}.{name}")
+def folder(deployment: Deployment, name: str) -> str:
+    """Return the path of a folder on this machine that belongs to the cluster."""
+    return str(Path(deployment.home) / f"{deployment['cluster_name']}.{name}")

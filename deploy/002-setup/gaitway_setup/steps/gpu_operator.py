@@ -1,23 +1,23 @@
-"""Step 01: the GPU operator, which makes a node's GPUs something that a pod can ask for."""
+"""Step 01, the GPU operator, which makes a node's GPUs a resource that pods can request."""
 
 from __future__ import annotations
 
 from ..actions import Plan
-from ..ground import Ground
+from ..deployment import Deployment
 from .base import Step, access, helm_install, helm_remove, release_there
 
 RELEASE = NAMESPACE = "gpu-operator"
 
 
-def plan(ground: Ground) -> Plan:
+def plan(deployment: Deployment) -> Plan:
     """Install the operator."""
-    install = helm_install(ground, RELEASE, NAMESPACE, pin="gpu_operator", values="gpu-operator")
-    return Plan((*access(ground), install))
+    install = helm_install(deployment, RELEASE, NAMESPACE, pin="gpu_operator", values="gpu-operator")
+    return Plan((*access(deployment), install))
 
 
-def removal(ground: Ground) -> Plan:
+def removal(deployment: Deployment) -> Plan:
     """Remove it."""
-    return Plan((*access(ground), helm_remove(ground, RELEASE, NAMESPACE)))
+    return Plan((*access(deployment), helm_remove(deployment, RELEASE, NAMESPACE)))
 
 
 STEP = Step(
@@ -26,5 +26,5 @@ STEP = Step(
     title="the GPU operator",
     plan=plan,
     removal=removal,
-    there=lambda ground: release_there(ground, RELEASE, NAMESPACE),
+    there=lambda deployment: release_there(deployment, RELEASE, NAMESPACE),
 )

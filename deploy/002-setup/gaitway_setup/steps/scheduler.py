@@ -1,11 +1,11 @@
-"""Step 02: the scheduler that starts all pods of a job at once or none. KAI by default; Volcano for Azure ML alone."""
+"""Step 02, the gang scheduler, which starts all pods of a job or none: KAI by default, Volcano for Azure ML alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from ..actions import Plan
-from ..ground import Ground
+from ..deployment import Deployment
 from .base import Step, access, helm_install, helm_remove, release_there
 
 RELEASES: Mapping[str, str] = {"kai": "kai-scheduler", "volcano": "volcano"}
@@ -13,18 +13,18 @@ RELEASES: Mapping[str, str] = {"kai": "kai-scheduler", "volcano": "volcano"}
 NAMESPACES: Mapping[str, str] = {"kai": "kai-scheduler", "volcano": "volcano-system"}
 
 
-def plan(ground: Ground) -> Plan:
+def plan(deployment: Deployment) -> Plan:
     """Install the chosen scheduler."""
-    chosen = ground["scheduler"]
+    chosen = deployment["scheduler"]
     release = RELEASES[chosen]
     pin = release.replace("-", "_")
-    return Plan((*access(ground), helm_install(ground, release, NAMESPACES[chosen], pin=pin, values=release)))
+    return Plan((*access(deployment), helm_install(deployment, release, NAMESPACES[chosen], pin=pin, values=release)))
 
 
-def removal(ground: Ground) -> Plan:
+def removal(deployment: Deployment) -> Plan:
     """Remove the chosen scheduler."""
-    chosen = ground["scheduler"]
-    return Plan((*access(ground), helm_remove(ground, RELEASES[chosen], NAMESPACES[chosen])))
+    chosen = deployment["scheduler"]
+    return Plan((*access(deployment), helm_remove(deployment, RELEASES[chosen], NAMESPACES[chosen])))
 
 
 STEP = Step(
@@ -33,6 +33,8 @@ STEP = Step(
     title="a scheduler for gangs of pods",
     plan=plan,
     removal=removal,
-    there=lambda ground: release_there(ground, RELEASES[ground["scheduler"]], NAMESPACES[ground["scheduler"]]),
+    there=lambda deployment: release_there(
+        deployment, RELEASES[deployment["scheduler"]], NAMESPACES[deployment["scheduler"]]
+    ),
     after=("gpu-operator",),
 )

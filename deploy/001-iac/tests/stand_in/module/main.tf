@@ -5,6 +5,7 @@ variable "says" {
 
 output "identities" { value = try(var.says.identities, null) }
 output "workspace" { value = try(var.says.workspace, null) }
+output "compute_clusters" { value = try(var.says.compute_clusters, null) }
 output "account" { value = try(var.says.account, null) }
 output "containers" { value = try(var.says.containers, null) }
 output "key_vault" { value = try(var.says.key_vault, null) }

@@ -1,4 +1,4 @@
-"""What stands already: the Terraform outputs, read by gaitway's own resolver, and the few choices a person makes."""
+"""The deployment to set up: Terraform outputs, read with gaitway's resolver, and a few options."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gaitway_runtime.fields import setting
-from gaitway_runtime.job import AzureContext
+from gaitway_runtime.spec.job import AzureContext
+from gaitway_runtime.spec.settings import setting
 
 from gaitway.errors import ConfigError
 from gaitway.settings.resolve import resolve, terraform_folder
@@ -18,7 +18,7 @@ from gaitway.settings.values import Setting, require
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """Settings that the Terraform outputs fill; there is no other way to say them, so that nothing is typed twice."""
+    """Settings that only the Terraform outputs fill, so that nothing is typed twice."""
 
     cluster_name: str | None = setting(None, "Kubernetes cluster.", terraform="aks_cluster.value.name")
     cluster_id: str | None = setting(None, "Its Azure resource.", terraform="aks_cluster.value.id")
@@ -59,8 +59,8 @@ class Cluster:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choices:
-    """What a person may choose."""
+class SetupOptions:
+    """Options of the set-up."""
 
     scheduler: str = setting(
         "kai",
@@ -82,42 +82,54 @@ class Choices:
     )
 
 
-SETTINGS: Sequence[type[Any]] = (AzureContext, Cluster, Choices)
+SETTINGS: Sequence[type[Any]] = (AzureContext, Cluster, SetupOptions)
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A pool of GPU nodes: what a pod must select and tolerate to come onto it."""
+    """A pool of GPU nodes, with the labels to select and the taints to tolerate."""
 
     name: str
     labels: Mapping[str, str]
     tolerations: tuple[Mapping[str, str], ...]
+    gpus: int = 1
+    """Of each node."""
 
 
 @dataclass(frozen=True)
-class Ground:
-    """Every setting by its key, the GPU pools, and where this machine keeps what belongs to the cluster."""
+class Deployment:
+    """Settings by key, GPU pools, and the folder on this machine that belongs to the cluster."""
 
     settings: Mapping[str, Setting]
     pools: tuple[Pool, ...]
     home: Path
+    terraform_dir: Path
+    """Folder of the Terraform outputs."""
 
     def __getitem__(self, key: str) -> str:
-        """Return a setting as it stands in a command.
+        """Return a setting as text.
 
         Raises:
             ConfigError: It is not set; the error names the Terraform output that would fill it.
         """
-        return str(require(self.settings, key)[0])
+        return str(self.require(key)[0])
+
+    def require(self, *keys: str) -> tuple[Any, ...]:
+        """Return settings that must be set.
+
+        Raises:
+            ConfigError: One is not set; the error names the Terraform output that would fill it, and what writes it.
+        """
+        return require(self.settings, *keys, hint=f"terraform -chdir={self.terraform_dir} apply")
 
     @property
     def kubeconfig(self) -> str:
-        """The file that names this cluster and no other."""
+        """Kubeconfig of this cluster alone."""
         return str(self.home / f"{self['cluster_name']}.kubeconfig")
 
 
-def read_ground(cli: Mapping[str, Any], environ: Mapping[str, str], home: Path) -> Ground:
-    """Read the outputs and choices.
+def read_deployment(cli: Mapping[str, Any], environ: Mapping[str, str], home: Path) -> Deployment:
+    """Read the outputs and options.
 
     Raises:
         ConfigError: The outputs cannot be read.
@@ -125,17 +137,17 @@ def read_ground(cli: Mapping[str, Any], environ: Mapping[str, str], home: Path) 
     folder = terraform_folder(cli, environ)
     own = {key: value for key, value in cli.items() if key != "terraform_dir"}
     settings = resolve(SETTINGS, own, environ=environ, terraform_dir=folder)
-    return Ground(settings, _pools(read_outputs(folder)), home)
+    return Deployment(settings, _pools(read_outputs(folder)), home, folder)
 
 
-def check(ground: Ground, needs: Sequence[str], pools: bool) -> None:
-    """See that everything a step needs is there, all of it at once.
+def check_needs(deployment: Deployment, needs: Sequence[str], pools: bool) -> None:
+    """Check that everything a step needs is set, and report all that is missing at once.
 
     Raises:
         ConfigError: Something is missing; the error names each setting and the output that would fill it.
     """
-    require(ground.settings, *needs)
-    if pools and not ground.pools:
+    deployment.require(*needs)
+    if pools and not deployment.pools:
         raise ConfigError(
             "gpu_pools is not set",
             allowed="gpu_pools: terraform output gpu_pools",
@@ -147,20 +159,25 @@ def _pools(outputs: Outputs) -> tuple[Pool, ...]:
     found = outputs.lookup("gpu_pools.value") or {}
     try:
         return tuple(
-            Pool(name, dict(pool["labels"]), tuple(_toleration(taint) for taint in pool["taints"]))
+            Pool(
+                name,
+                dict(pool["labels"]),
+                tuple(_toleration(taint) for taint in pool["taints"]),
+                int(pool.get("gpus", 1)),
+            )
             for name, pool in sorted(found.items())
         )
     except (AttributeError, LookupError, TypeError, ValueError):
         raise ConfigError(
-            "the Terraform output gpu_pools has another form than this release writes",
+            "the Terraform output gpu_pools has another format than this release writes",
             source=f"{outputs.folder}, output gpu_pools",
-            allowed="{NAME: {labels: {...}, taints: [KEY=VALUE:EFFECT, ...]}}",
+            allowed="{NAME: {labels: {...}, taints: [KEY=VALUE:EFFECT, ...], gpus: COUNT}}",
             hint=f"terraform -chdir={outputs.folder} apply",
         ) from None
 
 
 def _toleration(taint: str) -> Mapping[str, str]:
-    """Return what tolerates ``KEY=VALUE:EFFECT``."""
+    """Return the toleration of a taint ``KEY=VALUE:EFFECT``."""
     pair, effect = taint.rsplit(":", 1)
     key, _, value = pair.partition("=")
     return {"key": key, "operator": "Equal", "value": value, "effect": effect}

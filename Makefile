@@ -6,7 +6,10 @@ PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.
 # uv unpacks in parallel; where it cannot install (an index that only pip is configured for), pip does.
 UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
-.PHONY: help setup demo test setup-isaaclab test-isaaclab check check-deploy rehearse bench format docs clean
+# Without compiled files each of the hundreds of processes that the tests start would compile every library anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: site chaos help setup demo test setup-isaaclab test-isaaclab check regenerate check-deploy rehearse dist bench format clean
 .DEFAULT_GOAL := help
 
 help:      ## list the targets
@@ -22,7 +25,8 @@ $(VENV)/.local: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.local
-	@$(UV) -e '.[local,azureml,dev]' || $(PIP) -e '.[local,azureml,dev]'
+	@$(UV) -e '.[local,azureml,release,dev,docs]' || $(PIP) -e '.[local,azureml,release,dev,docs]'
+	@$(UV) --no-deps leapp || $(PIP) --no-deps leapp   # its loader; what it draws with needs a compiler on some machines
 	@touch $@
 
 demo: $(VENV)/.local    ## train, export, check and film a policy on this machine (TASK=...)
@@ -41,11 +45,18 @@ test-isaaclab: $(VENV)/.dev   ## run the tests against the real Isaac Lab (at mo
 	  GAITWAY_ISAACLAB=$(ISAACLAB) $(BIN)/python -m pytest tests/isaaclab -n 2 --dist loadfile; \
 	else echo "skipped: Isaac Lab 3.0 is not set up in $(ISAACLAB): make setup-isaaclab"; fi
 
-check: $(VENV)/.dev     ## format, lint, types, import rules
+GENERATED := -m generated tests/gaitway tests/deploy
+
+check: $(VENV)/.dev     ## format, lint, types, import rules, generated files up to date
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest tests/test_import_rules.py
+	@$(BIN)/python -m pytest $(GENERATED)
+
+regenerate: $(VENV)/.dev  ## write every generated file again: goldens, docs/settings.md, workflow templates
+	@$(BIN)/python -m pytest $(GENERATED) --update-goldens
+	@git --no-pager diff --stat
 
 check-deploy: .venv-deploy/.ready $(VENV)/.dev   ## check deploy/: Terraform, policies, manifests, scripts (needs terraform)
 	@GAITWAY_PYTHON=$(BIN)/python .venv-deploy/bin/python deploy/checks/check.py
@@ -60,6 +71,20 @@ check-deploy: .venv-deploy/.ready $(VENV)/.dev   ## check deploy/: Terraform, po
 rehearse: $(VENV)/.dev  ## walk the whole journey with stand-ins for Azure, the cluster and OSMO
 	@$(BIN)/python tests/rehearsal/rehearse.py
 
+dist: $(VENV)/.dev      ## build wheel and sdist, install them outside this folder and use them
+	@rm -rf dist && $(BIN)/uv build --quiet --out-dir dist .
+	@$(BIN)/python tests/dist/smoke.py dist
+
+chaos: $(VENV)/.dev  ## inject faults and kills for twenty minutes, seeded, and print what held (docs/reliability.md)
+	@$(BIN)/python -m benchmarks.chaos
+
+site: $(VENV)/.docs    ## write the documentation site to site/, to be opened from the disk; links are checked
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict && echo "site/index.html"
+
+$(VENV)/.docs: $(VENV)/.local
+	@$(UV) -e '.[local,docs]' || $(PIP) -e '.[local,docs]'
+	@touch $@
+
 bench: $(VENV)/.dev .venv-peers/.ready  ## print the performance table that the README quotes
 	@$(BIN)/python benchmarks/bench.py --peers .venv-peers/bin/python
 
@@ -72,9 +97,6 @@ bench: $(VENV)/.dev .venv-peers/.ready  ## print the performance table that the 
 format: $(VENV)/.dev
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-
-docs: $(VENV)/.dev      ## write the generated parts of docs/ anew
-	@$(BIN)/python -m gaitway.settings.reference docs/settings.md
 
 clean:     ## remove what make and gaitway made here
 	rm -rf $(VENV) .venv-deploy .gaitway .tmp .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info

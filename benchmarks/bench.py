@@ -23,6 +23,14 @@ TASKS = (
     ("Isaac-Velocity-Flat-Anymal-C-v0", True),
     ("Isaac-Velocity-Rough-Anymal-C-v0", False),
     ("Isaac-Velocity-Rough-Anymal-C-v0", True),
+    ("Isaac-Velocity-Flat-Anymal-B-v0", False),
+    ("Isaac-Velocity-Flat-Anymal-D-v0", False),
+    ("Isaac-Velocity-Flat-Unitree-Go2-v0", False),
+    ("Isaac-Velocity-Flat-Unitree-Go1-v0", False),
+    ("Isaac-Velocity-Flat-Unitree-A1-v0", False),
+    ("Isaac-Velocity-Flat-H1-v0", False),
+    ("Isaac-Velocity-Flat-G1-v0", False),
+    ("Isaac-Reach-Franka-v0", False),
 )
 LEAST = 0.80
 """Least ratio of a full environment to its bare physics."""

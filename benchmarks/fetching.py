@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-from gaitway_runtime.tracking.fetch import fetch
+from gaitway_runtime.fetch import fetch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 

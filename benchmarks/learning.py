@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import tempfile
 import time
@@ -21,17 +22,18 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from gaitway_runtime import catalog
 from gaitway_runtime.evaluation.metrics import summarize
 from gaitway_runtime.evaluation.rollout import run_episodes
 from gaitway_runtime.evaluation.subject import read_subject
-from gaitway_runtime.job import TrainJob, ValidateJob
-from gaitway_runtime.learners import rsl_rl
-from gaitway_runtime.learners.base import Start
+from gaitway_runtime.learners.base import LearnerTraining
+from gaitway_runtime.learners.rsl_rl import LEARNER, embedded
+from gaitway_runtime.learners.rsl_rl.update import FastUpdate
 from gaitway_runtime.policies.sessions import checkpoint_session
 from gaitway_runtime.simulators import mujoco
 from gaitway_runtime.simulators.mujoco.engine import Engine
 from gaitway_runtime.simulators.mujoco.env import MujocoEnv
+from gaitway_runtime.spec import catalog
+from gaitway_runtime.spec.job import TrainJob, ValidateJob
 from rsl_rl.algorithms import PPO
 
 PROFILED = 5
@@ -59,36 +61,37 @@ class Curve:
         self._wall, self._cpu = time.time(), time.process_time()
 
     def on_iteration(self, iteration: int, total: int, steps: int, metrics: Mapping[str, float]) -> None:
-        """See ``learners.base.Hooks``."""
+        """See ``learners.base.Callbacks``."""
         seconds = {"wall_s": round(time.time() - self._wall, 1), "cpu_s": round(time.process_time() - self._cpu, 1)}
         row = {"iteration": iteration, "steps": steps, **seconds, **{name: round(v, 4) for name, v in metrics.items()}}
         print(json.dumps(row), file=self._stream, flush=True)
 
     def on_checkpoint(self, path: Path, iteration: int) -> None:
-        """See ``learners.base.Hooks``."""
+        """See ``learners.base.Callbacks``."""
 
     def should_stop(self) -> bool:
-        """See ``learners.base.Hooks``."""
+        """See ``learners.base.Callbacks``."""
         return False
 
 
-def train(task: str, *, seed: int, iterations: int | None, threads: int, out: Path, mixed: bool | None = None) -> None:
+def train(
+    task: str, *, seed: int, iterations: int | None, threads: int, out: Path, overrides: tuple[str, ...] = ()
+) -> None:
     """Train a task's recipe and write its curve and checkpoints."""
     scale = catalog.embedded(task).local
-    precision = () if mixed is None else (f"agent.algorithm.use_mixed_precision={mixed}",)
     job = TrainJob(
         task=task,
         seed=seed,
         num_envs=scale.num_envs,
         max_iterations=iterations or scale.max_iterations,
         save_interval=scale.save_interval,
-        overrides=(f"agent.torch_threads={threads}", *precision),
+        overrides=(f"agent.torch_threads={threads}", *overrides),
     )
     out.mkdir(parents=True)
     (out / RUN).write_text(json.dumps({"task": task, "seed": seed, "threads": threads}))
     env = mujoco.open_env(job, num_envs=scale.num_envs, training=True, seed=seed, nthread=threads)
     with contextlib.closing(env):
-        rsl_rl.train(job, env, Start(), out, Curve(out / CURVE), {})
+        LEARNER.train(LearnerTraining(job=job, env=env, output_dir=out), Curve(out / CURVE), {})
 
 
 def judge(out: Path, *, every: int, episodes: int, overrides: tuple[str, ...]) -> None:
@@ -110,30 +113,37 @@ PARTS: tuple[tuple[str, type, str], ...] = (
     ("environment, physics included", MujocoEnv, "step"),
     ("policy while playing", PPO, "act"),
     ("update", PPO, "update"),
+    ("update", FastUpdate, "__call__"),
+)
+WAYS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("mirrored copies, rsl_rl's own update", ("agent.symmetric=false", "agent.fast_update=false")),
+    ("symmetric networks, rsl_rl's own update", ("agent.symmetric=true", "agent.fast_update=false")),
+    ("symmetric networks, the fast update", ("agent.symmetric=true", "agent.fast_update=true")),
 )
 
 
 def profile(task: str, *, out: Path) -> None:
-    """Train a few iterations with and without bfloat16 on one thread; print each part's CPU microseconds a step."""
-    for mixed in (True, False):
+    """Train a few iterations in each way, on one thread; print each part's CPU microseconds an environment step."""
+    scale = catalog.embedded(task).local
+    steps = PROFILED * embedded.configure(TrainJob(task=task)).num_steps_per_env * scale.num_envs
+    for number, ((way, overrides), mixed) in enumerate(itertools.product(WAYS, (True, False))):
         spent = dict.fromkeys((name for name, *_ in PARTS), 0.0)
         with contextlib.ExitStack() as stack:
             for name, owner, method in PARTS:
                 stack.enter_context(mock.patch.object(owner, method, _timed(getattr(owner, method), name, spent)))
-            train(task, seed=1, iterations=PROFILED, threads=1, out=out / f"mixed-{mixed}", mixed=mixed)
-        steps = (
-            PROFILED * rsl_rl.configure(TrainJob(task=task)).num_steps_per_env * catalog.embedded(task).local.num_envs
-        )
-        print(f"{task}, bfloat16 {'on' if mixed else 'off'}")
+            precision = f"agent.algorithm.use_mixed_precision={mixed}"
+            overrides = (*overrides, precision)
+            train(task, seed=1, iterations=PROFILED, threads=1, out=out / str(number), overrides=overrides)
+        print(f"{task}, {way}, bfloat16 {'on' if mixed else 'off'}")
         for name, seconds in spent.items():
             print(f"  {name:<32}{1e6 * seconds / steps:>8.1f} us")
 
 
 def _timed(method: Callable[..., Any], name: str, spent: dict[str, float]) -> Callable[..., Any]:
     def timed(*args: Any, **kwargs: Any) -> Any:
-        begin = time.process_time()
+        began = time.process_time()
         result = method(*args, **kwargs)
-        spent[name] += time.process_time() - begin
+        spent[name] += time.process_time() - began
         return result
 
     return timed
@@ -170,6 +180,7 @@ def _arguments() -> argparse.Namespace:
     training.add_argument("--iterations", type=int, help="the recipe's own number when omitted")
     training.add_argument("--threads", type=int, default=2)
     training.add_argument("--out", type=Path, required=True)
+    training.add_argument("--set", action="append", default=[], metavar="agent.KEY=VALUE")
     profiling = verbs.add_parser("profile")
     profiling.add_argument("task")
     judging = verbs.add_parser("judge")
@@ -184,7 +195,14 @@ def main() -> None:
     """Do what the command line says."""
     asked = _arguments()
     if asked.verb == "train":
-        train(asked.task, seed=asked.seed, iterations=asked.iterations, threads=asked.threads, out=asked.out)
+        train(
+            asked.task,
+            seed=asked.seed,
+            iterations=asked.iterations,
+            threads=asked.threads,
+            out=asked.out,
+            overrides=tuple(asked.set),
+        )
     elif asked.verb == "profile":
         with tempfile.TemporaryDirectory() as scratch:
             profile(asked.task, out=Path(scratch))

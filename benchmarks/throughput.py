@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from clock import Spent, spend
 from gaitway_runtime.simulators.mujoco.env import MujocoEnv
-from gaitway_runtime.simulators.mujoco.tasks import find_task
+from gaitway_runtime.tasks.environment import find_environment
 from mujoco.batch import Batch
 
 LATE = 10_000_000
@@ -50,7 +50,7 @@ def measure(task: str, *, training: bool, num_envs: int, nthread: int, blocks: i
         blocks: Pairs of blocks.
         seconds: About how long a block takes.
     """
-    env = MujocoEnv(find_task(task), num_envs=num_envs, training=training, seed=0, nthread=nthread)
+    env = MujocoEnv(find_environment(task), num_envs=num_envs, training=training, seed=0, nthread=nthread)
     bare = Batch(env.engine.model, num_envs, nthread)
     bare_ctrl, decimation = bare.bind("ctrl"), env.engine.decimation
     env.env_steps = LATE
@@ -65,11 +65,13 @@ def measure(task: str, *, training: bool, num_envs: int, nthread: int, blocks: i
 
     def step_bare(count: int) -> None:
         for number in range(count):
-            bare_ctrl[:] = targets[number % 16]
+            bare_ctrl[:, moved] = targets[number % 16]
             bare.step(nstep=decimation)
 
     targets = actions * env.cfg.action.scale + env._action_offset
+    moved = env._moved or slice(None)  # a gripper keeps what it was told
     step_env(64)
+    bare_ctrl[:] = env.engine.ctrl
     count = max(8, round(seconds / (spend(16, lambda: step_env(16)).wall / 16)))
     physics, full = [], []
     for _ in range(blocks):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -30,11 +30,11 @@ INHERITED_PREFIXES = ("AZURE", "GAITWAY_", "MLFLOW_", "OSMO_", "TF_", "GIT_")
 
 
 def _variables_gaitway_reads() -> set[str]:
-    from gaitway_runtime.fields import settings_of
+    from gaitway.all_settings import scopes
+    from gaitway.settings.resolve import declared
 
-    from gaitway.settings.listing import scopes
-
-    return {name for cls in scopes().values() for _, info in settings_of(cls) for name in info.env}
+    known = [item for cls in scopes().values() for item in declared([cls]).values()]
+    return {name for item in known for name in (*item.variables, *item.info.env)}
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +54,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def signals_as_before() -> Iterator[None]:
+    """Give back the handlers of this process after a test of something that installs its own."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the tests against the real Isaac Lab to those who name them: ``make test-isaaclab``."""
     if collection_path == ISAACLAB and not any("isaaclab" in Path(name).parts for name in config.args):
@@ -62,19 +71,31 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(UPDATE, action="store_true", help="write the golden files anew; then look at git diff")
+    parser.addoption(UPDATE, action="store_true", help="write generated files (make regenerate)")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that compare a generated file with what generates it."""
+    for item in items:
+        if "generated" in getattr(item, "fixturenames", ()):
+            item.add_marker("generated")
 
 
 @pytest.fixture
-def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """Return a function that compares a text with the golden file of a name, for example ``help/train.txt``."""
+def generated(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Return a function that compares a generated file with its text, or writes it under ``--update-goldens``."""
 
-    def compare(name: str, text: str) -> None:
-        path = GOLDENS / name
+    def compare(path: Path, text: str) -> None:
         if request.config.getoption(UPDATE):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         wanted = path.read_text(encoding="utf-8") if path.exists() else ""
-        assert text == wanted, f"differs from {path.relative_to(GOLDENS.parent)}; if rightly: pytest {UPDATE}"
+        assert text == wanted, f"{path} is out of date: make regenerate, then look at git diff"
 
     return compare
+
+
+@pytest.fixture
+def golden(generated: Callable[[Path, str], None]) -> Callable[[str, str], None]:
+    """Return a function that compares a text with the golden file of a name, for example ``help/train.txt``."""
+    return lambda name, text: generated(GOLDENS / name, text)

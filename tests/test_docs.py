@@ -17,7 +17,8 @@ from pathlib import Path
 import click
 import pytest
 from fakes.cluster_tools import write_state
-from gaitway_setup.__main__ import _Door
+from gaitway_runtime.tasks import own_rewards
+from gaitway_setup.__main__ import _Command
 from gaitway_setup.steps import STEPS
 
 from gaitway.cli.main import cli, main
@@ -25,6 +26,7 @@ from gaitway.cli.main import cli, main
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(?:bash|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`((?:gaitway|make) [^`]+)`(?!`)")
 BETWEEN = {"&&", "||", ";", "|", "(", ")", "&", "do", "then"}
 SAMPLE = ROOT / "tests" / "goldens" / "deploy" / "outputs.json"
@@ -109,7 +111,7 @@ def script(words: list[str], page: Path) -> None:
     assert found, f"there is no {words[0]}"
     if "002-setup" in found.parts:
         step = next(step for step in STEPS.values() if found.stem.endswith(step.name))
-        _Door().make_context("gaitway_setup", [step.name, *words[1:]])
+        _Command().make_context("gaitway_setup", [step.name, *words[1:]])
         return
     text = found.read_text()
     behind = re.search(r'exec "\$gaitway" (.*) "\$@"', text)
@@ -161,7 +163,7 @@ PROGRAMS: dict[str, Callable[[list[str], Path], None]] = {
     "terraform": terraform,
     "python": known("deploy/checks/", "benchmarks/", "tests/isaaclab/", "gaitway.", "pytest"),
     "python3": known("venv"),
-    "pip": known("install"),
+    "pip": known("install", "download", "wheel", "config"),
     "az": known(
         *("login", "account set", "feature register", "provider register", "vm list-usage"),
         *("ml job create", "ml job list"),
@@ -189,9 +191,30 @@ def test_dry_runs_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             assert main(own) == 0, shlex.join(words)
 
 
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a page shows in Python is run, with a stand-in for the runtime that makes a job take milliseconds."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRAINING_PATH", str(ROOT / "tests" / "fakes" / "runtime"))
+    monkeypatch.setattr(own_rewards, "ADDED", {})  # what a page adds to a task is gone for the tests that follow
+    for block in PYTHON.findall(page.read_text(encoding="utf-8")):
+        exec(compile(block, str(page), "exec"), {"__name__": page.stem})
+
+
 def test_shell_blocks_are_shell() -> None:
     for page in pages():
         for block in FENCE.findall(page.read_text(encoding="utf-8")):
             quiet = re.sub(r"<[\w-]+>", "X", block)
             done = subprocess.run(["bash", "-n"], input=quiet, text=True, capture_output=True, check=False)
             assert done.returncode == 0, f"{page.relative_to(ROOT)}: {done.stderr}\n{block}"
+
+
+@pytest.mark.parametrize("page", ["registries", "offline", "upgrading", "ci"])
+def test_what_a_company_asks_first_has_a_page_that_the_readme_leads_to(page: str) -> None:
+    assert f"(docs/{page}.md)" in (ROOT / "README.md").read_text()
+    assert len((ROOT / "docs" / f"{page}.md").read_text().split()) > 100
+
+
+def test_there_is_a_licence_and_the_package_says_which() -> None:
+    licence = (ROOT / "LICENSE").read_text().splitlines()[0].removesuffix(" License")
+    assert f'license = "{licence}"' in (ROOT / "pyproject.toml").read_text()

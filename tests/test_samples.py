@@ -12,8 +12,11 @@ ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = {
     "Isaac-Velocity-Flat-Anymal-C-v0": ROOT / "samples" / "anymal-c-flat" / "model_194.pt",
     "Isaac-Velocity-Rough-Anymal-C-v0": ROOT / "samples" / "anymal-c-rough" / "model_650.pt",
+    "Isaac-Velocity-Flat-Unitree-Go2-v0": ROOT / "samples" / "go2-flat" / "model_139.pt",
+    "Isaac-Velocity-Flat-H1-v0": ROOT / "samples" / "h1-flat" / "model_599.pt",
+    "Isaac-Velocity-Flat-G1-v0": ROOT / "samples" / "g1-flat" / "model_479.pt",
 }
-FLAT, ROUGH = SAMPLES
+FLAT, ROUGH, GO2, H1, G1 = SAMPLES
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +54,19 @@ def test_the_quadruped_passes_its_gate_on_rough_ground() -> None:
     code, run = validate(ROUGH)
     assert (code, run["passed"]) == (0, True)
     assert run["metrics"]["mean_reward"] >= 15
+
+
+def test_go2_passes_its_gate_on_flat_ground() -> None:
+    code, run = validate(GO2)
+    assert (code, run["passed"]) == (0, True)
+    assert run["metrics"]["mean_reward"] >= 30
+
+
+@pytest.mark.parametrize("task", [H1, G1])
+def test_a_humanoid_walks_on_flat_ground(task: str) -> None:
+    code, run = validate(task)
+    assert (code, run["passed"]) == (0, True)
+    assert run["metrics"]["mean_reward"] >= 25
 
 
 def test_two_joints_swapped_in_its_contract_are_found_out(tmp_path: Path) -> None:

@@ -1,60 +1,118 @@
-"""The verbs as Python functions; the command line takes the same path.
+"""Verbs as Python functions; the command line takes the same path.
 
     run = gaitway.train(task="Isaac-Cartpole-v0", seed=1)
-    run.wait()
-    print(run.document()["final_checkpoint"])
+    run.wait(raise_on_failure=True)
+    print(run.result().final_checkpoint.uri)
 
-Settings are named by their keys (``gaitway config`` lists them); what is not named is resolved as everywhere: from
-the environment, from Terraform outputs, from the defaults.
+Settings are named by their keys (``gaitway config`` lists them) or as their flags are (``on="osmo"``). What is not
+named is resolved as everywhere: from the environment, from Terraform outputs, from the defaults. A job may also be
+given as an object: ``gaitway.train(TrainJob(task="Isaac-Ant-v0"), on="osmo")``.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from gaitway_runtime.job import InferJob, Job, TrainJob, ValidateJob
+from gaitway_runtime.spec.job import JOB_KINDS, InferJob, Job, ShipJob, TrainJob, ValidateJob
+from gaitway_runtime.spec.settings import settings_of
 
-from .handles import Run
-from .launch import Asked, Prepared, launch, prepare
+from .all_settings import ALIASES
+from .errors import UsageError, nearest
+from .exporting import export_checkpoint
 from .ledger import Ledger
+from .platforms.base import load
+from .run_handle import Run, TrainRun
+from .submission import Asked, Prepared, launch, prepare
 
-ALIASES = {"on": "platform", "name": "run_name", "with_": "with_paths", "import_": "imports", "set": "overrides"}
-"""Names that a setting may also be given by: those of its flag, ``--on``, ``--name`` and so on."""
+if TYPE_CHECKING:
+    from gaitway_runtime.policies.checkpoint_export import CheckpointExport
+    from typing_extensions import Unpack
+
+    from .keywords import InferKeywords, SharedKeywords, ShipKeywords, TrainKeywords, ValidateKeywords
 
 
-def train(*, forwarded: Sequence[str] = (), **settings: Any) -> Run:
+def train(job: TrainJob | None = None, *, forwarded: Sequence[str] = (), **settings: Unpack[TrainKeywords]) -> TrainRun:
     """Start a training and return its run at once; on this machine it is a process of its own.
 
     Args:
+        job: The job, in place of its settings by keyword. Fields that keep their default are resolved as if unnamed.
         forwarded: What the command line takes after ``--``.
-        settings: Settings by key, for example ``task="Isaac-Ant-v0"``, ``on="osmo"``, ``num_envs=64``.
+        settings: Settings by keyword.
 
     Raises:
         GaitwayError: The request cannot be right, or the platform refused it.
     """
-    return submit(plan(TrainJob, forwarded=forwarded, **settings))
+    prepared = plan(job or TrainJob, forwarded=forwarded, **settings)
+    return TrainRun(launch(prepared, os.environ), Ledger.at_home(os.environ))
 
 
-def validate(*, forwarded: Sequence[str] = (), **settings: Any) -> Run:
+def validate(
+    job: ValidateJob | None = None, *, forwarded: Sequence[str] = (), **settings: Unpack[ValidateKeywords]
+) -> Run:
     """Start a validation; see :func:`train`."""
-    return submit(plan(ValidateJob, forwarded=forwarded, **settings))
+    return submit(plan(job or ValidateJob, forwarded=forwarded, **settings))
 
 
-def infer(*, forwarded: Sequence[str] = (), **settings: Any) -> Run:
+def infer(job: InferJob | None = None, *, forwarded: Sequence[str] = (), **settings: Unpack[InferKeywords]) -> Run:
     """Start an inference; see :func:`train`."""
-    return submit(plan(InferJob, forwarded=forwarded, **settings))
+    return submit(plan(job or InferJob, forwarded=forwarded, **settings))
 
 
-def plan(job: type[Job], *, forwarded: Sequence[str] = (), **settings: Any) -> Prepared:
+def ship(job: ShipJob | None = None, *, forwarded: Sequence[str] = (), **settings: Unpack[ShipKeywords]) -> Run:
+    """Start the chain of training, validation, inference and registration; see :func:`train`."""
+    return submit(plan(job or ShipJob, forwarded=forwarded, **settings))
+
+
+@overload
+def plan(
+    job: TrainJob | type[TrainJob] | Literal["train"],
+    *,
+    forwarded: Sequence[str] = (),
+    **settings: Unpack[TrainKeywords],
+) -> Prepared: ...
+@overload
+def plan(
+    job: ValidateJob | type[ValidateJob] | Literal["validate"],
+    *,
+    forwarded: Sequence[str] = (),
+    **settings: Unpack[ValidateKeywords],
+) -> Prepared: ...
+@overload
+def plan(
+    job: InferJob | type[InferJob] | Literal["infer"],
+    *,
+    forwarded: Sequence[str] = (),
+    **settings: Unpack[InferKeywords],
+) -> Prepared: ...
+@overload
+def plan(
+    job: ShipJob | type[ShipJob] | Literal["ship"], *, forwarded: Sequence[str] = (), **settings: Unpack[ShipKeywords]
+) -> Prepared: ...
+@overload
+def plan(
+    job: Job | type[Job] | Literal["dump-contract", "register"],
+    *,
+    forwarded: Sequence[str] = (),
+    **settings: Unpack[SharedKeywords],
+) -> Prepared: ...
+def plan(job: Job | type[Job] | str, *, forwarded: Sequence[str] = (), **settings: Any) -> Prepared:
     """Work out a submission without doing anything: its plan and its exact request are in what is returned.
+
+    Args:
+        job: A job, a class of jobs, or the kind of one: ``"train"``.
+        forwarded: What the command line takes after ``--``.
+        settings: Settings by keyword; they win over the fields of a job.
 
     Raises:
         GaitwayError: The request cannot be right.
     """
-    values = {ALIASES.get(key, key): _plain(value) for key, value in settings.items()}
-    return prepare(Asked(job, values, tuple(forwarded)), os.environ)
+    cls = _kind(job)
+    named = _chosen(job) if isinstance(job, Job) else {}
+    values = {**named, **{ALIASES.get(key, key): _plain(value) for key, value in settings.items()}}
+    return prepare(Asked(cls, values, tuple(forwarded)), os.environ)
 
 
 def submit(prepared: Prepared) -> Run:
@@ -63,14 +121,41 @@ def submit(prepared: Prepared) -> Run:
     Raises:
         GaitwayError: The platform refused it.
     """
-    return Run(launch(prepared, os.environ), Ledger.at_home(os.environ))
+    ledger = Ledger.at_home(os.environ)
+    return Run.of(launch(prepared, os.environ), ledger)
+
+
+def export(
+    checkpoint: str | os.PathLike[str],
+    output: str | os.PathLike[str] = "exported",
+    *,
+    format: str = InferJob.format,
+    activation: str | None = None,
+) -> CheckpointExport:
+    """Turn a checkpoint into ONNX and TorchScript files that are compared with it before they appear.
+
+    Args:
+        checkpoint: A file, an address, or ``RUN[@latest|@best|@ITERATION]``.
+        output: Folder for the files.
+        format: Format to export to; all the usual ones when omitted.
+        activation: Activation of the policy network, where nothing beside the checkpoint tells.
+
+    Raises:
+        UsageError: The checkpoint cannot be found or read.
+        ConfigError: A package that the export needs is not installed.
+        JobFailed: An export failed, or differs from the checkpoint.
+    """
+    from .checkpoints import references
+
+    address = references.resolve(os.fspath(checkpoint), Ledger.at_home(os.environ), source_of=load)
+    return export_checkpoint(address, Path(output), format=format, activation=activation)
 
 
 def runs() -> list[Run]:
     """Return the runs of this folder, oldest first; those whose records are damaged are left out."""
     ledger = Ledger.at_home(os.environ)
     records, _ = ledger.all()
-    return [Run(record, ledger) for record in records]
+    return [Run.of(record, ledger) for record in records]
 
 
 def run(name: str) -> Run:
@@ -81,7 +166,30 @@ def run(name: str) -> Run:
         ConfigError: Its record is damaged.
     """
     ledger = Ledger.at_home(os.environ)
-    return Run(ledger.read(name), ledger)
+    return Run.of(ledger.read(name), ledger)
+
+
+def _kind(job: Job | type[Job] | str) -> type[Job]:
+    """Return the class of a job, of a class, or of a kind.
+
+    Raises:
+        UsageError: There is no such kind.
+    """
+    if isinstance(job, Job):
+        return type(job)
+    if isinstance(job, str):
+        if job not in JOB_KINDS:
+            close = nearest(job, JOB_KINDS)
+            hint = f"did you mean {close}?" if close else None
+            raise UsageError(f"unknown job kind '{job}'", allowed=", ".join(JOB_KINDS), hint=hint)
+        return JOB_KINDS[job]
+    return job
+
+
+def _chosen(job: Job) -> Mapping[str, Any]:
+    """Return the fields of a job that differ from their default, by key."""
+    pairs = ((field, getattr(job, field.name)) for field, _ in settings_of(type(job)))
+    return {field.name: value for field, value in pairs if value != field.default}
 
 
 def _plain(value: Any) -> Any:

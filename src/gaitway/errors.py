@@ -1,6 +1,6 @@
 """The project's errors, as the user's side knows them. They are defined once, beside the vocabulary they share."""
 
-from gaitway_runtime.errors import (
+from gaitway_runtime.spec.errors import (
     ConfigError,
     GaitwayError,
     GateFailed,

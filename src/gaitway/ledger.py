@@ -7,23 +7,33 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from gaitway_runtime.result import write_json
-from gaitway_runtime.tracking.store import default_home
+from gaitway_runtime.spec import result as results
+from gaitway_runtime.spec.files import default_home
+from gaitway_runtime.spec.result import write_json
+from gaitway_runtime.spec.types import Json
 
+from . import locks
 from .errors import ConfigError, UsageError, nearest
-from .platforms.base import RunRef, RunStatus, StatusReport
+from .locks import Machine
+from .status import RunRef, RunStatus, StatusReport
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a run may be called: it is a folder here and a resource on the platforms."""
 
 RECORD_FILE = "run.json"
 ENDED_FILE = "ended.json"
+ABANDONED_AFTER_S = 60.0
+"""Age at which a folder without a record, whose command has ended, is removed [s]."""
+
+MACHINE_FILE = "machine.json"
+"""Where a run was started from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +69,7 @@ class Damage:
 
 
 class Ledger:
-    """The runs below one home folder. Looking never changes anything; only :meth:`reserve` makes the folder."""
+    """Runs below one home folder. Looking never changes anything; only :meth:`reserve` makes the folder."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -113,7 +123,7 @@ class Ledger:
         return f"{stem}-{max((int(match[1]) for match in taken if match), default=0) + 1}"
 
     def reserve(self, stem: str, name: str | None = None) -> Path:
-        """Make the folder of a new run and return it. Two processes never get the same one.
+        """Make the folder of a new run, take its lock, and return it. Two processes never get the same one.
 
         Args:
             stem: What the name is derived from; it gets a number.
@@ -123,11 +133,15 @@ class Ledger:
             UsageError: The name is taken.
             ConfigError: The folder cannot be made.
         """
+        self._remove_abandoned()
         while True:
             folder = self.run_dir(name or self._next_name(stem))
             try:
-                self._make_home()
+                self.make_home()
                 folder.mkdir()
+                # From here on the folder is somebody's: who lists the runs sees that it is being launched.
+                locks.take(locks.of_run(folder), wait=True)
+                write_json(dataclasses.asdict(Machine.here()), folder / MACHINE_FILE)
             except FileExistsError:
                 # Making a folder is atomic: whoever comes second sees it and takes the next number.
                 if name:
@@ -139,7 +153,23 @@ class Ledger:
 
     def discard(self, name: str) -> None:
         """Remove the folder of a run that was never submitted."""
+        locks.release(locks.of_run(self.run_dir(name)))
         shutil.rmtree(self.run_dir(name), ignore_errors=True)
+
+    def remove(self, name: str) -> None:
+        """Remove a run: its folder disappears from the list at once, then from the disk.
+
+        Raises:
+            ConfigError: The folder cannot be removed.
+        """
+        folder = self.run_dir(name)
+        hidden = folder.with_name(f".removed-{name}")
+        try:
+            shutil.rmtree(hidden, ignore_errors=True)
+            folder.rename(hidden)
+            shutil.rmtree(hidden)
+        except OSError as error:
+            raise self._unusable(error) from None
 
     def write(self, record: RunRecord) -> None:
         """Write a run's record."""
@@ -171,7 +201,7 @@ class Ledger:
 
     def all(self) -> tuple[list[RunRecord], list[Damage]]:
         """Return all runs, oldest first, and the folders that cannot be read."""
-        found = [self._load(name) for name in self.names()]
+        found = [self._load(name) for name in self.names() if not self._being_launched(name)]
         records = [entry for entry in found if isinstance(entry, RunRecord)]
         return sorted(records, key=_age), [entry for entry in found if isinstance(entry, Damage)]
 
@@ -184,30 +214,47 @@ class Ledger:
     def ended(self, name: str) -> StatusReport | None:
         """Return how a run ended, if that is known for good."""
         try:
-            values = json.loads((self.run_dir(name) / ENDED_FILE).read_text(encoding="utf-8"))
-            return StatusReport(**{**values, "status": RunStatus(values["status"])})
-        except (OSError, ValueError, TypeError, KeyError):
+            return _report(json.loads((self.run_dir(name) / ENDED_FILE).read_text(encoding="utf-8")))
+        except (OSError, ValueError, RecursionError):
             return None
 
-    def settle(self, name: str, report: StatusReport) -> None:
-        """Remember how a run ended, so that nobody is asked again. A ledger that cannot be written is no matter."""
+    def record_end(self, name: str, report: StatusReport) -> None:
+        """Remember how a run ended, so that its platform is not asked again; in a read-only folder, do nothing."""
         if report.status.ended:
             with suppress(OSError):
                 write_json(dataclasses.asdict(report), self.run_dir(name) / ENDED_FILE)
 
+    def forget_end(self, name: str) -> None:
+        """Forget how a run ended: it goes on."""
+        (self.run_dir(name) / ENDED_FILE).unlink(missing_ok=True)
+
     def _load(self, name: str) -> RunRecord | Damage:
         try:
-            values = json.loads((self.runs / name / RECORD_FILE).read_text(encoding="utf-8"))
-            record = RunRecord(**{**values, "command": tuple(values["command"])})
+            record = _record(json.loads((self.runs / name / RECORD_FILE).read_text(encoding="utf-8")))
         except FileNotFoundError:
             return Damage(name, "it was never submitted")
         except OSError as error:
             return Damage(name, error.strerror or str(error))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, RecursionError):
             return Damage(name, f"{RECORD_FILE} is not a run's record")
         return record if record.name == name else Damage(name, f"its record is of '{record.name}'")
 
-    def _make_home(self) -> None:
+    def _being_launched(self, name: str) -> bool:
+        """Whether a folder is one that a command has just made for a run and not written the record of yet."""
+        folder = self.runs / name
+        return not (folder / RECORD_FILE).exists() and bool(locks.is_taken(locks.of_run(folder)))
+
+    def _remove_abandoned(self) -> None:
+        """Remove folders of commands that were killed before they had written a record: nothing is in them."""
+        for name in self.names():
+            folder = self.runs / name
+            with suppress(OSError):
+                old = time.time() - folder.stat().st_mtime > ABANDONED_AFTER_S
+                if old and not (folder / RECORD_FILE).exists() and locks.is_taken(locks.of_run(folder)) is False:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+    def make_home(self) -> None:
+        """Make the home, which git is not to notice."""
         if not self.home.exists():
             self.home.mkdir(parents=True, exist_ok=True)
             # The home lies in the user's repository: git is not to notice it.
@@ -222,12 +269,53 @@ class Ledger:
         )
 
 
-def read_document(run_dir: Path, name: str) -> Any:
-    """Return a JSON document of a run's folder, or None where there is none that can be read."""
+def _record(values: Json) -> RunRecord:
+    """Return the record that ``run.json`` holds; what a newer release adds is left out.
+
+    Raises:
+        ValueError: A field is not of its type.
+        TypeError: A field is missing.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError("not a JSON object")
+    known: dict[str, Any] = {field.name: values[field.name] for field in fields(RunRecord) if field.name in values}
+    typed = known.pop("command", None)
+    if not isinstance(typed, list) or not all(isinstance(value, str | None) for value in (*typed, *known.values())):
+        raise ValueError("a field is not a text")
+    if any(known.get(name, "") is None for name in _TEXTS):
+        raise ValueError("a field is empty")
+    return RunRecord(**known, command=tuple(typed))
+
+
+_TEXTS = tuple(field.name for field in fields(RunRecord) if field.type == "str")
+"""Fields of a record that are always there."""
+
+
+def _report(values: Json) -> StatusReport:
+    """Return the report that ``ended.json`` holds.
+
+    Raises:
+        ValueError: It is not one.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError("not a JSON object")
+    word, detail, exit_code, result = (values.get(key) for key in ("word", "detail", "exit_code", "result"))
+    return StatusReport(
+        RunStatus(values.get("status")),
+        word=str(word or ""),
+        detail=str(detail or ""),
+        exit_code=exit_code if isinstance(exit_code, int) else None,
+        result=None if result is None else results.from_document(result),
+    )
+
+
+def read_document(run_dir: Path, name: str) -> dict[str, Any] | None:
+    """Return a JSON object of a run's folder, or None where there is none that can be read."""
     try:
-        return json.loads((run_dir / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads((run_dir / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
+    return found if isinstance(found, dict) else None
 
 
 def _taken(name: str) -> UsageError:

@@ -1,4 +1,4 @@
-"""A ground to set up: Terraform's outputs as a state file, and stand-ins for every program that a step calls."""
+"""A deployment as a Terraform state file, and stand-ins for every program that a step calls."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ OUTPUTS = Path(__file__).parents[1] / "goldens" / "deploy" / "outputs.json"
 
 @pytest.fixture
 def outputs() -> dict[str, Any]:
-    """Return the outputs of the stand-in ground (deploy/001-iac/tests/stand_in)."""
+    """Return the outputs of the stand-in deployment (deploy/001-iac/tests/stand_in)."""
     found: dict[str, Any] = json.loads(OUTPUTS.read_text())
     return found
 
 
 @pytest.fixture
-def ground(tmp_path: Path, outputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Let Terraform's outputs be those of the stand-in ground."""
+def deployment(tmp_path: Path, outputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let Terraform's outputs be those of the stand-in deployment."""
     folder = write_state(tmp_path / "iac", outputs)
     monkeypatch.setenv("GAITWAY_TERRAFORM_DIR", str(folder))
     return folder

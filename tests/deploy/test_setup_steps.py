@@ -1,4 +1,4 @@
-"""The cluster's set-up: what each step asks of which program, again, out of order, and after a failure."""
+"""Set-up steps of the cluster: commands, repetition, order, failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gaitway_setup.steps import STEPS
 from gaitway.platforms.azureml.options import AzuremlOptions, attached_name
 from gaitway.platforms.osmo.options import DEFAULTS
 
-pytestmark = pytest.mark.usefixtures("ground", "tools")
+pytestmark = pytest.mark.usefixtures("deployment", "tools")
 TERRAFORM = shutil.which("terraform") or ""
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = ("database-word", "redis-word", "osmo-token-of-the-agent")
@@ -90,12 +90,12 @@ def test_a_second_time_there_is_nothing_to_do(tools: ClusterTools, capsys: pytes
 
 
 def test_a_changed_ground_is_something_to_do(
-    tools: ClusterTools, ground: Path, outputs: dict[str, Any], home: Path
+    tools: ClusterTools, deployment: Path, outputs: dict[str, Any], home: Path
 ) -> None:
     say_done(home, "gpu-operator", "scheduler")
     assert main(["azureml"]) == 0
     outputs["gpu_pools"]["value"]["h100"] = {"labels": {"gaitway/pool": "h100"}, "taints": []}
-    write_state(ground, outputs)
+    write_state(deployment, outputs)
     asked = len(tools.calls("kubectl", "apply"))
     assert main(["azureml"]) == 0
     assert "name: h100" in "".join(call["fed"] for call in tools.calls("apply")[asked:])
@@ -107,6 +107,22 @@ def test_a_step_out_of_order_says_what_comes_first(tools: ClusterTools, capsys: 
     assert "the cluster as a compute of Azure ML needs the GPU operator first" in error
     assert "hint: deploy/002-setup/01-gpu-operator.sh, then this again" in error
     assert not tools.calls("az")
+
+
+def test_what_is_missing_is_named_with_a_command_that_knows_it(
+    tools: ClusterTools,
+    deployment: Path,
+    outputs: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    del outputs["aks_cluster"]
+    write_state(deployment, outputs)
+    assert main(["gpu-operator"]) == 3
+    error = capsys.readouterr().err
+    assert "cluster_name" in error and "aks_cluster" in error
+    assert f"hint: terraform -chdir={deployment} apply" in error
+    assert "gaitway config explain" not in error, "it knows nothing of the set-up's own settings"
 
 
 def test_what_somebody_else_has_set_up_is_found_on_the_cluster(tools: ClusterTools, home: Path) -> None:
@@ -136,7 +152,7 @@ def test_after_a_failure_the_same_command_goes_on(
     assert main([step]) == 4
     error = capsys.readouterr().err
     assert "ended with 1: ERROR: (Throttled) come back later" in error
-    assert "run the same command again: it goes on from here" in error
+    assert "run the same command again: it continues from here" in error
     made = len(tools.calls("create"))
     tools.fail_at("")
     assert main([step]) == 0
@@ -165,31 +181,31 @@ def test_removing_goes_from_the_last_to_the_first(
 
 
 def test_missing_outputs_are_named_with_what_they_would_have_filled(
-    ground: Path, outputs: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    deployment: Path, outputs: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     del outputs["key_vault"], outputs["managed_redis_connection_info"]
-    write_state(ground, outputs)
+    write_state(deployment, outputs)
     assert main(["osmo-control-plane", "--dry-run"]) == 3
     error = capsys.readouterr().err
     assert "key_vault and redis_host and redis_port and redis_secret are not set" in error
     assert "terraform output managed_redis_connection_info.value.hostname" in error
 
 
-def test_no_outputs_at_all_say_which_folder_was_looked_at(ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (ground / "terraform.tfstate").unlink()
+def test_no_outputs_at_all_say_which_folder_was_looked_at(deployment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (deployment / "terraform.tfstate").unlink()
     assert main(["gpu-operator"]) == 3
     error = capsys.readouterr().err
     assert "cluster_name" in error
-    assert str(ground) in error
+    assert str(deployment) in error
 
 
 def test_pools_of_another_form_are_refused(
-    ground: Path, outputs: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    deployment: Path, outputs: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     outputs["gpu_pools"]["value"] = {"gpuspot": {"vm_size": "Standard_NV36ads_A10_v5"}}
-    write_state(ground, outputs)
+    write_state(deployment, outputs)
     assert main(["azureml", "--dry-run"]) == 3
-    assert "the Terraform output gpu_pools has another form" in capsys.readouterr().err
+    assert "the Terraform output gpu_pools has another format" in capsys.readouterr().err
 
 
 def test_a_missing_program_is_named_before_anything_runs(
@@ -203,7 +219,7 @@ def test_a_missing_program_is_named_before_anything_runs(
 
 def test_osmo_refuses_a_scheduler_that_it_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["osmo-control-plane", "--scheduler", "volcano"]) == 2
-    assert "OSMO schedules with KAI alone" in capsys.readouterr().err
+    assert "OSMO needs the scheduler KAI" in capsys.readouterr().err
 
 
 def test_with_volcano_the_extension_brings_none_of_its_own(tools: ClusterTools) -> None:
@@ -211,6 +227,7 @@ def test_with_volcano_the_extension_brings_none_of_its_own(tools: ClusterTools) 
         assert main([name, "--scheduler", "volcano"]) == 0
     [extension] = tools.calls("k8s-extension create")
     assert "installVolcano=False" in extension["argv"]
+    assert not [word for word in extension["argv"] if word.startswith("volcanoScheduler")]
 
 
 def test_a_step_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,7 +240,8 @@ def test_an_instance_type_has_room_for_the_default_job_of_either_platform(
 ) -> None:
     assert main(["azureml", "--dry-run"]) == 0
     text = capsys.readouterr().out
-    types = [yaml.safe_load(found) for found in re.findall(r"<<'END'\n(.*?)\nEND", text, re.DOTALL)]
+    objects = [yaml.safe_load(found) for found in re.findall(r"<<'END'\n(.*?)\nEND", text, re.DOTALL)]
+    types = [found for found in objects if found["kind"] == "InstanceType"]
     size = {found["metadata"]["name"]: found["spec"]["resources"]["limits"] for found in types}
     asked = DEFAULTS["train"]
     assert AzuremlOptions.__dataclass_fields__["instance_type"].default in size
@@ -248,10 +266,10 @@ def test_a_dry_run_prints_every_command_and_does_nothing(
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_each_step_has_a_door_and_a_twin_that_takes_it_away(name: str, ground: Path) -> None:
+def test_each_step_has_a_door_and_a_twin_that_takes_it_away(name: str, deployment: Path) -> None:
     door = ROOT / STEPS[name].script
     for script, title in ((door, ""), (door.parent / "cleanup" / door.name, "remove ")):
-        environ = {"GAITWAY_PYTHON": sys.executable, "PATH": "/usr/bin:/bin", "GAITWAY_TERRAFORM_DIR": str(ground)}
+        environ = {"GAITWAY_PYTHON": sys.executable, "PATH": "/usr/bin:/bin", "GAITWAY_TERRAFORM_DIR": str(deployment)}
         done = subprocess.run([script, "--dry-run"], env=environ, capture_output=True, text=True, cwd="/", check=False)
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"# {STEPS[name].number:02d} {title}{STEPS[name].title}")

@@ -1,4 +1,4 @@
-"""The check of Terraform's names finds what Azure would refuse after minutes, and the schema it holds them against."""
+"""Terraform files' names: what the check finds, and the schema that it compares with."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from gaitway_runtime.policies.contract import ActionTerm, ObservationTerm, PolicyContract, Robot, Timing
 from gaitway_runtime.simulators.base import Transition
+from gaitway_runtime.spec.contract import ActionTerm, ObservationTerm, PolicyContract, Robot, Timing
 
 STEP_DT = 0.02
 JOINTS = ("slide_x", "slide_y")
@@ -39,6 +39,7 @@ class FakeEnv:
         self.num_envs = num_envs
         self.num_actions = 2
         self.observation_sizes = {"policy": 4}
+        self.policy_groups = ("policy",)
         self.max_episode_length = max_episode_length
         self.step_dt = STEP_DT
         self.closed = False

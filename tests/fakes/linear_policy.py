@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from gaitway_runtime.policies.contract import PolicyContract
 from gaitway_runtime.policies.marker import MARKER_KEY, Marker
+from gaitway_runtime.spec.contract import PolicyContract
 
 CARTPOLE = ((0.431, -2.667, 0.589, -0.573),)
 """Balances the cartpole from every start: the linear-quadratic regulator of the linearised model."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
-from gaitway_runtime.policies.contract import ActionTerm, ObservationTerm, PolicyContract, Robot, Timing
-from gaitway_runtime.simulators.base import Mirror, SignedPermutation, Transition
+from gaitway_runtime.simulators.base import Mirror, SignedPermutation, StateTree, Transition
+from gaitway_runtime.spec.contract import ActionTerm, ObservationTerm, PolicyContract, Robot, Timing
 from numpy.typing import NDArray
 
 OBSERVATIONS = 4
@@ -26,6 +27,7 @@ class DoubleIntegrator:
     step_dt = 0.1
     max_episode_length = 50
     num_actions = ACTIONS
+    not_restored = ""
 
     def __init__(
         self, num_envs: int = 16, *, critic: bool = False, task: str = "Fake-Mass-v0", nan_after: int | None = None
@@ -33,6 +35,7 @@ class DoubleIntegrator:
         self.task = task
         self.num_envs = num_envs
         self.observation_sizes = {"policy": OBSERVATIONS, **({"critic": OBSERVATIONS + 1} if critic else {})}
+        self.policy_groups = ("policy",)
         self.episode_length = np.zeros(num_envs, dtype=np.int64)
         self.env_steps = 0
         self.closed = False
@@ -98,6 +101,22 @@ class DoubleIntegrator:
 
     def snapshot(self) -> NDArray[np.float64]:
         return self._state[:, :2].copy()
+
+    def training_state(self) -> StateTree:
+        return {
+            "env_steps": self.env_steps,
+            "episode_length": self.episode_length.copy(),
+            "state": self._state.copy(),
+            "return": self._return.copy(),
+            "random": dict(self._random.bit_generator.state),
+        }
+
+    def load_training_state(self, state: StateTree) -> None:
+        saved: dict[str, Any] = dict(state)
+        self.env_steps = saved["env_steps"]
+        self.episode_length[:] = saved["episode_length"]
+        self._state[:], self._return[:] = saved["state"], saved["return"]
+        self._random.bit_generator.state = saved["random"]
 
     def close(self) -> None:
         self.closed = True

@@ -11,10 +11,10 @@ import os
 import signal
 from typing import Any
 
-from gaitway_runtime.errors import JobFailed
-from gaitway_runtime.job import Job
 from gaitway_runtime.simulators import base as simulators
 from gaitway_runtime.simulators.base import Availability, Transition
+from gaitway_runtime.spec.errors import JobFailed
+from gaitway_runtime.spec.job import Job
 from gaitway_runtime.tracking import mlflow_tracker
 from numpy.typing import NDArray
 
@@ -24,7 +24,8 @@ from tests.fakes.mass_env import DoubleIntegrator
 SIGNAL = "FAKE_SIGNAL"
 """Environment variable ``SIGKILL:320``: the process sends itself this signal in the step that reaches 320 steps.
 
-``SIGKILL:320:1`` is meant for the process of that rank alone; with ``ERROR`` in the signal's place the step fails.
+``SIGKILL:320:1`` is meant for the process of that rank alone; with ``ERROR`` in the signal's place the step fails, with
+``PARENT`` the process that started this one is killed.
 """
 
 
@@ -35,7 +36,10 @@ class SignallingEnv(DoubleIntegrator):
         if name and self.env_steps == int(steps) and rank in ("", os.environ.get("RANK")):
             if name == "ERROR":
                 raise JobFailed("the fake broke", hint="mend it")
-            os.kill(os.getpid(), signal.Signals[name])
+            if name == "PARENT":
+                os.kill(os.getppid(), signal.SIGKILL)
+            else:
+                os.kill(os.getpid(), signal.Signals[name])
         return transition
 
 

@@ -26,7 +26,7 @@ class MlflowServer:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        from gaitway_runtime.tracking.store import ensure_store
+        from gaitway_runtime.stores.tracking_server import ensure_store
 
         command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--backend-store-uri", ensure_store(self.folder), "--workers", "1"]
@@ -38,6 +38,12 @@ class MlflowServer:
                 command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )
         wait_until_up(f"{self.url}/health", self.process, self.folder / "server.log")
+
+    def kill(self) -> None:
+        """End the server and its workers as a machine that runs out of memory does."""
+        assert self.process
+        os.killpg(self.process.pid, 9)
+        self.process.wait(20)
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:

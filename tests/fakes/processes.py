@@ -17,7 +17,7 @@ def free_port() -> int:
         return port
 
 
-def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path, timeout: float = 90.0) -> None:
+def wait_until_up(url: str, process: subprocess.Popen[bytes], log: Path, timeout: float = 240.0) -> None:
     """Wait until something answers at ``url``, whatever it says."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline and process.poll() is None:

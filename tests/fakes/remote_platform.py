@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gaitway_runtime.fields import setting
-from gaitway_runtime.job import Job
+from gaitway_runtime.spec.job import Job
+from gaitway_runtime.spec.settings import setting
 
 from gaitway.errors import PlatformError
 from gaitway.findings import Finding

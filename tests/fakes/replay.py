@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gaitway_runtime.simulators.mujoco.commands import VelocityCommands
 from gaitway_runtime.simulators.mujoco.engine import Engine, Ids, Start
 from gaitway_runtime.simulators.mujoco.env import MujocoEnv
-from gaitway_runtime.simulators.mujoco.mdp.commands import VelocityCommands
-from gaitway_runtime.simulators.mujoco.state import State
-from gaitway_runtime.simulators.mujoco.tasks.cfg import Task
+from gaitway_runtime.tasks.environment import EnvCfg
+from gaitway_runtime.tasks.state import State
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -62,7 +62,7 @@ class Replay:
         trace: The trace.
     """
 
-    def __init__(self, task: Task, trace: Trace) -> None:
+    def __init__(self, task: EnvCfg, trace: Trace) -> None:
         about = trace.about
         if task.command:
             bounds = tuple(about["resampling_time_s"])
@@ -189,7 +189,7 @@ class _Pushes:
 class _Commands(VelocityCommands):
     """The environment's commands, drawn as recorded."""
 
-    def __init__(self, replay: Replay, task: Task) -> None:
+    def __init__(self, replay: Replay, task: EnvCfg) -> None:
         assert task.command is not None
         super().__init__(task.command, replay.env.num_envs, task.step_dt, np.random.default_rng(0))
         self._replay = replay

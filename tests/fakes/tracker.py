@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gaitway_runtime.errors import GaitwayError
-from gaitway_runtime.job import Job, RunContext
+from gaitway_runtime.spec.errors import GaitwayError
+from gaitway_runtime.spec.job import Job, RunContext
 from gaitway_runtime.tracking.base import ModelVersion
 
 FILE = "tracked.jsonl"
@@ -50,11 +50,18 @@ class RecordingTracker:
         self._add("checkpoint", path.name, iteration, folder)
         return f"runs:/{self.run_id}/{folder}/{path.name}"
 
+    def publish_companion(self, path: Path) -> None:
+        assert path.exists()
+        self._add("companion", path.name)
+
     def register_model(self, name: str, artifact_path: str, tags: Mapping[str, str]) -> ModelVersion:
         if self._registry:
             raise self._registry
         self._add("register", name, artifact_path, dict(tags))
         return ModelVersion(name, "1")
+
+    def published(self, address: str) -> str | None:
+        return address
 
     def close(self, status: str) -> None:
         self._add("close", status)

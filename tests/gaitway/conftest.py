@@ -12,8 +12,8 @@ import pytest
 
 import gaitway as interface
 from gaitway.cli.main import main
-from gaitway.handles import Run
 from gaitway.platforms.local import processes
+from gaitway.run_handle import Run
 
 STAND_IN = Path(__file__).parents[1] / "fakes" / "runtime"
 TASK = "Isaac-Cartpole-v0"
@@ -50,9 +50,11 @@ def gaitway(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
 def stand_in(home: Path) -> Iterator[list[str]]:
     """Return the arguments that make a command use the stand-in runtime; what still runs afterwards is ended."""
     yield ["--training-path", str(STAND_IN), "--task", TASK]
-    for child in processes._children.values():
-        if child.poll() is None:
-            processes.end_group(processes.identify(child.pid), 0)
+    started = (processes.identify(child.pid) for child in processes._children.values() if child.poll() is None)
+    # A command that was killed leaves runs that are nobody's children.
+    left = (processes.recorded(folder) for folder in (home / "runs").glob("*"))
+    for identity in (*started, *filter(None, left)):
+        processes.end_group(identity, 0)
 
 
 @pytest.fixture

@@ -5,21 +5,23 @@ import shlex
 from pathlib import Path
 
 import pytest
+from gaitway_runtime.spec.result import CheckpointRef, Result
 
 from gaitway.cli.main import cli
-from gaitway.commands import next_command
 from gaitway.ledger import RunRecord
+from gaitway.planning import next_command
 from gaitway.platforms.base import RunStatus, StatusReport
 
-FINAL = {"uri": "runs:/1/checkpoints/final/model_9.pt", "path": "checkpoints/model_9.pt", "iteration": 9, "sha256": ""}
+FINAL = CheckpointRef(uri="runs:/1/checkpoints/final/model_9.pt", path="checkpoints/model_9.pt", iteration=9, sha256="")
 
 
 def record(kind: str = "train", platform: str = "local") -> RunRecord:
     return RunRecord(name="a-1", platform=platform, kind=kind, task="My-Task-v0", created="", command=())
 
 
-def said(tmp_path: Path, run: RunRecord, status: RunStatus, **result: object) -> str:
-    return next_command(run, StatusReport(status, result=result or None), tmp_path)
+def said(tmp_path: Path, run: RunRecord, status: RunStatus, final_checkpoint: CheckpointRef | None = None) -> str:
+    result = Result(kind=run.kind, task=run.task, status=status.value, final_checkpoint=final_checkpoint)
+    return next_command(run, StatusReport(status, result=result if final_checkpoint else None), tmp_path)
 
 
 @pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.UNKNOWN])
@@ -28,7 +30,7 @@ def test_what_goes_on_can_be_followed(tmp_path: Path, status: RunStatus) -> None
 
 
 def test_a_trained_policy_can_be_inferred_where_it_was_trained(tmp_path: Path) -> None:
-    words = f"gaitway infer --task My-Task-v0 --checkpoint-uri {FINAL['uri']}"
+    words = f"gaitway infer --task My-Task-v0 --checkpoint-uri {FINAL.uri}"
     assert said(tmp_path, record(), RunStatus.SUCCEEDED, final_checkpoint=FINAL) == words
     there = said(tmp_path, record(platform="osmo"), RunStatus.SUCCEEDED, final_checkpoint=FINAL)
     assert there == f"{words} --on osmo"
@@ -45,7 +47,7 @@ def test_what_comes_next_has_the_same_tasks_and_the_same_simulator(tmp_path: Pat
     (tmp_path / "settings.json").write_text(json.dumps(document))
     said_next = said(tmp_path, record(), RunStatus.SUCCEEDED, final_checkpoint=FINAL)
     where = "--simulator isaaclab --python lab/bin/python --import my_tasks"
-    assert said_next == f"gaitway infer --task My-Task-v0 {where} --checkpoint-uri {FINAL['uri']}"
+    assert said_next == f"gaitway infer --task My-Task-v0 {where} --checkpoint-uri {FINAL.uri}"
 
 
 def test_an_inferred_policy_can_be_validated(tmp_path: Path) -> None:

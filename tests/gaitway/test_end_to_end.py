@@ -25,8 +25,8 @@ def test_a_training_that_is_cancelled_saves_and_the_next_command_goes_on(gaitway
     saved = cancelled["final_checkpoint"]
     assert Path(saved["path"]).is_file()
     assert run.checkpoints()[-1].uri == saved["uri"]
-    assert (run.run_dir / "payload" / "gaitway_runtime" / "job.py").read_bytes() == (
-        TRAINING / "gaitway_runtime" / "job.py"
+    assert (run.run_dir / "payload" / "gaitway_runtime" / "spec" / "job.py").read_bytes() == (
+        TRAINING / "gaitway_runtime" / "spec" / "job.py"
     ).read_bytes()
 
     words = shlex.split(cancelled["next"])

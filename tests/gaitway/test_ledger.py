@@ -5,6 +5,7 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
+from gaitway_runtime.spec.result import Result
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,10 +76,11 @@ def test_the_last_run_is_of_the_same_kind_and_name(ledger: Ledger) -> None:
 
 def test_how_a_run_ended_is_kept_and_how_it_runs_is_not(ledger: Ledger) -> None:
     ledger.reserve("a", "a")
-    ledger.settle("a", StatusReport(RunStatus.RUNNING))
+    ledger.record_end("a", StatusReport(RunStatus.RUNNING))
     assert ledger.ended("a") is None
-    ended = StatusReport(RunStatus.FAILED, "FAILED_IMAGE_PULL", "no such image", 1, {"metrics": {"x": 1.0}})
-    ledger.settle("a", ended)
+    result = Result(kind="train", task="T", status="failed", metrics={"x": 1.0}, artifacts=("a",))
+    ended = StatusReport(RunStatus.FAILED, "FAILED_IMAGE_PULL", "no such image", 1, result)
+    ledger.record_end("a", ended)
     assert ledger.ended("a") == ended
     (ledger.run_dir("a") / "ended.json").write_text('{"status": "over"}')
     assert ledger.ended("a") is None

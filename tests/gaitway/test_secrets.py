@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from gaitway_runtime.job import TrainJob
+from gaitway_runtime.spec.job import TrainJob
 
 import gaitway
 from gaitway.platforms.base import load, present

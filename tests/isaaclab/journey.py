@@ -96,11 +96,12 @@ def own_python(simulator: str) -> list[str]:
 
 
 def drawn(states: Path, target: Path) -> Any:
-    """Draw recorded states with gaitway's own Python; return what was made."""
+    """Draw recorded states with gaitway's own Python; return how many frames were made, and how many are black."""
     words = [sys.executable, "-m", "gaitway_runtime.evaluation.filming", str(states), str(target), "rays"]
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "src/training")}
     done = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
-    return json.loads(done.stdout)
+    made = json.loads(done.stdout)
+    return {name: made[name] for name in ("frames", "black")}
 
 
 class JourneyTests:

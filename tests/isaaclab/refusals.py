@@ -3,9 +3,9 @@
 import json
 import sys
 
-from gaitway_runtime.errors import GaitwayError
-from gaitway_runtime.job import TrainJob
 from gaitway_runtime.simulators import isaaclab
+from gaitway_runtime.spec.errors import GaitwayError
+from gaitway_runtime.spec.job import TrainJob
 
 
 def refused(**settings: object) -> dict[str, object]:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gaitway_runtime.simulators.mujoco.models.anymal_c import ARMATURE, DAMPING, EFFORT_LIMIT, STIFFNESS
+from gaitway_runtime.tasks.velocity.anymal import ARMATURE, DAMPING, EFFORT_LIMIT, STIFFNESS
 
 
 @contextlib.contextmanager

@@ -1,21 +1,14 @@
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
-from gaitway_runtime.errors import Interrupted
-from gaitway_runtime.lifecycle import StopRequest, handle_signals
+from gaitway_runtime.process.lifecycle import StopRequest, handle_signals
+from gaitway_runtime.spec.errors import Interrupted
+
+pytestmark = pytest.mark.usefixtures("signals_as_before")
 
 
-@pytest.fixture(autouse=True)
-def _signals_as_before() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_becomes_a_request(number: signal.Signals) -> None:
     stop = handle_signals()
     stop.check()
@@ -23,6 +16,13 @@ def test_a_signal_becomes_a_request(number: signal.Signals) -> None:
     assert (stop.requested, stop.reason) == (True, number.name)
     with pytest.raises(Interrupted, match=number.name):
         stop.check()
+
+
+def test_a_hangup_that_is_ignored_stays_so() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop = handle_signals()
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert not stop.requested
 
 
 def test_a_second_interrupt_is_immediate_but_a_second_sigterm_is_not() -> None:

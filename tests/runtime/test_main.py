@@ -1,4 +1,6 @@
+import errno
 import json
+import math
 import os
 import signal
 import subprocess
@@ -10,11 +12,11 @@ from typing import Any
 
 import pytest
 from gaitway_runtime import __main__ as entry
-from gaitway_runtime import result as results
-from gaitway_runtime.errors import GateFailed, JobFailed
-from gaitway_runtime.job import Job, RunContext, TrainJob, ValidateJob, to_document
 from gaitway_runtime.jobs import base as jobs
-from gaitway_runtime.result import Result
+from gaitway_runtime.spec import result as results
+from gaitway_runtime.spec.errors import GateFailed, JobFailed
+from gaitway_runtime.spec.job import Job, RunContext, TrainJob, ValidateJob, to_document
+from gaitway_runtime.spec.result import Result
 
 Run = Callable[[Job, RunContext, jobs.Workspace], Result]
 
@@ -35,7 +37,7 @@ def with_job_module(monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], None]:
 
 @pytest.fixture(autouse=True)
 def _signals_as_before() -> Any:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -81,6 +83,35 @@ def test_an_unexpected_error_reaches_the_result_and_its_traceback_the_log(
     assert result is not None and result.error is not None
     assert result.status == "failed"
     assert result.error["message"] == "the job ended unexpectedly: ZeroDivisionError: oops"
+
+
+def test_a_full_disk_is_a_sentence_with_what_is_safe_and_no_traceback(
+    tmp_path: Path, with_job_module: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(job: Job, context: RunContext, workspace: jobs.Workspace) -> Result:
+        raise OSError(errno.ENOSPC, "No space left on device", "/data/params/agent.yaml")
+
+    with_job_module(run)
+    assert entry.main(["--job", str(write_job(tmp_path, TrainJob()))]) == 1
+    said = capsys.readouterr().err
+    assert "the job's files cannot be written: No space left on device, " in said
+    assert "from: /data/params/agent.yaml" in said and "checkpoints that are complete are safe" in said
+    assert "Traceback" not in said
+
+
+def test_an_output_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "outputs").write_text("a file")
+    assert entry.main(["--job", str(write_job(tmp_path, TrainJob()))]) == 1
+    said = capsys.readouterr().err
+    assert "FileExistsError" in said and "Traceback" not in said
+
+
+def test_a_number_that_json_does_not_have_leaves_a_result(tmp_path: Path, with_job_module: Any) -> None:
+    metrics = {"reward": math.nan, "parts": [1.0, math.inf]}
+    with_job_module(lambda *_: Result(kind="train", task="T", status="succeeded", metrics=metrics))
+    assert entry.main(["--job", str(write_job(tmp_path, TrainJob()))]) == 0
+    result = results.read(tmp_path / "outputs")
+    assert result is not None and result.metrics == {"reward": None, "parts": [1.0, None]}
 
 
 def test_an_older_result_is_gone_as_soon_as_the_job_starts(tmp_path: Path, with_job_module: Any) -> None:

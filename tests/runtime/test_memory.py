@@ -1,5 +1,5 @@
 import pytest
-from gaitway_runtime.memory import Room, asked_for, explained
+from gaitway_runtime.process.out_of_memory import Room, asked_for, explained
 
 GIB = 2**30
 

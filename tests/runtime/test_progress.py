@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from gaitway_runtime.progress import Progress
+from gaitway_runtime.process.lifecycle import Progress
 
 
 class Clock:
@@ -38,7 +38,7 @@ def test_a_report_has_speed_and_time_left_and_lines_are_spaced(tmp_path: Path) -
     assert (last["steps_per_s"], last["eta_s"], last["reward"]) == (50.0, 0.0, 4.25)
     lines = stream.getvalue().splitlines()
     assert lines[0] == "train 1/10 | length 290"
-    assert lines[1] == "train 4/10 | reward 4.25 | length 290 | 50 steps/s | 0:12 left"
+    assert lines[1] == "train 4/10 | training reward 4.25 | length 290 | 50 steps/s | 0:12 left"
     assert lines[-1].startswith("train 10/10")
     assert len(lines) == 4
 

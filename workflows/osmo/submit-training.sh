@@ -3,6 +3,6 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
-export TMP_DIR="${TMP_DIR:-$here/.tmp}"
+export GAITWAY_TMP_DIR="${GAITWAY_TMP_DIR:-$here/.tmp}"
 export GAITWAY_HOME="${GAITWAY_HOME:-$root/.gaitway}"
 exec "$root/scripts/submit-osmo-training.sh" "$@"

@@ -3,45 +3,59 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
-from gaitway_runtime import catalog, job
-from gaitway_runtime.job import RunContext
+from gaitway_runtime.spec import catalog, job
+from gaitway_runtime.spec.job import RunContext
+from gaitway_runtime.spec.progress_reports import reward_at, rewards_in
 
 from ..errors import GaitwayError
-from ..ledger import Ledger, RunRecord
-from . import local
-from .known import Checkpoint, best, latest, newest_last
+from ..ledger import Ledger
+from .checkpoint import ListedCheckpoint, best, latest, newest_last
+from .kept import KeepsCheckpoints, SourceOf, no_source
+from .run_folder import RunFolder
 
 if TYPE_CHECKING:
     from .tracked import TrackedRuns
+
+
+TRAINING_KINDS = ("train", "ship")
+"""Kinds of jobs that make checkpoints."""
 
 
 @dataclass(frozen=True)
 class Listing:
     """Checkpoints, newest last."""
 
-    checkpoints: tuple[Checkpoint, ...]
-    latest: Checkpoint | None
-    best: Checkpoint | None
+    checkpoints: tuple[ListedCheckpoint, ...]
+    latest: ListedCheckpoint | None
+    best: ListedCheckpoint | None
     """The one with the highest reward, where any is known."""
     notes: tuple[str, ...] = ()
-    """What could not be looked at, and why."""
+    """Sources that were left out, with the reason."""
 
 
-def of_run(ledger: Ledger, name: str) -> Listing:
-    """List the checkpoints of one run: from its folder, or from the tracking server of a run that was elsewhere.
+def of_run(ledger: Ledger, name: str, source_of: SourceOf = no_source) -> Listing:
+    """List the checkpoints of one run: from its folder, its platform, or the tracking server of a run elsewhere.
+
+    Args:
+        ledger: The runs of this folder.
+        name: The run.
+        source_of: Returns the run's platform.
 
     Raises:
         UsageError: There is no such run.
         GaitwayError: The tracking server cannot be asked, and nothing is known without it.
     """
-    record = ledger.read(name)
-    known = here(ledger, record)
-    if known and record.platform == "local":
+    folder = RunFolder.read(ledger, ledger.read(name))
+    source = source_of(folder.record.platform)
+    if isinstance(source, KeepsCheckpoints) and not source.is_tracked(folder.run_dir):
+        return _listing(kept(folder, source))
+    known = folder.checkpoints()
+    if known and folder.record.platform == job.THIS_MACHINE:
         return _listing(known)
     try:
-        return _listing(tracked(ledger, record) or known)
+        return _listing(tracked(folder) or known)
     except GaitwayError as error:
         if not known:
             raise
@@ -60,7 +74,7 @@ def of_task(ledger: Ledger, task: str, context: RunContext) -> Listing:
     found = _of_folder(ledger, name)
     try:
         known = {checkpoint.uri for checkpoint in found}
-        more = [checkpoint for checkpoint in _tracked_runs(context).of_task(name) if checkpoint.uri not in known]
+        more = _tracked_runs(context).of_task(name, known)
     except GaitwayError as error:
         return _listing(found, f"the tracking server is left out: {error.message}")
     return _listing([*found, *more])
@@ -71,39 +85,79 @@ def of_everything(ledger: Ledger) -> Listing:
     return _listing(_of_folder(ledger, None))
 
 
-def here(ledger: Ledger, record: RunRecord) -> list[Checkpoint]:
-    """Return the checkpoints of a run that are known of without asking anyone."""
-    run_dir = ledger.run_dir(record.name)
-    found = local.of_run(record, run_dir)
-    ended = ledger.ended(record.name)
-    return found or local.of_result(record, (ended.result if ended else None) or {})
+def kept(folder: RunFolder, source: KeepsCheckpoints) -> list[ListedCheckpoint]:
+    """Return the checkpoints of a run that its platform keeps, by references that later commands take.
+
+    Raises:
+        GaitwayError: The platform cannot be asked.
+    """
+    record, rewards = folder.record, rewards_in(folder.run_dir / "outputs")
+    return [
+        ListedCheckpoint(
+            uri=f"{record.name}@{found.iteration}",
+            run=record.name,
+            task=record.task,
+            iteration=found.iteration,
+            created=record.created,
+            platform=record.platform,
+            reward=reward_at(rewards, found.iteration) if found.reward is None else found.reward,
+        )
+        for found in source.list_checkpoints(record.ref, folder.run_dir)
+    ]
 
 
-def tracked(ledger: Ledger, record: RunRecord) -> list[Checkpoint]:
+def tracked(folder: RunFolder) -> list[ListedCheckpoint]:
     """Return the checkpoints of a run that its tracking server knows of.
 
     Raises:
         GaitwayError: The run's own description is damaged, or the server cannot be asked.
     """
-    described, context = job.load(ledger.run_dir(record.name) / "job.json")
-    experiment = record.experiment or job.experiment_name(described.backend, described.task)
-    ended = ledger.ended(record.name)
-    run_id = ((ended.result if ended else None) or {}).get("mlflow_run_id")
-    # A run's name is unique in one folder; the id that its platform gave it, among all who use the server.
-    platform_id = record.id if record.platform != "local" else ""
-    return _tracked_runs(context).of_run(record.name, experiment, run_id=run_id, platform_id=platform_id)
+    runs, known = _runs_and_marks(folder)
+    return runs.checkpoints_of(runs.runs_of(folder.record.name, **known))
+
+
+def newest_tracked_run(folder: RunFolder) -> str | None:
+    """Return MLflow's id of a run, of its newest attempt or stage; None while its server knows of none.
+
+    Raises:
+        GaitwayError: The run's own description is damaged, or the server cannot be asked.
+    """
+    runs, known = _runs_and_marks(folder)
+    found = runs.runs_of(folder.record.name, **known)
+    return str(max(found, key=lambda run: run.info.start_time).info.run_id) if found else None
+
+
+class _Marks(TypedDict):
+    """By what a tracking server knows a run."""
+
+    experiment: str
+    run_id: str | None
+    platform: str
+    attempts: tuple[str, ...]
+
+
+def _runs_and_marks(folder: RunFolder) -> tuple[TrackedRuns, _Marks]:
+    record = folder.record
+    described, context = job.load(folder.run_dir / "job.json")
+    # A run's name is unique in one folder alone; its id, or that of its platform, among all who use the server.
+    return _tracked_runs(context), {
+        "experiment": record.experiment or job.experiment_name(described.backend, described.task),
+        "run_id": folder.mlflow_run_id,
+        "platform": record.platform,
+        "attempts": (context.run_id, record.id if record.platform != job.THIS_MACHINE else ""),
+    }
 
 
 def _tracked_runs(context: RunContext) -> TrackedRuns:
-    from .tracked import TrackedRuns  # imports MLflow's surroundings, which the other lists do without
+    from .tracked import TrackedRuns  # imports the stores, which the other lists do without
 
     return TrackedRuns(context)
 
 
-def _of_folder(ledger: Ledger, task: str | None) -> list[Checkpoint]:
+def _of_folder(ledger: Ledger, task: str | None) -> list[ListedCheckpoint]:
     records, _ = ledger.all()
-    wanted = [record for record in records if record.kind == "train" and task in (None, _plain(record.task))]
-    return [checkpoint for record in wanted for checkpoint in here(ledger, record)]
+    wanted = [record for record in records if record.kind in TRAINING_KINDS and task in (None, _plain(record.task))]
+    return [checkpoint for record in wanted for checkpoint in RunFolder.read(ledger, record).checkpoints()]
 
 
 def _plain(task: str) -> str:
@@ -111,5 +165,5 @@ def _plain(task: str) -> str:
     return info.name if info else task
 
 
-def _listing(found: list[Checkpoint], *notes: str) -> Listing:
+def _listing(found: list[ListedCheckpoint], *notes: str) -> Listing:
     return Listing(tuple(newest_last(found)), latest(found), best(found), notes)

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-from gaitway_runtime.job import RunContext, experiment_name, model_name_for
-from gaitway_runtime.tracking.attempts import ATTEMPT_TAG
-from gaitway_runtime.tracking.credentials import public_form
-from gaitway_runtime.tracking.fetch.asking import TrackingServer
-from gaitway_runtime.tracking.fetch.base import Limits
-from gaitway_runtime.tracking.fetch.picking import is_checkpoint, iteration_of
+from gaitway_runtime.spec.checkpoint_files import is_checkpoint, iteration_of
+from gaitway_runtime.spec.job import RunContext, experiment_name, model_name_for
+from gaitway_runtime.spec.learners import LEARNERS
+from gaitway_runtime.spec.secrets import public_form
+from gaitway_runtime.stores.artifacts import ArtifactFolder
+from gaitway_runtime.stores.streams import StreamLimits
+from gaitway_runtime.stores.tracking_server import TrackingServer
+from gaitway_runtime.tracking.attempts import ATTEMPT_TAG, RUN_ID_TAG
 
-from .known import Checkpoint
+from .checkpoint import ListedCheckpoint
 
-BACKENDS = ("rsl_rl", "skrl")
 MOST_RUNS = 50
 """Runs of a task that are looked at, newest first."""
+JOB_NAME_IS_RUN_ID = frozenset({"azureml"})
+"""Platforms that give a job's MLflow run the job's own name as its id."""
 REWARD = "Train/mean_reward"
 
-_LIMITS = Limits(attempts=3)
+_LIMITS = StreamLimits(attempts=3)
 """Someone is waiting at a terminal."""
 
 T = TypeVar("T")
 
 
 class TrackedRuns:
-    """What a tracking server knows of checkpoints. Every method raises a GaitwayError if it cannot be asked.
+    """Checkpoints that a tracking server knows of. Every method raises a GaitwayError if it cannot be asked.
 
     Args:
         context: Says which server.
@@ -37,26 +41,65 @@ class TrackedRuns:
         self._server = TrackingServer.of(context, _LIMITS)
         self._client = self._server.client
 
-    def of_run(
-        self, name: str, experiment: str, *, run_id: str | None = None, platform_id: str = ""
-    ) -> list[Checkpoint]:
-        """Return the checkpoints of the run that gaitway called ``name``.
+    def runs_of(
+        self,
+        name: str,
+        experiment: str,
+        *,
+        run_id: str | None = None,
+        platform: str = "",
+        attempts: Sequence[str] = (),
+    ) -> list[Any]:
+        """Return MLflow's runs of one run of this folder's ledger, and of no other.
+
+        A run's name is unique in one folder only; others who use the server may have runs of the same name.
 
         Args:
             name: Its name in the ledger.
-            experiment: Where it is tracked.
-            run_id: MLflow's id of it, where the run has told.
-            platform_id: What its platform calls it, where it has told the tracking server.
+            experiment: Experiment that it is tracked in.
+            run_id: MLflow's id of it, where the run's result names it.
+            platform: The platform that it runs on.
+            attempts: Ids that mark the attempts at it; the last one is the platform's id.
         """
-        if run_id:
-            return self._of_one(self._ask(self._client.get_run, run_id))
-        attempts = self._search([experiment], f"tags.`{ATTEMPT_TAG}` = '{platform_id}'") if platform_id else []
-        return self._of_runs(attempts or self._search([experiment], f"tags.`gaitway.run` = '{name}'"))
+        ids = [id for id in attempts if id]
+        if platform in JOB_NAME_IS_RUN_ID and ids:
+            # The job's own run, and those of a pipeline's stages or of jobs before a restart, which share the run id.
+            run_id, conditions = ids[-1], [f"tags.`{RUN_ID_TAG}` = '{id}'" for id in ids[:1]]
+        elif run_id:
+            conditions = []
+        else:
+            conditions = [f"tags.`{tag}` = '{id}'" for id in ids for tag in (RUN_ID_TAG, ATTEMPT_TAG)]
+            if not ids:  # of an older release, which knew runs by their names alone
+                conditions = [f"tags.`gaitway.run` = '{name}'"]
+        found = {run.info.run_id: run for run in (self._run(run_id) if run_id else [])}
+        for condition in conditions:
+            found |= {run.info.run_id: run for run in self._search([experiment], condition)}
+        return list(found.values())
 
-    def of_task(self, task: str) -> list[Checkpoint]:
-        """Return the checkpoints of the newest runs of a task, and its registered models."""
-        runs = self._search([experiment_name(backend, task) for backend in BACKENDS], "")
-        return [*self._of_runs(runs), *self._of_model(model_name_for(task), task)]
+    def checkpoints_of(self, runs: Iterable[Any], known: Container[str] = ()) -> list[ListedCheckpoint]:
+        """Return the checkpoints of some of MLflow's runs.
+
+        Args:
+            runs: The runs.
+            known: Addresses to leave out; what costs most, a run's rewards, is asked for the others alone.
+        """
+        return [checkpoint for run in runs for checkpoint in self._of_one(run, known)]
+
+    def of_task(self, task: str, known: Container[str] = ()) -> list[ListedCheckpoint]:
+        """Return the checkpoints of the newest runs of a task, and its registered models.
+
+        Args:
+            task: The task.
+            known: Addresses to leave out, as in :meth:`checkpoints_of`.
+        """
+        runs = self._search([experiment_name(backend, task) for backend in LEARNERS], "")
+        return [*self.checkpoints_of(runs, known), *self._of_model(model_name_for(task), task)]
+
+    def _run(self, run_id: str) -> list[Any]:
+        """Return the run of an id, or nothing while there is none."""
+        question = functools.partial(self._client.get_run, run_id)
+        found = self._server.ask(question, public_form(self._server.uri), missing=lambda: None)
+        return [] if found is None else [found]
 
     def _search(self, experiments: Iterable[str], condition: str) -> list[Any]:
         found = [self._ask(self._client.get_experiment_by_name, name) for name in experiments]
@@ -64,16 +107,16 @@ class TrackedRuns:
         newest_first = ["attributes.start_time DESC"]
         return list(self._ask(self._client.search_runs, ids, condition, 1, MOST_RUNS, newest_first)) if ids else []
 
-    def _of_runs(self, runs: Iterable[Any]) -> list[Checkpoint]:
-        return [checkpoint for run in runs for checkpoint in self._of_one(run)]
-
-    def _of_one(self, run: Any) -> list[Checkpoint]:
-        paths = [item.path for item in self._ask(self._client.list_artifacts, run.info.run_id, "checkpoints")]
-        numbers = {path: iteration_of(path) for path in paths if is_checkpoint(path.rpartition("/")[2])}
+    def _of_one(self, run: Any, known: Container[str]) -> list[ListedCheckpoint]:
+        # The artifact repository and not the client, whose listing needs an interface that Azure ML does not have.
+        address = f"runs:/{run.info.run_id}"
+        folder = ArtifactFolder(run.info.artifact_uri, "", self._server, address)
+        files = [entry for entry in folder.entries("checkpoints") if not entry.is_dir and is_checkpoint(entry.name)]
+        numbers = {file.path: iteration_of(file.path) for file in files if f"{address}/{file.path}" not in known}
         rewards = self._rewards(run) if numbers else {}
         return [
-            Checkpoint(
-                uri=f"runs:/{run.info.run_id}/{path}",
+            ListedCheckpoint(
+                uri=f"{address}/{path}",
                 run=run.data.tags.get("gaitway.run") or run.info.run_name,
                 task=run.data.tags.get("task", ""),
                 iteration=number,
@@ -91,10 +134,10 @@ class TrackedRuns:
             point.step: point.value for point in self._ask(self._client.get_metric_history, run.info.run_id, REWARD)
         }
 
-    def _of_model(self, name: str, task: str) -> list[Checkpoint]:
+    def _of_model(self, name: str, task: str) -> list[ListedCheckpoint]:
         found = self._ask(self._client.search_model_versions, f"name='{name}'")
         return [
-            Checkpoint(
+            ListedCheckpoint(
                 uri=f"models:/{name}/{version.version}",
                 run=version.tags.get("gaitway.run", ""),
                 task=version.tags.get("task", task),

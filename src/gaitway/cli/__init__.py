@@ -1,1 +1,1 @@
-"""The command line: one file a verb, found through :mod:`gaitway.cli.table`; ``render`` owns all output."""
+"""Command line: the table of verbs is :mod:`gaitway.cli.verbs`; :mod:`gaitway.cli.output` writes everything."""

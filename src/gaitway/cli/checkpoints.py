@@ -4,51 +4,60 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shlex
 from typing import Any
 
 import click
-from gaitway_runtime.job import RunContext
+from gaitway_runtime.spec.job import THIS_MACHINE, RunContext
 
 from ..checkpoints import listing
-from ..checkpoints.known import Checkpoint
+from ..checkpoints.checkpoint import ListedCheckpoint
 from ..checkpoints.listing import Listing
 from ..errors import UsageError
 from ..ledger import Ledger
-from . import render
-from .command import VerbCommand, json_option
-from .options import SectionOption
+from ..platforms.base import load
+from . import output
+from .command import SectionOption, VerbCommand, json_option
+from .runs import send_leftovers
 
 
-def run(name: str | None, task: str | None, as_json: bool) -> None:
+def _checkpoints(name: str | None, task: str | None, as_json: bool) -> None:
     """List addresses of checkpoints, newest last."""
     if name and task:
         raise UsageError("a run and a task are given", source="--task", hint="name one of them")
-    found = _find(Ledger.at_home(os.environ), name, task)
+    ledger = Ledger.at_home(os.environ)
+    found = _find(ledger, name, task)
     if as_json:
-        render.document(_document(found))
+        output.document(_document(found))
     elif found.checkpoints:
-        render.table(("CHECKPOINT", "ITERATION", "REWARD", "RUN", "CREATED"), map(_row, found.checkpoints))
+        output.table(("CHECKPOINT", "ITERATION", "REWARD", "RUN", "CREATED"), map(_row, found.checkpoints))
     else:
-        render.say("no checkpoints; the first: gaitway train --task Isaac-Cartpole-v0")
+        output.say("no checkpoints; the first: gaitway train --task Isaac-Cartpole-v0")
     for note in found.notes:
-        render.say(f"note: {note}")
+        output.say(f"note: {note}")
     if found.best and found.best != found.latest:
-        render.say(f"best: {found.best.uri}")
+        output.say(f"best: {found.best.uri}")
     if found.latest:
-        render.say(f"next: {_next(found.best or found.latest)}")
+        output.say_command("next:", _next(found.best or found.latest))
+    if not as_json:
+        send_leftovers(ledger)
 
 
 def _find(ledger: Ledger, name: str | None, task: str | None) -> Listing:
     if name:
-        return listing.of_run(ledger, name)
+        return listing.of_run(ledger, name, load)
     return listing.of_task(ledger, task, RunContext()) if task else listing.of_everything(ledger)
 
 
-def _row(checkpoint: Checkpoint) -> tuple[str, ...]:
+def _row(checkpoint: ListedCheckpoint) -> tuple[str, ...]:
     iteration = "" if checkpoint.iteration is None else str(checkpoint.iteration)
     reward = "" if checkpoint.reward is None else f"{checkpoint.reward:.2f}"
-    return checkpoint.uri, iteration, reward, checkpoint.run, checkpoint.created.partition("+")[0].replace("T", " ")
+    return (
+        checkpoint.uri,
+        iteration,
+        reward,
+        checkpoint.run,
+        checkpoint.created.partition("+")[0].partition(".")[0].replace("T", " "),
+    )
 
 
 def _document(found: Listing) -> dict[str, Any]:
@@ -60,13 +69,15 @@ def _document(found: Listing) -> dict[str, Any]:
     }
 
 
-def _next(checkpoint: Checkpoint) -> str:
-    return shlex.join(("gaitway", "infer", "--task", checkpoint.task, "--checkpoint-uri", checkpoint.uri))
+def _next(checkpoint: ListedCheckpoint) -> tuple[str, ...]:
+    words = ("gaitway", "infer", "--task", checkpoint.task, "--checkpoint-uri", checkpoint.uri)
+    elsewhere = checkpoint.platform not in ("", THIS_MACHINE, "registry")
+    return (*words, "--on", checkpoint.platform) if elsewhere else words
 
 
-command = VerbCommand(
+checkpoints = VerbCommand(
     "checkpoints",
-    callback=run,
+    callback=_checkpoints,
     params=[
         click.Argument(["name"], metavar="[RUN]", required=False),
         SectionOption(

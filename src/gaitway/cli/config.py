@@ -1,27 +1,29 @@
-"""``gaitway config`` and ``gaitway config explain KEY``."""
+"""Verbs that show what a submission is made of: ``config``, ``config explain KEY`` and ``payload``."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from typing import Any
 
 import click
 
+from ..all_settings import Chain, chains, entries, named, scopes
 from ..errors import UsageError
-from ..settings.listing import Chain, chains, entries, named, scopes
-from ..settings.resolve import terraform_folder
-from ..settings.sources import Candidate
+from ..payload.archive import Payload, pack, to_document
+from ..payload.select import select
+from ..platforms.base import RunOptions, load, present
+from ..settings.resolve import Candidate, resolve, terraform_folder
 from ..settings.terraform import Outputs
 from ..settings.values import LAYERS, plain
-from . import render
-from .command import VerbCommand, json_option
-from .options import setting_options, typed
+from . import output
+from .command import VerbCommand, json_option, setting_options, typed
 
 NOTHING = "—"
 
 
 @click.pass_context
-def run(ctx: click.Context, /, words: tuple[str, ...], as_json: bool, **_: Any) -> int:
+def _config(ctx: click.Context, /, words: tuple[str, ...], as_json: bool, **_: Any) -> int:
     """List every setting, or explain one."""
     cli, environ = typed(ctx), os.environ
     folder = terraform_folder(cli, environ)
@@ -35,7 +37,7 @@ def run(ctx: click.Context, /, words: tuple[str, ...], as_json: bool, **_: Any) 
         case _:
             raise UsageError(f"unexpected '{' '.join(words)}'", allowed="explain KEY", hint="gaitway config --help")
     if as_json:
-        render.document([_document(chain) for chain in found])
+        output.document([_document(chain) for chain in found])
     elif words:
         for chain in found:
             _explain(chain, outputs)
@@ -45,7 +47,7 @@ def run(ctx: click.Context, /, words: tuple[str, ...], as_json: bool, **_: Any) 
 
 
 def _list(found: list[Chain], outputs: Outputs | None) -> None:
-    render.table(
+    output.table(
         ("SETTING", "OF", "VALUE", "FROM", "SHADOWS"),
         [
             (
@@ -59,18 +61,18 @@ def _list(found: list[Chain], outputs: Outputs | None) -> None:
         ],
     )
     if outputs and outputs.finding:
-        render.say(f"terraform: {outputs.finding.message}; {outputs.finding.fix}")
-    render.say("next: gaitway config explain KEY")
+        output.say(f"terraform: {outputs.finding.message}; {outputs.finding.fix}")
+    output.say("next: gaitway config explain KEY")
 
 
 def _explain(chain: Chain, outputs: Outputs | None) -> None:
     item, used = chain.entry.item, chain.used
-    render.answer(f"{item.key} = {chain.shown(used) or NOTHING}      from {_origin(used)}")
-    render.answer(f"  {item.info.help}  ({chain.entry.scope})")
+    output.answer(f"{item.key} = {chain.shown(used) or NOTHING}      from {_origin(used)}")
+    output.answer(f"  {item.info.help}  ({chain.entry.scope})")
     rows = [row for layer in LAYERS for row in _rows(chain, layer, outputs)]
     width = max(len(value) for _, value, _, _ in rows)
     for layer, value, mark, detail in rows:
-        render.answer(f"  {layer:<11}{value:<{width}}  {mark:<9}  {detail}".rstrip())
+        output.answer(f"  {layer:<11}{value:<{width}}  {mark:<9}  {detail}".rstrip())
 
 
 def _rows(chain: Chain, layer: str, outputs: Outputs | None) -> list[tuple[str, str, str, str]]:
@@ -91,7 +93,7 @@ def _unused(chain: Chain, layer: str, outputs: Outputs | None) -> str:
     info = chain.entry.item.info
     if layer == "terraform" and info.terraform and outputs:
         return outputs.finding.message if outputs.finding else f"{outputs.folder}, no output {info.terraform[0]}"
-    ways = {"cli": info.flags[:1], "env": info.env}
+    ways = {"cli": info.flags[:1], "env": chain.entry.item.variables}
     return ", ".join(ways.get(layer, ()))
 
 
@@ -112,7 +114,7 @@ def _document(chain: Chain) -> dict[str, Any]:
         "origin": str(chain.used.origin),
         "help": item.info.help,
         "flags": list(item.info.flags),
-        "variables": list(item.info.env),
+        "variables": list(item.variables),
         "terraform": list(item.info.terraform),
         "chain": [
             {
@@ -127,13 +129,68 @@ def _document(chain: Chain) -> dict[str, Any]:
     }
 
 
-command = VerbCommand(
+@click.pass_context
+def _payload(ctx: click.Context, /, as_json: bool, **_: Any) -> None:
+    """Show what would be shipped."""
+    settings = resolve([RunOptions], typed(ctx), environ=os.environ, terraform_dir=None)
+    training_path = settings["training_path"]
+    selected = select(training_path.value, settings["with_paths"].value, named=training_path.origin.layer != "default")
+    archive = _archive_size(selected)
+    verdicts = [_verdict(name, archive) for name in present()]
+    if as_json:
+        output.document({**to_document(selected), "archive_size": archive, "platforms": verdicts})
+        return
+    output.table(("FILE", "SIZE"), [(file.path, output.file_size(file.size)) for file in selected.files])
+    output.answer()
+    for line in output.payload_summary(selected):
+        output.answer(line)
+    output.answer(f"archive {output.file_size(archive)}")
+    for verdict in verdicts:
+        output.answer(f"  {verdict['platform']:<8}  {verdict['verdict']}")
+    for left in selected.left_out:
+        output.say(f"left out: {left.path}  ({left.reason})")
+    for note in selected.notes:
+        output.say(f"note: {note}")
+
+
+def _archive_size(payload: Payload) -> int:
+    with tempfile.TemporaryFile() as archive:
+        pack(payload, archive)
+        return archive.tell()
+
+
+def _verdict(name: str, size: int) -> dict[str, Any]:
+    limit = load(name).limits.inline_bytes
+    if limit is None:
+        verdict = "fits: no limit"
+    elif size <= limit:
+        verdict = f"fits: {output.file_size(size)} of {output.file_size(limit)} inline"
+    else:
+        verdict = f"over the {output.file_size(limit)} that travel inline: it goes as an upload"
+    return {"platform": name, "limit": limit, "fits": limit is None or size <= limit, "verdict": verdict}
+
+
+config = VerbCommand(
     "config",
-    callback=run,
+    brief=True,
+    callback=_config,
     params=[
         click.Argument(["words"], nargs=-1, metavar="[explain KEY]"),
         *setting_options({"Settings": list(scopes().values())}),
         json_option(),
     ],
     help="KEY is a setting's key, its flag without dashes, or its environment variable. Flags given along take part.",
+)
+payload = VerbCommand(
+    "payload",
+    callback=_payload,
+    params=[
+        *(
+            option
+            for option in setting_options({"Core": [RunOptions]})
+            if option.item.key not in ("platform", "run_name")
+        ),
+        json_option(),
+    ],
+    help="Files come from git (tracked, and new ones that are not ignored) less .gaitwayignore; secrets never go.",
 )

@@ -3,94 +3,115 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from gaitway_runtime.job import Job
+from gaitway_runtime.spec.export_targets import EXPORT_TARGETS
+from gaitway_runtime.spec.job import InferJob
 
 from ..checkpoints import references
-from ..errors import ConfigError
+from ..exporting import export_checkpoint
 from ..ledger import Ledger
-from ..settings.fields import declared
-from ..settings.resolve import choose
-from ..settings.sources import candidates
-from . import render
-from .command import VerbCommand, json_option
-from .options import SectionOption, SettingOption, typed
+from ..platforms.base import load
+from ..settings.resolve import candidates, choose, declared
+from . import output
+from .command import SectionOption, SettingOption, VerbCommand, json_option, typed
 
-if TYPE_CHECKING:
-    from gaitway_runtime.policies.standalone import StandaloneExport
-
-SETTINGS = {key: item for key, item in declared([Job]).items() if key in ("activation", "checkpoint_sha256")}
-"""What a job may also say of a checkpoint, and means the same here."""
+SETTINGS = {
+    key: item
+    for key, item in declared([InferJob]).items()
+    if key in ("format", "contract", "activation", "checkpoint_sha256")
+}
+"""Settings of a job that mean the same here."""
 
 
 @click.pass_context
-def run(ctx: click.Context, /, checkpoint: str, output: str, as_json: bool, **_: Any) -> None:
-    """Export a checkpoint, proven or not at all."""
+def _export(
+    ctx: click.Context,
+    /,
+    checkpoint: str,
+    folder: str,
+    targets: tuple[str, ...],
+    network: str | None,
+    as_json: bool,
+    **_: Any,
+) -> None:
+    """Export a checkpoint; nothing is written unless every file computes what the checkpoint does."""
     cli = typed(ctx)
     said = {key: choose(item, candidates(item, cli, os.environ, None)).value for key, item in SETTINGS.items()}
-    made = _export(references.resolve(checkpoint, Ledger.at_home(os.environ)), Path(output), said)
+    made = export_checkpoint(
+        references.resolve(checkpoint, Ledger.at_home(os.environ), source_of=load),
+        Path(folder),
+        format=str(said["format"]),
+        activation=said["activation"],
+        sha256=said["checkpoint_sha256"],
+        contract_file=Path(said["contract"]).expanduser() if said["contract"] else None,
+        targets=tuple(name.strip() for text in targets for name in text.split(",") if name.strip()),
+        network_file=Path(network).expanduser() if network else None,
+        say=output.say,
+    )
     document = made.as_dict()
     document["next"] = f"gaitway infer --checkpoint-uri {checkpoint} --task {document['task'] or 'TASK'}"
     if as_json:
-        render.document(document)
+        output.document(document)
     else:
         _show(document)
-    render.say(f"next: {document['next']}")
-
-
-def _export(checkpoint: str, output: Path, said: Mapping[str, str | None]) -> StandaloneExport:
-    """Do the work; what it needs is heavy and is imported here."""
-    try:
-        from gaitway_runtime.policies.standalone import export_checkpoint
-        from gaitway_runtime.tracking.fetch import fetch
-
-        with tempfile.TemporaryDirectory(prefix="gaitway-") as folder:
-            fetched = fetch(checkpoint, Path(folder), expected_sha256=said["checkpoint_sha256"])
-            if fetched.note:
-                render.say(fetched.note)
-            return export_checkpoint(fetched.path, output, activation=said["activation"])
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"export needs a package that is not installed: {error.name}", hint="pip install 'gaitway[local]'"
-        ) from None
+    output.say_command("next:", document["next"])
 
 
 def _show(document: Mapping[str, Any]) -> None:
     network, parity = document["network"], document["parity"]
     sizes, names = "-".join(map(str, network["layer_sizes"])), ", ".join(dict.fromkeys(network["activations"]))
     ends = f"{document['observation_size']} observations, {document['action_size']} actions"
-    render.answer(f"policy      {network['kind']}: {ends}; layers {sizes}, {names}")
-    render.answer(f"            activation from: {network['activation_source']}")
-    render.answer(f"            normaliser: {network['normalizer'] or 'none in the checkpoint'}")
-    render.answer(f"            written by: {document['library']}")
+    output.answer(f"policy      {network['kind']}: {ends}; layers {sizes}, {names}")
+    output.answer(f"            activation from: {network['activation_source']}")
+    output.answer(f"            normaliser: {network['normalizer'] or 'none in the checkpoint'}")
+    output.answer(f"            written by: {document['library']}")
+    for assumption in document["assumptions"]:
+        output.answer(f"            assumed: {assumption}")
     for name, path in document["files"].items():
-        render.answer(f"{name:<12}{path}")
+        output.answer(f"{name:<12}{path}")
+    for name, path in document["deploy"].items():
+        output.answer(f"deploy      {name}: {path}")
     worst = f"{parity['max_abs_error']:.2g}"
-    render.answer(f"parity      largest difference {worst} on {parity['observations']} observations")
+    output.answer(f"parity      largest difference {worst} on {parity['observations']} observations")
 
 
-command = VerbCommand(
+export = VerbCommand(
     "export",
-    callback=run,
+    callback=_export,
     params=[
         click.Argument(["checkpoint"]),
         SectionOption(
-            ["output", "--output", "-o"],
+            ["folder", "--output", "-o"],
             default="exported",
             metavar="DIR",
             section="Core",
             show_default=True,
-            help="Folder for policy.onnx, policy.pt and contract.json.",
+            help="Folder for the exported files and contract.json.",
+        ),
+        SectionOption(
+            ["targets", "--for"],
+            multiple=True,
+            metavar="TARGET",
+            section="Core",
+            help="Deployer to write files for, in deploy/TARGET; may be repeated. One of: "
+            + ", ".join(EXPORT_TARGETS.names())
+            + ".",
+        ),
+        SectionOption(
+            ["network", "--network"],
+            metavar="FILE",
+            section="Core",
+            help="Description of a network that no known library wrote; by default network.yaml beside the checkpoint.",
         ),
         *(SettingOption(item, "Core") for item in SETTINGS.values()),
         json_option(),
     ],
-    help="CHECKPOINT is a file of rsl_rl 2.x to 5.x or skrl 1.4 and 2.x, or an address of one: runs:/, models:/, "
-    "https://. No task, simulator or tracking server is needed for a file. Both exports hold the normaliser, the "
-    "output clamp and the policy contract, and are compared with the checkpoint before they appear.",
+    help="CHECKPOINT is a file of rsl_rl, skrl, rl_games or Stable-Baselines3, or of any network that a network.yaml "
+    "describes, or an address of one: runs:/, models:/, https://. No task, simulator or tracking server is needed for "
+    "a file. Each export holds the normaliser, the output clamp and the policy contract, and is compared with the "
+    "checkpoint before it appears.",
 )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..handles import Run
+from gaitway_runtime.spec.files import PROGRESS_FILE
+
 from ..platforms.base import StatusReport
-from . import render
+from ..progress import ProgressRecord, newest_report
+from ..run_handle import Run
+from . import output
 
 PLAIN_PROGRESS = re.compile(r".+ \d+/\d+( \| .*)?")
-"""A progress line of the runtime (``gaitway_runtime.progress``), which the live line stands for."""
+"""A progress line of the runtime (``gaitway_runtime.process.lifecycle``), which the live line stands for."""
 
 REFRESH_S = 0.2
 """Pause between two looks at the progress [s]."""
@@ -24,9 +26,9 @@ REFRESH_S = 0.2
 
 def follow(run: Run) -> StatusReport:
     """Show a run's log, and its progress where it can be seen, until it ends."""
-    if not render.is_terminal(sys.stderr) or run.platform.limits.remote:
-        return run.follow(render.say)
-    with _live_line(run.run_dir / "outputs" / "progress.jsonl") as say:
+    if not output.is_terminal(sys.stderr) or run.platform.limits.remote:
+        return run.follow(lambda line: output.say(line, raw=True))
+    with _live_line(run.run_dir / "outputs" / PROGRESS_FILE) as say:
         return run.follow(lambda line: None if PLAIN_PROGRESS.fullmatch(line) else say(line))
 
 
@@ -50,7 +52,7 @@ def _live_line(progress_file: Path) -> Iterator[Any]:
     with bar:
         feeder.start()
         try:
-            yield lambda line: console.print(line, markup=False)
+            yield lambda line: console.print(output.harmless(line), markup=False)
         finally:
             over.set()
             feeder.join()
@@ -61,7 +63,7 @@ def _feed(bar: Any, progress_file: Path, over: threading.Event) -> None:
     task = bar.add_task("starting", total=None, words="")
     position = 0
     while not over.wait(REFRESH_S):
-        report, position = _newest(progress_file, position)
+        report, position = newest_report(progress_file, position)
         if report:
             bar.update(
                 task,
@@ -72,27 +74,20 @@ def _feed(bar: Any, progress_file: Path, over: threading.Event) -> None:
             )
 
 
-def _newest(path: Path, position: int) -> tuple[Mapping[str, Any] | None, int]:
-    """Return the last whole report after a position of the file, and the position behind it."""
-    try:
-        with path.open("rb") as stream:
-            stream.seek(position)
-            text = stream.read()
-        whole = text[: text.rfind(b"\n") + 1]
-        return (json.loads(whole.splitlines()[-1]) if whole else None), position + len(whole)
-    except (OSError, ValueError):
-        return None, position
-
-
-def words(report: Mapping[str, Any]) -> str:
+def words(report: ProgressRecord) -> str:
     """Return a progress report as it stands beside the bar."""
-    formats = (
-        ("reward", "reward {:.2f}"),
-        ("episode_length", "length {:.0f}"),
-        ("steps_per_s", "{:,.0f} steps/s"),
-    )
     parts = [f"{report['iteration']}/{report['total']}"] if "iteration" in report else []
-    parts += [text.format(report[name]) for name, text in formats if name in report]
+    judged = report.get("evaluation", {})
+    if "mean_reward" in judged:
+        parts.append(f"reward {judged['mean_reward']:.2f} after {judged.get('iteration', 0):.0f}")
+    if "reward" in report:
+        parts.append(f"training reward {report['reward']:.2f}")
+    if "episode_length" in report:
+        parts.append(f"length {report['episode_length']:.0f}")
+    if "steps_per_s" in report:
+        parts.append(f"{report['steps_per_s']:,.0f} steps/s")
     if report.get("eta_s"):
-        parts.append(f"{render.duration(report['eta_s'])} left")
+        parts.append(f"{output.duration(report['eta_s'])} left")
+    if report.get("course"):
+        parts.append(report["course"])
     return " · ".join(parts)

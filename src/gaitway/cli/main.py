@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -11,12 +12,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from gaitway_runtime.tracking.redaction import scrub
+from gaitway_runtime.spec.secrets import scrub
 
 from .. import __version__
 from ..errors import GaitwayError, Interrupted, UsageError, nearest
-from . import render
+from . import output
 from .command import CONTEXT_SETTINGS, EXIT_CODES, LazyGroup, debug_option
+
+ELSEWHERE = {
+    "--headless": "nothing here opens a window, so there is no such option",
+    "--video": "--video-length N, or 0 for none; training films nothing",
+    "--resume": "--checkpoint-uri RUN@latest --checkpoint-mode resume",
+    "--checkpoint": "--checkpoint-uri",
+    "--load_run": "--checkpoint-uri RUN@latest",
+    "--experiment_name": "--experiment-name on Azure ML; elsewhere it follows from the task",
+}
+"""Options of Isaac Lab's own scripts, and what stands for them here."""
 
 cli = LazyGroup(
     "gaitway",
@@ -35,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: Arguments after the program's name; those of the process when omitted.
     """
+    output.open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a narrow terminal is no reason to fail
@@ -42,17 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     own = args[: args.index("--")] if "--" in args else args
     try:
         code = cli.main(args or ["--help"], prog_name="gaitway", standalone_mode=False)
-    except BrokenPipeError:
-        # Whoever read our answer has seen enough (``gaitway runs | head``).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the outermost edge: nothing may pass it raw)
         problem = _as_problem(error)
         if "--debug" in own:
-            render.say("".join(traceback.format_exception(error)).rstrip())
-        render.error(problem)
+            output.say("".join(traceback.format_exception(error)).rstrip(), raw=True)
+        output.error(problem)
         if "--json" in own:
-            render.document({"error": problem.as_dict()})
+            output.document({"error": problem.as_dict()})
         return problem.exit_code
     return code if isinstance(code, int) else 0
 
@@ -74,11 +82,26 @@ def _from_click(error: click.ClickException) -> UsageError:
     context = getattr(error, "ctx", None)
     hint = f"{context.command_path} --help" if context else "gaitway --help"
     if isinstance(error, click.NoSuchOption) and context:
-        known = [name for param in context.command.params for name in (*param.opts, *param.secondary_opts)]
-        close = nearest(error.option_name, known)
-        return UsageError(f"unknown option '{error.option_name}'", hint=f"did you mean {close}?" if close else hint)
+        return UsageError(f"unknown option '{error.option_name}'", hint=_option_hint(error, context.command) or hint)
     message = error.format_message().rstrip(".")
-    return UsageError(message[:1].lower() + message[1:], hint=hint)
+    extra = re.match(r"Got unexpected extra arguments? \((\S+)", message)
+    return UsageError(message[:1].lower() + message[1:], hint=(extra and _word_hint(extra[1].rstrip(")"))) or hint)
+
+
+def _option_hint(error: click.NoSuchOption, command: click.Command) -> str | None:
+    """Return what somebody may have meant by an option that there is not."""
+    if error.option_name in ELSEWHERE:
+        return ELSEWHERE[error.option_name]
+    names = [name for param in command.params for name in (*param.opts, *param.secondary_opts)]
+    close = nearest(error.option_name.strip("-"), [name[2:] for name in names if name.startswith("--")], count=1)
+    return f"did you mean --{close}?" if close else None
+
+
+def _word_hint(word: str) -> str | None:
+    """Return how to give an override, or a value of the platform's own, that stands alone on the command line."""
+    if word.startswith(("agent.", "env.")):
+        return f"--set {word}"
+    return f"-- {word} hands it to the platform" if "=" in word else None
 
 
 def _unexpected(error: Exception) -> GaitwayError:

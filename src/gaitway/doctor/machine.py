@@ -1,14 +1,16 @@
-"""This machine: Python, installed packages, disk, git."""
+"""Checks of this machine: Python, installed packages, rendering, disk, git."""
 
 from __future__ import annotations
 
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
+from gaitway_runtime.spec.packages import install_command
 from packaging.requirements import Requirement
 
 from ..findings import Finding
@@ -17,6 +19,8 @@ from . import probe
 PYTHON_MINIMUM = (3, 10)
 DISK_MINIMUM = 2 * 2**30
 """Room for a run's checkpoints, videos and artifacts [bytes]."""
+
+OPENGL_FIX = "apt-get install libegl1 libgl1-mesa-dri (or libosmesa6), or unset MUJOCO_GL"
 
 
 def python() -> Iterator[Finding]:
@@ -32,7 +36,7 @@ def python() -> Iterator[Finding]:
 
 def packages(extra: str) -> Iterator[Finding]:
     """Look for what an extra of this distribution asks for, by its own metadata; nothing is imported."""
-    fix = f"pip install 'gaitway[{extra}]'"
+    fix = install_command(extra)
     try:
         lines = metadata.requires("gaitway") or []
     except metadata.PackageNotFoundError:
@@ -47,6 +51,34 @@ def packages(extra: str) -> Iterator[Finding]:
         if need.name not in fitting:
             message = f"{need.name}{need.specifier} is needed, found {version or 'none'}"
             yield Finding(f"package {need.name}", False, message, fix)
+
+
+def drawing(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Look how films are drawn here."""
+    if find_spec("mujoco") is None:
+        yield Finding("rendering", False, "MuJoCo is not installed; nothing is drawn here", install_command("local"))
+        return
+    from gaitway_runtime.evaluation.video import available_backends  # needs NumPy, which comes with MuJoCo
+
+    yield from first_that_draws(environ, available_backends())
+
+
+def first_that_draws(environ: Mapping[str, str], backends: Sequence[str]) -> Iterator[Finding]:
+    """Try ways to draw, in the order a job tries them, until one works.
+
+    Args:
+        environ: The environment.
+        backends: OpenGL back ends of MuJoCo, and ``rays``, which needs none.
+    """
+    failures: list[str] = []
+    for name in backends:
+        well, said = (True, "") if name == "rays" else probe.ask("rendering", {**environ, "MUJOCO_GL": name})
+        if well:
+            how = "with rays, on the processor" if name == "rays" else f"with OpenGL (MUJOCO_GL={name})"
+            message = "; ".join((f"films are drawn {how}", *failures))
+            yield Finding("rendering", not failures, message, OPENGL_FIX if failures else "")
+            return
+        failures.append(f"{name} does not work: {said}")
 
 
 def disk(home: Path) -> Iterator[Finding]:

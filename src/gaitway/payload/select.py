@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import stat
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import gaitway_runtime
+from gaitway_runtime.spec.files import payload_hash
 
 from ..errors import UsageError
-from .git import GitSilent, look
-from .manifest import LeftOut, Payload, PayloadFile
-from .rules import IGNORE_FILE, IgnoreFiles, is_litter, may_hold_secrets
+from .archive import LeftOut, Payload, PayloadFile, folded
+from .rules import IGNORE_FILE, RUNTIME, GitIgnoreFiles, IgnoreFiles, is_litter, may_hold_secrets, read_file
+from .sources import GitSilent, GitView, is_optional, look, package_root
 
-RUNTIME = "gaitway_runtime"
 INSTALLED = "the installed runtime"
 """Root of the files that are added to a folder without the runtime."""
 
@@ -46,22 +44,27 @@ class _Asked(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def select(training_path: str, with_paths: Sequence[str] = (), *, named: bool = False) -> Payload:
+def select(
+    training_path: str, with_paths: Sequence[str] = (), *, named: bool = False, imports: Sequence[str] = ()
+) -> Payload:
     """Choose the files of a payload and hash them. Reads files and asks git; writes nothing.
 
-    The contents of ``training_path`` lie at the payload's root, each of ``with_paths`` under its own name. A
-    training folder without the runtime gets the installed one beside its own files.
+    The contents of ``training_path`` lie at the payload's root, each of ``with_paths`` under its own name. Of a Python
+    project among them the contents lie at the root, so that its packages are imported by their own names. A training
+    folder without the runtime gets the installed one beside its own files.
 
     Args:
         training_path: Folder to ship.
         with_paths: More folders or files.
         named: Whether the user named the training path; the default one may be missing.
+        imports: Modules that the job imports.
 
     Raises:
         UsageError: A path is missing, two files would land in one place, or a name or link cannot be shipped.
     """
-    folder = Path(training_path)
-    selections, roots = [], []
+    folder = Path(training_path).expanduser()
+    selections: list[Selection] = []
+    roots: list[str] = []
     if folder.is_dir():
         selections.append(select_folder(folder))
         roots.append(training_path)
@@ -73,7 +76,8 @@ def select(training_path: str, with_paths: Sequence[str] = (), *, named: bool = 
         # It is no part of the user's repository: where it happens to be another checkout, its commit would mislead.
         selections.append(dataclasses.replace(added, commit=None, dirty=()))
         roots.append(INSTALLED)
-    selections += [_select_named(Path(path)) for path in with_paths]
+    for path in with_paths:
+        _add_named(Path(path).expanduser(), imports, selections)
     roots += with_paths
     return _assemble(selections, tuple(roots))
 
@@ -105,13 +109,54 @@ def _ask_git(root: Path) -> _Asked:
     try:
         view = look(root)
     except GitSilent as silent:
-        reason = str(silent)
-        notes = (f"git has no answer for {root} ({reason}): all its files were considered",) if reason else ()
-        return _Asked(notes=notes)
+        return _without_git(root, str(silent))
     if not view.files:
         return _Asked(view.top)
-    ignored = tuple(LeftOut(name, "ignored by git") for name in view.ignored if not is_litter(name.rstrip("/")))
-    return _Asked(view.top, view.files, view.commit, view.dirty, ignored)
+    left_out = [LeftOut(name, "ignored by git") for name in view.ignored if not is_litter(name.rstrip("/"))]
+    left_out += [LeftOut(name, "not checked out (sparse checkout)") for name in view.absent]
+    left_out += [LeftOut(name, "a submodule that is not checked out") for name in view.empty_submodules]
+    gone = {*view.absent, *view.empty_submodules}
+    files = tuple(name for name in view.files if name not in gone)
+    return _Asked(view.top, files, view.commit, view.dirty, tuple(left_out), _notes_on(view))
+
+
+def _without_git(root: Path, reason: str) -> _Asked:
+    """Choose files by the ``.gitignore`` files alone: what is ignored must not travel because git does not answer."""
+    ignored = GitIgnoreFiles(root)
+    found = [(name, ignored.names(name)) for name in _walk(root)]
+    left_out = tuple(LeftOut(name, "named in .gitignore") for name, out in found if out)
+    notes = (f"git has no answer for {root} ({reason}): .gitignore files alone say what is left out",) if reason else ()
+    return _Asked(files=tuple(name for name, out in found if not out), left_out=left_out, notes=notes)
+
+
+def _notes_on(view: GitView) -> tuple[str, ...]:
+    """Return what a user should know of a repository that is not whole."""
+    notes = [
+        f"{name} is a submodule that is not checked out: nothing of it travels (git submodule update --init {name})"
+        for name in view.empty_submodules
+    ]
+    if view.absent:
+        count = f"{len(view.absent)} tracked files are" if len(view.absent) > 1 else f"{view.absent[0]} is"
+        notes.append(
+            f"{count} not checked out (sparse checkout) and not shipped: git sparse-checkout list shows what is"
+        )
+    return tuple(notes)
+
+
+def _add_named(path: Path, imports: Sequence[str], selections: list[Selection]) -> None:
+    """Add the files of one ``--with`` path: under its own name, or those of a project at the root."""
+    root = package_root(path, imports)
+    if root is None:
+        selections.append(_select_named(path))
+        return
+    chosen = select_folder(root)
+    taken = {name for selection in selections for name in selection.sources}
+    # Two projects have a setup.py each, which neither needs when it is imported from where it lies.
+    sources = {
+        name: source for name, source in chosen.sources.items() if name not in taken or not is_optional(name, root)
+    }
+    note = f"{path} is a Python project: its packages lie at the payload's root"
+    selections.append(dataclasses.replace(chosen, sources=sources, notes=(*chosen.notes, note)))
 
 
 def _select_named(path: Path) -> Selection:
@@ -127,7 +172,7 @@ def _select_named(path: Path) -> Selection:
         return select_folder(path, f"{name}/")
     _check_name(name, path)
     target = path.resolve()
-    return Selection({name: _regular_file(target.parent, target)})
+    return Selection({name: _regular_file(target.parent, target, target.stat().st_mode)})
 
 
 def _walk(root: Path) -> Iterator[str]:
@@ -149,43 +194,75 @@ def _sift(root: Path, names: Sequence[str], ignore: IgnoreFiles) -> tuple[dict[s
     sources: dict[str, Path] = {}
     folders: list[str] = []
     left_out: list[LeftOut] = []
+    real: dict[str, Path] = {}
     for name in (name.rstrip("/") for name in names):
-        path = root / name
-        if is_litter(name) or path.name == IGNORE_FILE or not os.path.lexists(path):
+        folder, _, last = name.rpartition("/")
+        if is_litter(name) or last == IGNORE_FILE:
+            continue
+        mode = _mode(root, name)
+        if mode is None:
             continue
         ignored = ignore.names(name)
         if may_hold_secrets(name):
             left_out.append(LeftOut(name, "may hold secrets"))
         elif ignored:
             left_out.append(LeftOut(name, f"{ignored.name} in {ignored.parent}"))
-        elif path.is_dir() and not path.is_symlink():
+        elif stat.S_ISDIR(mode):
             folders.append(name)
         else:
-            _check_name(name, path)
-            sources[name] = _regular_file(root, path)
+            _check_name(name, root / name)
+            if folder not in real:
+                real[folder] = _folder_inside(root, root / folder)
+            sources[name] = _regular_file(root, real[folder] / last, mode)
     return sources, folders, left_out
 
 
-def _regular_file(root: Path, path: Path) -> Path:
+def _mode(root: Path, name: str) -> int | None:
+    """Return the type of what stands at a name, links not followed; None where nothing does."""
+    try:
+        return os.lstat(f"{root}/{name}").st_mode
+    except (OSError, ValueError):
+        return None
+
+
+def _folder_inside(root: Path, folder: Path) -> Path:
+    """Return a folder without the links on the way to it.
+
+    Raises:
+        UsageError: They lead out of the root.
+    """
+    target = Path(os.path.realpath(folder))
+    if not target.is_relative_to(root):
+        raise _leads_away(folder)
+    return target
+
+
+def _regular_file(root: Path, path: Path, mode: int) -> Path:
     """Return the file that a path stands for: itself, or what a link inside the folder points to.
 
     Raises:
         UsageError: It is neither a regular file nor a link to a shippable one in the same folder.
     """
-    target = Path(os.path.realpath(path))
-    if path.is_symlink():
+    target = path
+    if stat.S_ISLNK(mode):
+        target = Path(os.path.realpath(path))
         inside = target.is_relative_to(root) and target.is_file()
         name = target.relative_to(root).as_posix() if inside else ""
         if not inside or is_litter(name) or may_hold_secrets(name):
-            raise UsageError(
-                f"the link {path} points to {os.readlink(path)}",
-                source="payload",
-                allowed="links to files inside the same folder; their contents are shipped",
-                hint=f"leave it out in {IGNORE_FILE}, or ship what it points to with --with",
-            )
-    if not stat.S_ISREG(target.stat().st_mode):
+            raise _leads_away(path)
+    elif not stat.S_ISREG(mode):
         raise UsageError(f"{path} is not a regular file", source="payload", hint=f"leave it out in {IGNORE_FILE}")
     return target
+
+
+def _leads_away(link: Path) -> UsageError:
+    what = f"the link {link} points to {os.readlink(link)}" if link.is_symlink() else f"{link} lies behind a link"
+    return UsageError(
+        what,
+        source="payload",
+        allowed="links to files inside the same folder; their contents are shipped",
+        hint=f"leave it out in {IGNORE_FILE}, or ship what it points to with --with",
+    )
 
 
 def _check_name(name: str, path: Path) -> None:
@@ -227,29 +304,22 @@ def _merge(selections: Sequence[Selection]) -> Selection:
 def _assemble(selections: Sequence[Selection], roots: tuple[str, ...]) -> Payload:
     chosen = _merge(selections)
     _check_collisions(chosen.sources)
-    files = tuple(_hashed(source, path) for path, source in sorted(chosen.sources.items()))
+    read = [read_file(source, path) for path, source in sorted(chosen.sources.items())]
+    files = tuple(found.file for found in read if not found.left_out)
     return Payload(
         files=files,
         sha256=content_hash(files),
         commit=chosen.commit,
         dirty=chosen.dirty,
         roots=roots,
-        left_out=chosen.left_out,
-        notes=chosen.notes,
+        left_out=(*chosen.left_out, *(LeftOut(found.file.path, found.left_out) for found in read if found.left_out)),
+        notes=(*chosen.notes, *(found.note for found in read if found.note)),
     )
 
 
 def content_hash(files: Sequence[PayloadFile]) -> str:
     """Return the digest of files that are sorted by path: of each its path and the digest of its content."""
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.path}\0{file.sha256}\n".encode())
-    return digest.hexdigest()
-
-
-def folded(path: str) -> str:
-    """Return a path as a file system without case or Unicode forms sees it."""
-    return unicodedata.normalize("NFC", path).casefold()
+    return payload_hash((file.path, file.sha256) for file in files)
 
 
 def _check_collisions(paths: dict[str, Path]) -> None:
@@ -262,16 +332,3 @@ def _check_collisions(paths: dict[str, Path]) -> None:
                 source="payload",
                 hint=f"rename one, or leave it out in {IGNORE_FILE}",
             )
-
-
-def _hashed(source: Path, path: str) -> PayloadFile:
-    digest = hashlib.sha256()
-    size = 0
-    try:
-        with source.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-                size += len(block)
-    except OSError as error:
-        raise UsageError(f"a file of the payload cannot be read: {error.strerror}", source=str(source)) from None
-    return PayloadFile(source, path, size, digest.hexdigest())

@@ -1,4 +1,4 @@
-"""What a platform is.
+"""The interface of a platform, and the table of all platforms.
 
 A platform renders a job into a request, purely, and sends it. Everything a user may look at before submission is
 in the request; :meth:`Platform.submit` only sends what was rendered.
@@ -6,59 +6,39 @@ in the request; :meth:`Platform.submit` only sends what was rendered.
 
 from __future__ import annotations
 
-import enum
-import importlib
-import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from gaitway_runtime.job import Job, RunContext
-from gaitway_runtime.tracking.credentials import SECRET_URI
-from gaitway_runtime.tracking.redaction import names_a_secret, scrub
+from gaitway_runtime.spec.job import AzureContext, Job, RunContext
+from gaitway_runtime.spec.registry import Registry
+from gaitway_runtime.spec.secrets import SECRET_URI, names_a_secret, scrub
+from gaitway_runtime.spec.settings import setting
 
-from ..errors import ConfigError, UsageError, nearest
+from ..errors import ConfigError, PlatformError
 from ..findings import Finding as Finding
-from ..payload.manifest import Payload
+from ..payload.archive import Payload
+from ..settings.resolve import Declared, Sources, declared
 from ..settings.values import Secret, Setting
-
-PLATFORMS: dict[str, str] = {
-    "local": "gaitway.platforms.local",
-    "osmo": "gaitway.platforms.osmo",
-    "azureml": "gaitway.platforms.azureml",
-}
-"""Platform modules by ``--on``, imported when asked for. Each offers ``create()``."""
-
-
-class RunStatus(str, enum.Enum):
-    """One vocabulary of states for every platform."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    UNKNOWN = "unknown"
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen by itself."""
-        return self in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
-
-
-@dataclass(frozen=True)
-class StatusReport:
-    """What a platform says of a run now."""
-
-    status: RunStatus
-    word: str = ""
-    """The platform's own word for it."""
-    detail: str = ""
-    """One sentence: why it failed, what it waits for."""
-    exit_code: int | None = None
-    result: Mapping[str, Any] | None = None
-    """The run's ``result.json``, where the platform can read it."""
+from ..status import RunRef as RunRef
+from ..status import RunStatus as RunStatus
+from ..status import StatusReport as StatusReport
+from ..variations import SweepDesign
+from .abilities import AdoptedRun as AdoptedRun
+from .abilities import ChoosesSimulator as ChoosesSimulator
+from .abilities import Executes as Executes
+from .abilities import FindsRuns as FindsRuns
+from .abilities import ForwardsPorts as ForwardsPorts
+from .abilities import KeepsMetrics as KeepsMetrics
+from .abilities import ListsTrials as ListsTrials
+from .abilities import LogSelection as LogSelection
+from .abilities import RemoteRun as RemoteRun
+from .abilities import Restarts as Restarts
+from .abilities import SelectsLogs as SelectsLogs
+from .abilities import SyncsFiles as SyncsFiles
+from .abilities import TellsEvents as TellsEvents
+from .abilities import TrialRun as TrialRun
 
 
 @dataclass(frozen=True)
@@ -71,6 +51,10 @@ class Limits:
     multi_node: bool = False
     remote: bool = True
     """Whether it is another machine: asked before submission, left alone by Ctrl-C, set up by Terraform."""
+    saves_on_cancel: bool = True
+    """Whether a job that is cancelled is asked to save first."""
+    sweeps: bool = False
+    """Whether one submission can be a sweep: many variations of a training."""
     secrets: bool = False
     """Whether a secret can be handed to a job without being written into its request."""
 
@@ -87,6 +71,10 @@ class Submission:
     payload: Payload
     forwarded: tuple[str, ...] = ()
     """What the user wrote after ``--``."""
+    sweep: SweepDesign | None = None
+    """Variations of the job, where it is a sweep."""
+    locks: tuple[Path, ...] = ()
+    """Locks that the job's processes keep while they live, taken by this process; of a submission to this machine."""
 
     def option(self, key: str) -> Any:
         """Return the value of a setting, or None where there is none of that key."""
@@ -114,14 +102,8 @@ class Request:
     """What ``submit`` needs beside the body; JSON values, no secrets."""
 
 
-@dataclass(frozen=True)
-class RunRef:
-    """A run on a platform: our name for it, the platform's own id, and where to look at it."""
-
-    name: str
-    platform: str
-    id: str
-    url: str | None = None
+class SubmissionUnconfirmed(PlatformError):
+    """A submission that got no answer: the platform may run it all the same."""
 
 
 class Platform(Protocol):
@@ -179,9 +161,76 @@ class Platform(Protocol):
         ...
 
 
+def _made(create: Callable[[], Platform]) -> Platform:
+    """Return the platform that a row of the table makes.
+
+    Raises:
+        TypeError: It is not a platform, or one of its settings has a name that gaitway itself uses.
+    """
+    platform = create()
+    parts = [name for name in (*Platform.__annotations__, *vars(Platform)) if not name.startswith("_")]
+    lacking = [name for name in parts if not hasattr(platform, name)]
+    if lacking:
+        raise TypeError(f"it is not a platform: it lacks {', '.join(sorted(lacking))}")
+    ours = declared([RunOptions, Sources, AzureContext]).keys()
+    taken = ours & declared([platform.options]).keys()
+    if taken:
+        raise TypeError(f"its setting {min(taken)} has the name of one of gaitway's own")
+    return platform
+
+
+PLATFORMS: Registry[Platform] = Registry(
+    "gaitway.platforms",
+    "platform",
+    {
+        "local": "gaitway.platforms.local.platform:LocalPlatform",
+        "osmo": "gaitway.platforms.osmo.platform:OsmoPlatform",
+        "azureml": "gaitway.platforms.azureml.platform:AzuremlPlatform",
+    },
+    _made,
+)
+"""Platforms by ``--on``. A row is a function, or a class, that returns the platform when it is called."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where a job runs, under which name, and which files go with it."""
+
+    platform: str = setting(
+        "local", "Platform that runs the job.", flags="--on", env="GAITWAY_PLATFORM", choices=PLATFORMS
+    )
+    run_name: str | None = setting(
+        None,
+        "Name of the run; derived from the task and numbered when omitted.",
+        flags=("--name", "--job-name"),
+        metavar="NAME",
+    )
+    training_path: str = setting(
+        "src/training",
+        "Folder that is shipped with the job; the runtime is added where it lacks one.",
+        flags="--training-path",
+        env="TRAINING_PATH",
+        metavar="DIR",
+    )
+    with_paths: tuple[str, ...] = setting(
+        (),
+        "Folder or file shipped beside it under its own name, e.g. your task package; repeatable.",
+        flags="--with",
+        env="GAITWAY_WITH",
+        metavar="PATH",
+    )
+    require_signed: str | None = setting(
+        None,
+        "Public key, PEM; the checkpoint must lie in a release that was signed with it (gaitway release).",
+        flags="--require-signed",
+        env="GAITWAY_REQUIRE_SIGNED",
+        metavar="KEY",
+    )
+
+
 def present() -> list[str]:
-    """Return the names of the platforms that are part of this release."""
-    return [name for name, module in PLATFORMS.items() if importlib.util.find_spec(module)]
+    """Return the names of the platforms that can be used; a plug-in that cannot is a warning."""
+    return [name for name, _ in PLATFORMS.working()]
 
 
 def load(name: str) -> Platform:
@@ -189,21 +238,17 @@ def load(name: str) -> Platform:
 
     Raises:
         UsageError: There is none of that name.
-        ConfigError: It is not part of this release.
+        ConfigError: The plug-in that has it cannot be used.
     """
-    if name not in PLATFORMS:
-        close = nearest(name, PLATFORMS, 1)
-        raise UsageError(
-            f"unknown platform '{name}'",
-            source="--on",
-            allowed=", ".join(PLATFORMS),
-            hint=f"did you mean {close}?" if close else None,
-        )
-    if name not in present():
-        raise ConfigError(f"platform {name} is not part of this release", source="--on", allowed=", ".join(present()))
-    module = importlib.import_module(PLATFORMS[name])
-    platform: Platform = module.create()
-    return platform
+    return PLATFORMS.get(name, "--on")
+
+
+def settings_for(job: type[Job]) -> dict[str, Declared]:
+    """Return every setting that can be named for a kind of job, by key, whatever platform it is for."""
+    found = declared([job, AzureContext, RunOptions, Sources])
+    for _, platform in PLATFORMS.working():
+        found = {**declared([platform.options]), **found}
+    return found
 
 
 def check_secrets(platform: Platform, submission: Submission) -> None:

@@ -1,15 +1,20 @@
-"""What platforms have in common: settings of a job's container, its nodes and GPUs, how it is started, documents.
-
-Shared by platforms; not one itself.
-"""
+"""Parts that platforms share: settings of a job's container, its nodes, GPUs and data, its start, documents."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gaitway_runtime.fields import setting
+from gaitway_runtime.spec import result as results
+from gaitway_runtime.spec.result import RESULT_MARK, Result
+from gaitway_runtime.spec.settings import setting
+
+from ..errors import UsageError
+
+_DATA_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 
 ENVIRONMENT = {
     "ACCEPT_EULA": "Y",
@@ -17,7 +22,7 @@ ENVIRONMENT = {
     "OMNI_KIT_ALLOW_ROOT": "1",
     "NVIDIA_DRIVER_CAPABILITIES": "all",
 }
-"""What NVIDIA's containers want to hear."""
+"""Variables with which NVIDIA's containers start without a question."""
 
 CHOOSE_PYTHON = """\
 python=python3
@@ -31,7 +36,14 @@ class GroupOptions:
     """On how many nodes and GPUs a training runs: one process each."""
 
     num_nodes: int = setting(
-        1, "Nodes that train together.", flags="--num-nodes", env="NUM_NODES", minimum=1, maximum=64, metavar="COUNT"
+        1,
+        "Nodes that train together.",
+        flags="--num-nodes",
+        env="NUM_NODES",
+        container_only=True,
+        minimum=1,
+        maximum=64,
+        metavar="COUNT",
     )
     num_gpus: int = setting(
         1,
@@ -60,6 +72,7 @@ class ContainerOptions(GroupOptions):
         "Python command in the container; Isaac Lab's own, else python3, when omitted.",
         flags="--container-python",
         env="CONTAINER_PYTHON",
+        container_only=True,
         metavar="COMMAND",
     )
     workflow_file: str | None = setting(
@@ -86,3 +99,93 @@ def to_yaml(document: Mapping[str, Any]) -> str:
 
     Dumper.add_representer(str, text)
     return yaml.dump(dict(document), Dumper=Dumper, sort_keys=False, width=10**9)
+
+
+def result_in(lines: Iterable[str]) -> Result | None:
+    """Return the result that the runtime wrote into a log, or None where there is none that is whole."""
+    for line in reversed(list(lines)):
+        mark, _, text = line.partition(RESULT_MARK)
+        if text and not mark.strip():
+            try:
+                return results.from_document(json.loads(text))
+            except (ValueError, RecursionError):
+                return None
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Data that a job reads and writes beside its own files, the same on every platform.
+
+    A job finds input ``motions`` at the path in ``GAITWAY_INPUT_MOTIONS`` and writes output ``clips`` to the path in
+    ``GAITWAY_OUTPUT_CLIPS``.
+    """
+
+    data_inputs: tuple[str, ...] = setting(
+        (),
+        "Data the job reads, as NAME=SOURCE, at the path in GAITWAY_INPUT_NAME; repeatable.",
+        flags="--input",
+        env="GAITWAY_INPUTS",
+        metavar="NAME=SOURCE",
+    )
+    data_outputs: tuple[str, ...] = setting(
+        (),
+        "Folder the job writes, as NAME=TARGET, at the path in GAITWAY_OUTPUT_NAME; repeatable.",
+        flags="--output",
+        env="GAITWAY_OUTPUTS",
+        metavar="NAME=TARGET",
+    )
+
+
+@dataclass(frozen=True)
+class Data:
+    """One input or output."""
+
+    name: str
+    place: str
+    """Where it comes from or goes to, in the platform's own words."""
+    flag: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that holds its path inside the job."""
+        return f"GAITWAY_{self.flag.lstrip('-').upper()}_{self.name.upper()}"
+
+    @property
+    def source(self) -> str:
+        """How it was written, for errors."""
+        return f"{self.flag} {self.name}={self.place}"
+
+
+def data_inputs(words: tuple[str, ...] | None) -> tuple[Data, ...]:
+    """Return the inputs that ``--input`` names.
+
+    Raises:
+        UsageError: One is not NAME=SOURCE, or a name is used twice.
+    """
+    return _parsed(words or (), "--input", "SOURCE")
+
+
+def data_outputs(words: tuple[str, ...] | None) -> tuple[Data, ...]:
+    """Return the outputs that ``--output`` names.
+
+    Raises:
+        UsageError: One is not NAME=TARGET, or a name is used twice.
+    """
+    return _parsed(words or (), "--output", "TARGET")
+
+
+def _parsed(words: tuple[str, ...], flag: str, place: str) -> tuple[Data, ...]:
+    found: dict[str, Data] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not value.strip() or not _DATA_NAME.fullmatch(name):
+            raise UsageError(
+                f"'{word}' is not NAME={place}",
+                source=flag,
+                allowed=f"NAME={place}; a name has small letters, digits and '_', and begins with a letter",
+            )
+        if name in found:
+            raise UsageError(f"'{name}' is named twice", source=flag)
+        found[name] = Data(name, value.strip(), flag)
+    return tuple(found.values())

@@ -124,7 +124,7 @@ def _load(text: bytes, source: str) -> Any:
         raise ConfigError("the Terraform outputs are not readable JSON", source=source) from None
 
 
-def _checked(values: Any, source: str) -> Mapping[str, Any]:
+def _checked(values: Any, source: str) -> Mapping[str, object]:
     whole = isinstance(values, dict) and all(isinstance(item, dict) and "value" in item for item in values.values())
     if not whole:
         raise ConfigError(
@@ -132,7 +132,7 @@ def _checked(values: Any, source: str) -> Mapping[str, Any]:
             source=source,
             hint="--terraform-dir DIR names another folder",
         )
-    found: Mapping[str, Any] = values
+    found: Mapping[str, object] = values
     return found
 
 

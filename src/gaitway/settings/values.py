@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from gaitway_runtime.spec.types import Json, JsonObject
+
 from ..errors import ConfigError
 
 LAYERS = ("cli", "env", "terraform", "default")
 """Sources in order of precedence. ``gaitway`` itself may fill a default better (``local``: a laptop's scale)."""
+DEMO = "demo"
+"""Source of what nobody typed and ``gaitway demo`` asks for."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +119,13 @@ def shown(value: Any, secret: bool = False) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
-def require(settings: Mapping[str, Setting], *keys: str) -> tuple[Any, ...]:
+def require(settings: Mapping[str, Setting], *keys: str, hint: str | None = None) -> tuple[Any, ...]:
     """Return the values of settings that must be set.
+
+    Args:
+        settings: All settings.
+        keys: Those that must be set.
+        hint: What helps where one is not; ``gaitway config explain KEY`` when omitted, which knows gaitway's own.
 
     Raises:
         ConfigError: One of them is not; the error names every way to set it.
@@ -126,12 +135,29 @@ def require(settings: Mapping[str, Setting], *keys: str) -> tuple[Any, ...]:
         raise ConfigError(
             f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
             allowed="; ".join(f"{key}: {', '.join(settings[key].ways)}" for key in missing),
-            hint=f"gaitway config explain {missing[0]}",
+            hint=hint or f"gaitway config explain {missing[0]}",
         )
     return tuple(settings[key].value for key in keys)
 
 
-def document(settings: Mapping[str, Setting]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class RecordedSetting:
+    """A setting as ``settings.json`` holds it."""
+
+    value: Json
+    origin: str
+
+
+def recorded(document: JsonObject | None) -> dict[str, RecordedSetting]:
+    """Return the settings of a ``settings.json`` document; an entry that is none is left out."""
+    return {
+        key: RecordedSetting(entry.get("value"), str(entry["origin"]))
+        for key, entry in (document or {}).items()
+        if isinstance(entry, Mapping) and "origin" in entry
+    }
+
+
+def document(settings: Mapping[str, Setting]) -> dict[str, JsonObject]:
     """Return the settings as they stand in ``settings.json``; of a secret only whether it is set."""
     return {
         key: {

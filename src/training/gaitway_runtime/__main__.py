@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import logging
 import os
 import sys
@@ -16,18 +17,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import ending, memory, ranks, watchdog
-from . import result as results
-from .errors import GaitwayError, Interrupted, JobFailed
-from .fields import values_from_environment
-from .job import AzureContext, Job, RunContext, from_environment, load
+from .distributed import group as ranks
+from .distributed.group import ALONE, Rank
 from .jobs import base as jobs
-from .lifecycle import StopRequest, handle_signals, wind_up
-from .progress import Progress
-from .ranks import ALONE, Rank
-from .result import Result
+from .process import lifecycle, out_of_memory
+from .process.lifecycle import Progress, StopRequest, handle_signals, run_exit_hooks, stop_with_parent
 from .simulators import base as simulators
-from .tracking.redaction import ScrubbingFormatter, scrub
+from .spec import result as results
+from .spec.errors import GaitwayError, Interrupted, JobFailed
+from .spec.files import check_payload
+from .spec.job import AzureContext, Job, RunContext, from_environment, load
+from .spec.result import Result
+from .spec.secrets import ScrubbingFormatter, ScrubbingStream, scrub
+from .spec.settings import values_from_environment
 
 log = logging.getLogger("gaitway_runtime")
 
@@ -40,7 +42,7 @@ THREAD_ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Assignment:
-    """The job to run and where it lies."""
+    """The job to run, and its folder."""
 
     job: Job
     context: RunContext
@@ -59,13 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rank = ranks.current()
     _set_up_process(rank)
     stop = handle_signals()
+    stop_with_parent()
     try:
         assignment = dataclasses.replace(read_assignment(options.job, os.environ), rank=rank)
     except GaitwayError as error:
         folder = options.job.parent if options.job else Path()
-        return ending.conclude(ending.failure(None, error), rank.folder(folder / RunContext().output_dir))
-    code = ending.conclude(run(assignment, stop), assignment.output_dir)
-    wind_up(code)
+        return lifecycle.conclude(lifecycle.failure(None, error), rank.folder(folder / RunContext().output_dir))
+    code = lifecycle.conclude(run(assignment, stop), assignment.output_dir)
+    run_exit_hooks(code)
     return code
 
 
@@ -89,31 +92,35 @@ def run(assignment: Assignment, stop: StopRequest) -> Result:
     job, output_dir, rank = assignment.job, assignment.output_dir, assignment.rank
     if not rank.first and job.kind != "train":
         return Result(kind=job.kind, task=job.task, status="succeeded")  # a platform may start one process per GPU
-    output_dir.mkdir(parents=True, exist_ok=True)
-    # An older result in the same folder would speak for this job until it ends.
-    (output_dir / results.RESULT_FILE).unlink(missing_ok=True)
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        # An older result in the same folder would speak for this job until it ends.
+        (output_dir / results.RESULT_FILE).unlink(missing_ok=True)
+    except OSError as error:
+        return lifecycle.failure(job, lifecycle.cannot_write(error, output_dir) or _unexpected(error))
     workspace = jobs.Workspace(output_dir, stop, Progress(output_dir, quiet=not rank.first), rank)
-    watchdog.on_hang(lambda error: ending.leave(ending.conclude(ending.failure(job, error), output_dir)))
+    lifecycle.on_hang(lambda error: lifecycle.leave(lifecycle.conclude(lifecycle.failure(job, error), output_dir)))
     began = time.monotonic()
     try:
-        _prepare(assignment, workspace)
+        job = _prepare(assignment, workspace)
         outcome = jobs.load(job.kind).run(job, assignment.context, workspace)
     except GaitwayError as error:
-        outcome = ending.failure(job, error)
+        outcome = lifecycle.failure(job, error)
     except KeyboardInterrupt:
-        outcome = ending.failure(job, Interrupted("the job was interrupted before it could save"))
+        outcome = lifecycle.failure(job, Interrupted("the job was interrupted before it could save"))
     except Exception as error:  # noqa: BLE001 - the outermost edge: whatever happened must reach result.json
-        print(scrub(traceback.format_exc()), file=sys.stderr)
-        outcome = ending.failure(job, memory.explained(error, job.num_envs) or _unexpected(error))
+        outcome = lifecycle.failure(job, _explained(error, job, output_dir))
     return dataclasses.replace(outcome, seconds=time.monotonic() - began)
 
 
-def _prepare(assignment: Assignment, workspace: jobs.Workspace) -> None:
-    """Do what every kind of job asks for before it starts."""
+def _prepare(assignment: Assignment, workspace: jobs.Workspace) -> Job:
+    """Do what every kind of job asks for before it starts; return the job with its simulator chosen."""
     job = assignment.job
+    if assignment.rank.first:
+        check_payload(assignment.folder / "payload", assignment.folder / "payload.json")
     if job.sleep_after_unpack:
         workspace.progress.phase("waiting")
-        log.info("waiting %d s for inspection, then going on: %s", job.sleep_after_unpack, Path.cwd())
+        log.info("waiting %d s for inspection, then continuing: %s", job.sleep_after_unpack, Path.cwd())
         workspace.stop.wait(job.sleep_after_unpack)
         workspace.stop.check()
     if job.run_smoke_test and assignment.rank.first:
@@ -121,14 +128,24 @@ def _prepare(assignment: Assignment, workspace: jobs.Workspace) -> None:
 
         workspace.progress.phase("smoke test")
         smoke.run(job, assignment.context)
-    if simulators.choose(job.simulator) == "isaaclab":
+    job = simulators.resolved(job)
+    if job.simulator == "isaaclab":
         # Some releases must run before torch is imported, which the jobs' own modules do; they import tasks themselves.
         from .simulators import isaaclab
 
         workspace.progress.phase("starting")
         isaaclab.start_first()
     elif job.imports:
-        jobs.import_task_modules(job.imports)
+        simulators.import_task_modules(job.imports)
+    return job
+
+
+def _explained(error: Exception, job: Job, output_dir: Path) -> JobFailed:
+    full = lifecycle.cannot_write(error, output_dir) if isinstance(error, OSError) else None
+    if full is not None:
+        return full
+    print(scrub(traceback.format_exc()), file=sys.stderr)
+    return out_of_memory.explained(error, job.num_envs) or _unexpected(error)
 
 
 def _unexpected(error: Exception) -> JobFailed:
@@ -147,10 +164,10 @@ def _set_up_process(rank: Rank) -> None:
     # The form that tools and documents grep for: "INFO | Found final model: ...".
     prefix = "" if rank.first else f"{rank} | "
     handler.setFormatter(ScrubbingFormatter(f"{prefix}%(levelname)s | %(message)s"))
-    own = logging.getLogger("gaitway_runtime")
-    own.handlers[:] = [handler]
-    own.setLevel(logging.INFO if rank.first else logging.WARNING)
-    own.propagate = False
+    logger = logging.getLogger("gaitway_runtime")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO if rank.first else logging.WARNING)
+    logger.propagate = False
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -159,5 +176,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _scrub_output() -> None:
+    """Let nothing that this process prints hold a secret, a user's own code included."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
+    sys.stdout, sys.stderr = ScrubbingStream(sys.stdout), ScrubbingStream(sys.stderr)
+
+
 if __name__ == "__main__":
+    _scrub_output()
     sys.exit(main())

@@ -1,15 +1,19 @@
-"""``python -m gaitway_runtime.container``: run a job inside somebody else's container.
+"""Entry point of a platform's container: ``python -m gaitway_runtime.container``.
 
-What a platform's container needs before and after the job itself: the missing requirements, the job's document, the
-newest checkpoint of an earlier attempt, one process per GPU, and a line of log that tells the user's side how it
-ended. Standard library only; everything is read from the environment:
+It installs missing requirements, writes the job's document, finds the newest checkpoint of an earlier attempt, starts
+one process per GPU, and prints a line of log from which the user's side reads the result. Standard library only;
+everything is read from the environment:
 
 - ``RUN_DIR``: folder for ``job.json`` and ``outputs/``;
 - ``JOB_FILE``: the job's document; without it the job is built from variables (``TASK``, ``NUM_ENVS``, ...);
-- ``GAITWAY_CONTEXT``: beside such variables, what is to be known of the run, as a JSON document;
-- ``ATTEMPT_OF``: what all attempts at this job have in common (the platform's id of it);
+- ``GAITWAY_CONTEXT``: with such variables, the run's context as a JSON document;
+- ``ATTEMPT_OF``: the platform's id of the job, the same for every attempt;
 - ``RESUME_DIR``: folder with checkpoints that an earlier attempt has saved;
+- ``RUN_ID``: the run's id that is unique in the world, or ``workflow:<id>`` for OSMO to tell it;
+- ``KEEP_AT``: its place in object storage, where it has one;
+- ``TRACKING_PORT``: port at which an MLflow server shows the files of a job that reports to none;
 - ``CHECKPOINT_OUTPUT``: folder that gets a copy of every checkpoint as it is made;
+- ``OUTPUT_COPY``: folder that gets a copy of all outputs at the end;
 - ``NUM_NODES``, ``NUM_GPUS``, ``NODE_RANK``, ``RENDEZVOUS``: for training on several GPUs or nodes;
 - ``RANK``, ``LOCAL_RANK``: set where the platform itself starts one process per GPU (Azure ML);
 - ``GAITWAY_REQUIREMENTS=skip``: the image has everything (set it in an image of your own).
@@ -24,33 +28,31 @@ import importlib.metadata
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from . import launch
-from .errors import GaitwayError, UsageError
-from .fields import values_from_environment
-from .job import AzureContext, Job, RunContext, TrainJob, from_document, from_environment, load, to_document
-from .keeping import Keeper
-from .ranks import count
-from .result import RESULT_FILE, write_json
+from .distributed import launcher
+from .distributed.group import count
+from .process import earlier_attempts, memory, memory_record, uploads, vulkan
+from .process.attempt_mark import AttemptMark
+from .process.copies import CheckpointCopier, copy_outputs, copying
+from .spec import result as results
+from .spec.checkpoint_files import CHECKPOINT_OUTPUT, iteration_of
+from .spec.errors import GaitwayError, PlatformError, UsageError
+from .spec.files import PAYLOAD_LIST, check_payload
+from .spec.job import AzureContext, Job, RunContext, TrainJob, from_document, from_environment, load, to_document
+from .spec.result import RESULT_FILE, RESULT_MARK, Result, write_json
+from .spec.settings import values_from_environment
 from .tracking.attempts import ATTEMPT_TAG
 
-RESULT_MARK = "::gaitway-result::"
-"""Begins the log line that carries ``result.json`` to the user's side, as one line of JSON."""
-
 REQUIREMENTS = "requirements.txt"
-"""What a container may lack: one such file in this package, and one of the user's at the payload's root."""
+"""File of packages that a container may lack: one in this package, and one of the user's at the payload's root."""
 
 PROTECTED = ("torch", "torchvision", "torchaudio", "numpy", "rsl-rl-lib", "skrl", "isaaclab", "isaacsim", "warp-lang")
-"""Distributions of the container that an installation must leave as they are."""
-
-KEEP_EVERY_S = 10.0
-"""Pause between two looks for checkpoints to copy [s]."""
+"""Distributions of the container that an installation must not change."""
 
 _CHECKPOINT = re.compile(r"model_(\d+)\.pt")
 _RENDEZVOUS_PORT = 5555
@@ -58,28 +60,60 @@ _RENDEZVOUS_PORT = 5555
 
 def main() -> int:
     """Run the job of this container and return its exit code."""
+    environ = uploads.identified(os.environ)
     try:
-        with alone_on_node():
+        job, context = read_job(environ)
+        # The list lies in the payload, whose folder may hold files of the platform's own.
+        check_payload(Path.cwd(), Path(PAYLOAD_LIST), context.tags.get("gaitway.payload_sha256"))
+        with install_lock():
             for path in (Path(__file__).parent / REQUIREMENTS, Path(REQUIREMENTS)):
-                install_requirements(path, os.environ)
-        run_dir = Path(os.environ.get("RUN_DIR") or "/tmp/gaitway_run")
-        path = prepare_job(run_dir, os.environ)
-        places = places_of(read_job(os.environ)[0], os.environ)
+                install_requirements(path, environ)
+        run_dir = run_folder(environ)
+        path = prepare_job(run_dir, environ)
+        driver = vulkan.driver_variables(environ)
+        environments = [{**driver, **each} for each in environments_for(job, environ)]
     except GaitwayError as error:
         print("\n".join(error.lines()), file=sys.stderr, flush=True)
+        report_failure(error, environ)
         return error.exit_code
     command = [sys.executable, "-m", "gaitway_runtime", "--job", str(path)]
     output_dir = run_dir / RunContext().output_dir
-    with keeping(keeper_for(run_dir, os.environ)):
-        ended = launch.run(command, places, output_dir)
-    code = launch.exit_code(ended, output_dir)
-    report(run_dir, os.environ)
+    with memory.recorded(output_dir / uploads.CHECKPOINTS), uploads.uploading(uploader_for(run_dir, environ)):
+        with copying(copier_for(run_dir, environ)), tracking_shown(output_dir, environ):
+            ended = launcher.run(command, environments, output_dir)
+        code = launcher.exit_code(ended, output_dir)
+    try:
+        keep_outputs(output_dir, environ)
+    except PlatformError as error:
+        print("\n".join(error.lines()), file=sys.stderr, flush=True)
+        report_failure(error, environ)
+        return code or error.exit_code
+    report(run_dir, environ)
     return code
 
 
+def keep_outputs(output_dir: Path, environ: Mapping[str, str]) -> None:
+    """Copy all outputs to where the platform keeps them, if it does.
+
+    Raises:
+        PlatformError: They are not there whole.
+    """
+    if not environ.get("OUTPUT_COPY") or not is_first(environ):
+        return
+    try:
+        copy_outputs(output_dir, Path(environ["OUTPUT_COPY"]))
+    except OSError as error:
+        raise PlatformError(f"the outputs could not be kept: {error.strerror}", source=environ["OUTPUT_COPY"]) from None
+
+
+def run_folder(environ: Mapping[str, str]) -> Path:
+    """Return the folder for ``job.json`` and ``outputs/``."""
+    return Path(environ.get("RUN_DIR") or "/tmp/gaitway_run")
+
+
 @contextlib.contextmanager
-def alone_on_node() -> Iterator[None]:
-    """Let one process of a node at a time do something: where each GPU has its own, all install at once."""
+def install_lock() -> Iterator[None]:
+    """Let one process of a node install at a time: where each GPU has its own process, all start at once."""
     with open("/tmp/gaitway-install.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -88,7 +122,7 @@ def alone_on_node() -> Iterator[None]:
 def install_requirements(path: Path, environ: Mapping[str, str]) -> list[str]:
     """Install what ``requirements.txt`` names and the container lacks; return what was installed.
 
-    What is there stays as it is, in whatever version: torch, numpy and Isaac Lab's own parts above all.
+    What is installed stays as it is, in whatever version: torch, numpy and Isaac Lab's own parts above all.
 
     Raises:
         UsageError: pip did not succeed.
@@ -135,8 +169,40 @@ def prepare_job(run_dir: Path, environ: Mapping[str, str]) -> Path:
         context = dataclasses.replace(context, tags={**context.tags, ATTEMPT_TAG: attempt})
     path = run_dir / "job.json"
     (run_dir / "outputs" / "checkpoints").mkdir(parents=True, exist_ok=True)
-    write_json(to_document(restored(job, environ.get("RESUME_DIR", "")), context), path)
+    if is_first(environ):
+        (run_dir / "outputs" / RESULT_FILE).unlink(missing_ok=True)  # of an attempt before, in the same folder
+    write_json(to_document(continued(job, run_dir, environ), context), path)
     return path
+
+
+def continued(job: Job, run_dir: Path, environ: Mapping[str, str]) -> Job:
+    """Return a training that continues where an earlier attempt at the same run has got to, if there was one."""
+    run = environ.get("RUN_ID", "")
+    if not run:
+        return resumed_from(job, environ.get("RESUME_DIR", ""))
+    if not isinstance(job, TrainJob):
+        return job
+    outputs = run_dir / "outputs"
+    folder = earlier_attempts.earlier_files(uploads.find_store(environ), environ, run_dir / "restored")
+    newest = earlier_attempts.restore(folder, environ, outputs)
+    AttemptMark(run).write(outputs / uploads.CHECKPOINTS)
+    iteration = iteration_of(newest.name) if newest else None
+    record = memory_record.next_record(folder, run, -1 if iteration is None else iteration)
+    record.write(outputs / uploads.CHECKPOINTS)
+    if newest is None:
+        return job
+    return dataclasses.replace(job, checkpoint_uri=str(newest), checkpoint_sha256=None, checkpoint_mode="resume")
+
+
+def uploader_for(run_dir: Path, environ: Mapping[str, str]) -> uploads.Uploader | None:
+    """Return what uploads the checkpoints of a training; None where another process or the platform does."""
+    if not environ.get("RUN_ID") or not is_first(environ) or read_job(environ)[0].kind != TrainJob.kind:
+        return None
+    return uploads.Uploader(
+        run_dir / "outputs",
+        uploads.find_store(environ),
+        whole=not environ.get("KEEP_AT") or bool(environ.get("KEEP_ALL")),
+    )
 
 
 def read_job(environ: Mapping[str, str]) -> tuple[Job, RunContext]:
@@ -158,66 +224,69 @@ def read_job(environ: Mapping[str, str]) -> tuple[Job, RunContext]:
     return from_environment(environ), context
 
 
-def restored(job: Job, folder: str) -> Job:
-    """Return a training that goes on from the newest checkpoint that an earlier attempt has left in a folder."""
+def resumed_from(job: Job, folder: str) -> Job:
+    """Return a training that resumes from the newest checkpoint that an earlier attempt left in a folder."""
     if not isinstance(job, TrainJob) or not folder or not Path(folder).is_dir():
         return job
     found = {int(match[1]): path for path in Path(folder).rglob("*.pt") if (match := _CHECKPOINT.fullmatch(path.name))}
     if not found:
         return job
     newest = found[max(found)]
-    print(f"container: an earlier attempt got to {newest.name}; going on from there", flush=True)
+    print(f"container: an earlier attempt got to {newest.name}; continuing from there", flush=True)
     return dataclasses.replace(job, checkpoint_uri=str(newest), checkpoint_sha256=None, checkpoint_mode="resume")
 
 
-def places_of(job: Job, environ: Mapping[str, str]) -> list[dict[str, str]]:
+def environments_for(job: Job, environ: Mapping[str, str]) -> list[dict[str, str]]:
     """Return the environment of each process of this node: one per GPU for a training, else one.
 
     Raises:
-        UsageError: A count is no number, or a node does not know where to meet the others.
+        UsageError: A count is not a number, or a node has no address of the first node.
     """
     processes = max(1, count(environ, "NUM_GPUS", 1)) if job.kind == "train" else 1
-    nodes, node, meeting = count(environ, "NUM_NODES", 1), count(environ, "NODE_RANK", 0), environ.get("RENDEZVOUS", "")
-    if nodes > 1 and not meeting:
-        raise UsageError("several nodes train together and none knows where to meet", source="env RENDEZVOUS")
-    if nodes > 1 and ":" not in meeting:
-        meeting = f"{meeting}:{_RENDEZVOUS_PORT}"
-    return launch.places(processes, nodes=nodes, node=node, meeting=meeting)
+    nodes, node, rendezvous = (
+        count(environ, "NUM_NODES", 1),
+        count(environ, "NODE_RANK", 0),
+        environ.get("RENDEZVOUS", ""),
+    )
+    if nodes > 1 and not rendezvous:
+        raise UsageError("several nodes train together and none has the address of the first", source="env RENDEZVOUS")
+    if nodes > 1 and ":" not in rendezvous:
+        rendezvous = f"{rendezvous}:{_RENDEZVOUS_PORT}"
+    return launcher.rank_environments(processes, nodes=nodes, node=node, rendezvous=rendezvous)
 
 
-def keeper_for(run_dir: Path, environ: Mapping[str, str]) -> Keeper | None:
-    """Return what copies checkpoints to the platform's output folder; None where there is none, or another does it."""
-    folder = environ.get("CHECKPOINT_OUTPUT") or environ.get("AZURE_ML_OUTPUT_CHECKPOINTS") or ""
-    if not folder or not is_first(environ):
+def copier_for(run_dir: Path, environ: Mapping[str, str]) -> CheckpointCopier | None:
+    """Return the copier to the platform's output folder; None where there is none, or another process copies."""
+    folder = environ.get(CHECKPOINT_OUTPUT) or environ.get("AZURE_ML_OUTPUT_CHECKPOINTS") or ""
+    source = run_dir / "outputs" / "checkpoints"
+    if not folder or not is_first(environ) or Path(folder).resolve() == source.resolve():
         return None
-    return Keeper(run_dir / "outputs" / "checkpoints", Path(folder))
-
-
-def is_first(environ: Mapping[str, str]) -> bool:
-    """Whether this is the process that speaks for all that do the job together."""
-    return all(environ.get(name, "0") in ("", "0") for name in ("NODE_RANK", "RANK"))
+    return CheckpointCopier(
+        source, Path(folder), AttemptMark.read(source) or AttemptMark(environ.get("ATTEMPT_OF", ""))
+    )
 
 
 @contextlib.contextmanager
-def keeping(keeper: Keeper | None) -> Iterator[None]:
-    """Copy checkpoints now and then while the job runs, and what is left at its end."""
-    if keeper is None:
+def tracking_shown(output_dir: Path, environ: Mapping[str, str]) -> Iterator[None]:
+    """Run an MLflow server that shows the job's files, where one is asked for and the job reports to no other."""
+    port = environ.get("TRACKING_PORT", "")
+    if not port or not is_first(environ) or environ.get("MLFLOW_TRACKING_URI"):
         yield
         return
-    over = threading.Event()
-
-    def keep() -> None:
-        while not over.wait(KEEP_EVERY_S):
-            keeper.copy()
-
-    thread = threading.Thread(target=keep, daemon=True)
-    thread.start()
+    module = "gaitway_runtime.tracking.file_server"
+    command = [sys.executable, "-m", module, "--outputs", str(output_dir), "--port", port]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         yield
     finally:
-        over.set()
-        thread.join()
-        keeper.copy()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def is_first(environ: Mapping[str, str]) -> bool:
+    """Whether this is rank 0 of the processes that do the job together."""
+    return all(environ.get(name, "0") in ("", "0") for name in ("NODE_RANK", "RANK"))
 
 
 def report(run_dir: Path, environ: Mapping[str, str]) -> None:
@@ -231,8 +300,21 @@ def report(run_dir: Path, environ: Mapping[str, str]) -> None:
     print(f"{RESULT_MARK} {json.dumps(result, separators=(',', ':'))}", flush=True)
 
 
+def report_failure(error: GaitwayError, environ: Mapping[str, str]) -> None:
+    """Write and print the result of a job that could not begin; nothing where it is not known which job it is."""
+    try:
+        job, context = read_job(environ)
+    except GaitwayError:
+        return
+    failed = Result(kind=job.kind, task=job.task, status="failed", exit_code=error.exit_code, error=error.as_dict())
+    run_dir = run_folder(environ)
+    with contextlib.suppress(OSError):
+        results.write(failed, run_dir / context.output_dir)
+    report(run_dir, environ)
+
+
 def _requirements(path: Path) -> Iterator[str]:
-    """Yield the lines of a requirements file that name something, those of files it refers to included."""
+    """Yield the requirements in a file, and in those that it includes."""
     for text in path.read_text(encoding="utf-8").splitlines():
         line = text.partition("#")[0].strip()
         if line.startswith("-r "):
@@ -241,11 +323,11 @@ def _requirements(path: Path) -> Iterator[str]:
             yield line
 
 
-def _parsed(text: str) -> dict[str, Any]:
+def _parsed(text: str) -> dict[str, object]:
     try:
-        found: dict[str, Any] = json.loads(text)
+        found: dict[str, object] = json.loads(text)
     except ValueError:
-        raise UsageError("what is to be known of the run is not JSON", source="env GAITWAY_CONTEXT") from None
+        raise UsageError("the run's context is not JSON", source="env GAITWAY_CONTEXT") from None
     return found
 
 

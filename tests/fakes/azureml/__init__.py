@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import azurite, mlflow_server, proxy
-from . import server
+from . import identity, server
 from .cluster import Cluster
 from .storage import Storage
 from .tracking import Tracking
@@ -29,6 +29,7 @@ class AzureCloud:
     workspace: Workspace
     cluster: Cluster
     tracking: Tracking
+    identities: identity.Identities
     endpoints: server.Endpoints
     proxy: proxy.Proxy
     environment: dict[str, str]
@@ -47,7 +48,8 @@ def running(folder: Path) -> Iterator[AzureCloud]:
         storage = Storage(blobs)
         tracking = Tracking(mlflow.url, storage)
         workspace = Workspace(storage, tracking)
-        cluster = Cluster(workspace, storage, tracking, folder / "nodes", blobs.authority.read_bytes())
+        identities = stack.enter_context(identity.running())
+        cluster = Cluster(workspace, storage, tracking, identities, folder / "nodes", blobs.authority.read_bytes())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(folder / "server.pem", folder / "server.key")
         endpoints = stack.enter_context(server.running(context, workspace, cluster, tracking))
@@ -64,4 +66,4 @@ def running(folder: Path) -> Iterator[AzureCloud]:
             "AZURE_CLIENT_ID": "00000000-0000-0000-0000-00000000000c",
             "AZURE_CLIENT_SECRET": "a secret that opens nothing",
         }
-        yield AzureCloud(workspace, cluster, tracking, endpoints, line, environment)
+        yield AzureCloud(workspace, cluster, tracking, identities, endpoints, line, environment)

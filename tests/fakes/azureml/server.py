@@ -14,9 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from .cluster import ENDED, Cluster, token
+from .cluster import ENDED, Cluster
+from .computes import usages, vm_sizes
+from .refusals import Refused
+from .tokens import audience, token
 from .tracking import Tracking
-from .workspace import HISTORY_HOST, Refused, Workspace
+from .workspace import HISTORY_HOST, Workspace
 
 MANAGEMENT = "https://management.azure.com"
 PAGE = 5
@@ -65,15 +68,20 @@ class Endpoints:
         self.login = True
         self.port = 0
 
-    def answer(self, host: str, call: Call, authorized: bool) -> Answer:
+    def answer(self, host: str, call: Call, bearer: str) -> Answer:
         self.seen.append(f"{call.method} {call.path}")
         self._misbehave(call)
         if host.startswith("login."):
             return self._sign_in(call)
         if call.path == "/metadata/endpoints":
             return 200, [], {}
-        if not authorized:
+        if not bearer:
             raise Refused(401, "AuthenticationFailed", "The access token is missing.")
+        if host.startswith("management.") and audience(bearer) != MANAGEMENT:
+            said = f"The access token has been obtained for wrong audience or resource '{audience(bearer)}'."
+            raise Refused(401, "InvalidAuthenticationTokenAudience", said)
+        if (place := self.workspace.location(call.path)) is not None:
+            return 200, self._place(place), {}
         mlflow = re.fullmatch(r"/mlflow/v\d\.0(/subscriptions/.*?)(/api/.*)", call.path)
         if mlflow:
             self.workspace.below(mlflow[1])
@@ -82,6 +90,14 @@ class Endpoints:
         if call.path.startswith("/history/v1.0"):
             return 200, self._history(self.workspace.below(call.path.removeprefix("/history/v1.0")), call), {}
         return self._manage(self.workspace.below(call.path), call)
+
+    def _place(self, path: str) -> Any:
+        """Return what a location of the subscription says."""
+        if path == "/vmSizes":
+            return vm_sizes()
+        if path == "/usages":
+            return usages(self.workspace.cores)
+        raise Refused(404, "UserError", f"no such thing in a location: {path}")
 
     def _misbehave(self, call: Call) -> None:
         for fault in self.faults:
@@ -115,37 +131,28 @@ class Endpoints:
         found = re.fullmatch(r"/runs/([^/]+)/details", path)
         if found:
             return self.cluster.details(self.cluster.find(found[1]))
+        found = re.fullmatch(r"/runs/([^/]+)/children", path)
+        if found:
+            children = self.cluster.children(self.cluster.find(found[1]))
+            value = [{"runId": job.name, "displayName": job.properties.get("displayName")} for job in children]
+            return {"value": value}
         found = re.fullmatch(r"/experiments/[^/]+/runs/([^/]+)/artifacts(/.*)?", path)
         if not found:
             raise Refused(404, "UserError", f"no such history: {path}")
         run, rest = found[1], found[2] or ""
         if rest == "":
-            paths = self.tracking.artifact_paths(run)
+            paths = self.tracking.artifacts.paths(run)
             start = int(call.query.get("continuationToken", "0"))
-            value = [self._artifact(run, path) for path in paths[start : start + PAGE]]
+            value = [self.tracking.artifacts.describe(run, path) for path in paths[start : start + PAGE]]
             following = f"https://{HISTORY_HOST}{call.path}?continuationToken={start + PAGE}"
             return {"value": value, "nextLink": following if len(paths) > start + PAGE else None}
         if rest == "/contentinfo":
-            if call.query["path"] not in self.tracking.artifact_paths(run):
+            if call.query["path"] not in self.tracking.artifacts.paths(run):
                 raise Refused(404, "UserError", f"no such artifact: {call.query['path']}")
-            return self.tracking.content_info(run, call.query["path"])
+            return self.tracking.artifacts.content_info(run, call.query["path"])
         if rest == "/batch/metadata":
-            paths = [item["path"] for item in call.document["paths"]]
-            return {
-                "artifacts": {path: self._artifact(run, path) for path in paths},
-                "artifactContentInformation": {path: self.tracking.content_info(run, path) for path in paths},
-                "errors": {},
-            }
+            return self.tracking.artifacts.create(run, [item["path"] for item in call.document["paths"]])
         raise Refused(404, "UserError", f"no such history: {path}")
-
-    def _artifact(self, run: str, path: str) -> dict[str, Any]:
-        container = f"dcid.{run}"
-        return {
-            "artifactId": f"ExperimentRun/{container}/{path}",
-            "origin": "ExperimentRun",
-            "container": container,
-            "path": path,
-        }
 
     def _manage(self, path: str, call: Call) -> Answer:
         for method, pattern, action in self._routes():
@@ -168,6 +175,12 @@ class Endpoints:
                 f"/environments{asset}",
                 lambda call, name, version: at.environment(name, version, call.document),
             ),
+            ("GET", f"/components{asset}", lambda call, name, version: at.component_version(name, version)),
+            (
+                "PUT",
+                f"/components{asset}",
+                lambda call, name, version: at.component_version(name, version, call.document),
+            ),
             ("GET", "/codes/[^/]+/versions", lambda call: {"value": at.codes_with(call.query.get("hash", ""))}),
             ("GET", f"/codes{asset}", lambda call, name, version: at.code(name, version)),
             ("PUT", f"/codes{asset}", lambda call, name, version: at.code(name, version, call.document)),
@@ -176,14 +189,28 @@ class Endpoints:
                 f"/codes{asset}/startPendingUpload",
                 lambda call, name, version: at.pending_upload(name, version),
             ),
+            ("GET", "/models", lambda call: {"value": []}),
+            ("GET", "/models/([^/]+)", lambda call, name: at.model(name)),
+            (
+                "PUT",
+                f"/models{asset}",
+                lambda call, name, version: at.register_model(name, version, call.document),
+            ),
             ("GET", "/models/([^/]+)/versions", lambda call, name: {"value": at.model_versions(name)}),
             ("GET", f"/models{asset}", lambda call, name, version: at.model_version(name, version)),
             ("GET", "/datastores/([^/]+)", lambda call, name: at.datastore(name)),
+            ("GET", "/jobs", lambda call: self._jobs(call)),
             ("GET", "/jobs/([^/]+)", lambda call, name: jobs.describe(jobs.find(name))),
             ("PUT", "/jobs/([^/]+)", lambda call, name: jobs.create(name, call.document)),
             ("POST", "/jobs/([^/]+)/cancel", self._cancel),
             ("GET", "/mfeOperationResults/jc:(.*)", self._cancelled),
         ]
+
+    def _jobs(self, call: Call) -> dict[str, Any]:
+        found = [self.cluster.describe(job) for job in self.cluster.listed()]
+        start = int(call.query.get("$skip", "0"))
+        following = f"{MANAGEMENT}{self.workspace.scope}/jobs?$skip={start + PAGE}&api-version=2024-04-01"
+        return {"value": found[start : start + PAGE], "nextLink": following if len(found) > start + PAGE else None}
 
     def _cancel(self, call: Call, name: str) -> Answer:
         job = self.cluster.find(name)
@@ -213,7 +240,7 @@ def running(context: ssl.SSLContext, workspace: Workspace, cluster: Cluster, tra
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
             call = Call(self.command, unquote(parts.path), query, parts.query, body)
-            bearer = self.headers.get("Authorization", "").startswith("Bearer ")
+            bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
             try:
                 status, answer, headers = endpoints.answer(self.headers.get("Host", ""), call, bearer)
             except Refused as error:

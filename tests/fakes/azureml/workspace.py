@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..azurite import ACCOUNT, HOST
+from .artifacts import CONTAINER
+from .computes import kubernetes
+from .limits import KEY, TAGS, VALUE
+from .refusals import Refused, not_found
 from .storage import Storage
-from .tracking import CONTAINER, Tracking
+from .tracking import Tracking
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000005"
 GROUP = "rg-robots"
@@ -17,31 +21,6 @@ WORKSPACE = "mlw-robots"
 TENANT = "00000000-0000-0000-0000-00000000000d"
 HISTORY_HOST = "eastus.api.azureml.ms"
 PROVIDER = "Microsoft.MachineLearningServices"
-
-
-class Refused(Exception):
-    """An answer that is an error, as Azure words it."""
-
-    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message, self.headers = status, code, message, headers or {}
-
-    def body(self) -> dict[str, Any]:
-        return {"error": {"code": self.code, "message": self.message}}
-
-
-def not_found(what: str) -> Refused:
-    return Refused(404, "UserError", f"Could not find {what}")
-
-
-def kubernetes(*instance_types: str) -> dict[str, Any]:
-    types = {name: {"nodeSelector": None, "resources": {}} for name in instance_types}
-    return {
-        "computeType": "Kubernetes",
-        "provisioningState": "Succeeded",
-        "resourceId": "/subscriptions/s/resourceGroups/r/providers/Microsoft.ContainerService/managedClusters/aks",
-        "properties": {"namespace": "azureml", "defaultInstanceType": instance_types[0], "instanceTypes": types},
-    }
 
 
 @dataclass
@@ -52,7 +31,12 @@ class Workspace:
     tracking: Tracking
     computes: dict[str, dict[str, Any]] = field(default_factory=lambda: {"k8s-robots": kubernetes("gpuspot", "gpu")})
     environments: dict[str, dict[str, Any]] = field(default_factory=dict)
+    components: dict[str, dict[str, Any]] = field(default_factory=dict)
     codes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Documents of the model versions that were registered through Resource Manager, by ``NAME/VERSION``."""
+    cores: dict[str, int] = field(default_factory=dict)
+    """Quota of cores by VM family; what is not named has plenty."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
@@ -105,6 +89,12 @@ class Workspace:
             },
         }
 
+    def location(self, path: str) -> str | None:
+        """Return what of an ARM path lies below the workspace's location, or None."""
+        pattern = rf"/subscriptions/{SUBSCRIPTION}/providers/{PROVIDER}/locations/eastus(/.*)"
+        found = re.fullmatch(pattern, path, re.IGNORECASE)
+        return found[1] if found else None
+
     def compute(self, name: str) -> dict[str, Any]:
         if name not in self.computes:
             raise not_found(f"compute {name}")
@@ -112,6 +102,16 @@ class Workspace:
 
     def environment(self, name: str, version: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         return self._asset(self.environments, "environments", name, version, body)
+
+    def component(self, component_id: str) -> dict[str, Any]:
+        """Return the specification of a component by its id."""
+        found = re.search(r"/components/([^/]+)/versions/([^/]+)$", component_id)
+        assert found, component_id
+        spec: dict[str, Any] = self.components[f"{found[1]}/{found[2]}"]["properties"]["componentSpec"]
+        return spec
+
+    def component_version(self, name: str, version: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        return self._asset(self.components, "components", name, version, body)
 
     def code(self, name: str, version: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         return self._asset(self.codes, "codes", name, version, body)
@@ -143,10 +143,57 @@ class Workspace:
             {
                 "id": f"{self.scope}/models/{name}/versions/{version['version']}",
                 "name": version["version"],
-                "properties": {"modelUri": version["source"], "flavors": {}, "properties": {}, "tags": {}},
+                "type": f"{PROVIDER}/workspaces/models/versions",
+                "properties": {
+                    "modelUri": version["source"],
+                    "modelType": "custom_model",
+                    "flavors": {},
+                    "properties": {},
+                    "tags": {tag["key"]: tag["value"] for tag in version.get("tags", [])},
+                    **self.models.get(f"{name}/{version['version']}", {}),
+                },
             }
             for version in versions
         ]
+
+    def model(self, name: str) -> dict[str, Any]:
+        versions = [int(version["name"]) for version in self.model_versions(name)]
+        return self._resource(
+            "models", name, {"latestVersion": str(max(versions)), "nextVersion": str(max(versions) + 1)}
+        )
+
+    def register_model(self, name: str, version: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Register a folder of a job's artifacts as a custom model.
+
+        Raises:
+            Refused: The version exists, the folder does not, or the document is of a form that the service refuses.
+        """
+        about = body["properties"]
+        known = [item["name"] for item in self._versions_or_none(name)]
+        if version in known:
+            raise Refused(409, "UserError", f"Model {name}:{version} already exists and its content cannot be changed.")
+        assert version == str(len(known) + 1), "the stand-in numbers versions like MLflow"
+        found = re.fullmatch(r"azureml://jobs/([^/]+)/outputs/artifacts/paths/(.+?)/?", str(about.get("modelUri")))
+        if not found:
+            raise Refused(400, "UserError", f"modelUri is not supported: {about.get('modelUri')}")
+        if about.get("modelType") != "custom_model":
+            raise Refused(
+                400, "UserError", f"{found[2]} has no MLmodel file, which modelType {about.get('modelType')} needs"
+            )
+        if not any(path.startswith(f"{found[2]}/") for path in self.tracking.artifacts.paths(found[1])):
+            raise Refused(404, "UserError", f"There is no artifact {found[2]} in job {found[1]}")
+        tags = {str(key): str(value) for key, value in (about.get("tags") or {}).items()}
+        if len(tags) > TAGS or any(len(key) > KEY or len(value) > VALUE for key, value in tags.items()):
+            raise Refused(400, "ValidationError", "The tags are more, or longer, than a model version may have.")
+        self.tracking.add_version(name, found[1], found[2], tags)
+        self.models[f"{name}/{version}"] = {"flavors": {}, "properties": {}, **about, "jobName": found[1]}
+        return self.model_version(name, version)
+
+    def _versions_or_none(self, name: str) -> list[dict[str, Any]]:
+        try:
+            return self.model_versions(name)
+        except Refused:
+            return []
 
     def model_version(self, name: str, version: str) -> dict[str, Any]:
         found = [item for item in self.model_versions(name) if item["name"] == version]

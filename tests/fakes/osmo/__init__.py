@@ -10,9 +10,9 @@ import os
 import sys
 from pathlib import Path
 
-from .cluster import Workflow
 from .pod import Pod
 from .service import OsmoService
+from .workflow import Workflow
 
 __all__ = ["OsmoService", "Pod", "Workflow", "install_command", "log_in"]
 
@@ -21,7 +21,7 @@ def install_command(folder: Path, release: str) -> Path:
     """Put an ``osmo`` of a release into a folder, for ``PATH``."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "osmo"
-    script = Path(__file__).with_name("command.py")
+    script = Path(__file__).with_name("cli")
     path.write_text(f'#!/bin/sh\nexec {sys.executable} -I {script} {release} "$@"\n')
     path.chmod(0o755)
     return path

@@ -25,3 +25,7 @@ class OsmoError(Exception):
         if self.workflow_id:
             body["workflow_id"] = self.workflow_id
         return body
+
+
+class Unrecorded(OsmoError):
+    """A refusal of which the service keeps no row."""

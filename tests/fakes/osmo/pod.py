@@ -25,11 +25,11 @@ SECRET_LIMIT = 1_048_576
 STRING_LIMIT = 131_072
 """Bytes of one argument or ``NAME=value`` string with its end: Linux's MAX_ARG_STRLEN."""
 
+CGROUP = "/sys/fs/cgroup"
+"""Where a container finds its memory and its limit."""
+
 OWN_FOLDERS = ("osmo", "workspace", "data", "tmp")
 """Folders at the root that belong to the pod."""
-
-GRACE = 20.0
-"""Time between SIGTERM and SIGKILL [s]."""
 
 
 @dataclass
@@ -44,8 +44,14 @@ class Pod:
     root: Path
     """The pod's own file system."""
     image_environment: Mapping[str, str] = field(default_factory=dict)
+    login: Mapping[str, str] = field(default_factory=dict)
+    """Files of the mounted ``osmo`` command, by path below ``/osmo``; its configuration among them."""
+    memory: int = 8 * 2**30
+    """Limit of the container's memory [bytes]."""
     process: subprocess.Popen[str] | None = None
-    stopped: bool = False
+    killed: bool = False
+    again: bool = False
+    """Whether the command is to be started once more in this pod."""
 
     @property
     def output(self) -> Path:
@@ -55,13 +61,26 @@ class Pod:
         return self.root / "osmo/data/input" / str(index)
 
     def prepare(self) -> None:
-        for folder in (*OWN_FOLDERS, "osmo/data/input", "osmo/data/output"):
+        for folder in (*OWN_FOLDERS, "osmo/data/input", "osmo/data/output", "osmo/run/workspace"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
+        for name, text in self.login.items():
+            target = self.root / "osmo" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+            target.chmod(0o755)
+        (self.root / "cgroup").mkdir(exist_ok=True)
+        (self.root / "cgroup/memory.max").write_text(f"{self.memory}\n")
+        (self.root / "cgroup/memory.stat").write_text("inactive_file 0\n")
+        self.use_memory(0.1)
         for path, content in self.files.items():
             target = self.root / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
             target.chmod(0o444)
+
+    def use_memory(self, share: float) -> None:
+        """Let the container use a share of its memory, as the kernel tells it."""
+        (self.root / "cgroup/memory.current").write_text(f"{int(share * self.memory)}\n")
 
     def too_long(self) -> str | None:
         """Return what Linux would refuse to pass to the command."""
@@ -74,7 +93,8 @@ class Pod:
     def run(self, log: Callable[[str], None]) -> int:
         """Run the command to its end and return its exit code; its output goes to ``log`` line by line."""
         environment = {
-            "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "PATH": f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/osmo/usr/bin",
+            "OSMO_CONFIG_FILE_DIR": "/osmo/login/config",
             "HOME": "/tmp",
             "PYTHONDONTWRITEBYTECODE": "1",
             **self.image_environment,
@@ -95,8 +115,8 @@ class Pod:
             errors="replace",
             start_new_session=True,
         )
-        if self.stopped:
-            self._signal(signal.SIGTERM)
+        if self.killed:
+            self.kill()
         assert self.process.stdout
         for line in self.process.stdout:
             # Where prefixes were replaced on the way in, they are put back on the way out.
@@ -104,18 +124,25 @@ class Pod:
         code = self.process.wait()
         return code if code >= 0 else 128 - code
 
-    def stop(self) -> None:
-        """End the pod as Kubernetes does: SIGTERM, then SIGKILL after the grace period."""
-        self.stopped = True
+    def start_again(self) -> None:
+        """Kill the command's process group, and nothing else in the pod, to start it once more."""
+        self.again = True
+        self._signal(signal.SIGKILL)
+
+    def stop(self, grace: float = 20.0) -> None:
+        """End the pod as Azure ML's end: SIGTERM, then SIGKILL after the grace period [s]."""
         if self.process is None:
+            self.killed = True
             return
         self._signal(signal.SIGTERM)
         try:
-            self.process.wait(GRACE)
+            self.process.wait(grace)
         except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
+            self.kill()
 
     def kill(self) -> None:
+        """End the pod as OSMO's pods end: its first process ends at once, everything else gets SIGKILL."""
+        self.killed = True
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -135,16 +162,25 @@ class Pod:
                 steps.append(f"ln -sfn {shlex.quote(os.readlink(source))} {target}")
             elif os.path.isdir(source):
                 steps.append(f"mkdir -p {target}; mount --rbind {shlex.quote(source)} {target}")
+        if os.path.isdir(CGROUP):
+            steps.append(f"mount --bind {root}/cgroup {root}{CGROUP}")
         hidden = {prefix for prefix in (sys.prefix, sys.base_prefix) if prefix.split("/")[1] in OWN_FOLDERS}
         steps += [f"mkdir -p {root}{prefix}; mount --bind {prefix} {root}{prefix}" for prefix in sorted(hidden)]
         steps.append(f"exec chroot {root} {shlex.join(self.command)}")
         return ["unshare", "--user", "--map-root-user", "--mount", "/bin/sh", "-c", "\n".join(steps)]
 
+    def execute(self, command: str) -> tuple[int, str]:
+        """Run another command in the pod, as ``osmo workflow exec`` does, and return its exit code and output."""
+        other = Pod(self.name, shlex.split(command), self.environment, {}, self.root, self.image_environment)
+        lines: list[str] = []
+        code = other.run(lines.append)
+        return code, "".join(f"{line}\n" for line in lines)
+
     def _substituted(self, environment: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
         keep = {"PATH", "PYTHON"}
-        return [self._own(word) for word in self.command], {
-            name: value if name in keep else self._own(value) for name, value in environment.items()
-        }
+        found = {name: value if name in keep else self._own(value) for name, value in environment.items()}
+        found["PATH"] = found["PATH"].replace(":/osmo/", f":{self.root}/osmo/")
+        return [self._own(word) for word in self.command], found
 
     def _own(self, text: str) -> str:
         return re.sub(rf"(?<![\w./-])/({'|'.join(OWN_FOLDERS)})(?=/|$)", rf"{self.root}/\1", text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from .errors import OsmoError
 
 NAME = r"^[a-zA-Z]([a-zA-Z0-9_-]*[a-zA-Z0-9])?$"
+LABEL = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 CODES = re.compile(r"^(\d+(-\d+)?)+(,\d+(-\d+)?)*$")
 TIMEOUT = re.compile(r"^\d+(s|m|h|d)$")
 UNIT = re.compile(r"^\d+(\.\d+)?(B|Ki|Mi|Gi|Ti|Pi|K|M|G|T|P|E|Ei|m)?$")
@@ -31,6 +32,8 @@ class Url(Strict):
 
 
 class TaskInput(Strict):
+    """Outputs of a task: ``name`` in the same workflow, ``workflow:name`` in another."""
+
     task: str
     regex: str = ""
 
@@ -165,6 +168,7 @@ def model(datasets: bool) -> type[BaseModel]:
         Workflow = LabelledWorkflow  # noqa: N806
 
     class VersionedWorkflowSpec(Strict):
+        version: Literal[2] = 2
         workflow: Workflow
 
     return VersionedWorkflowSpec
@@ -195,6 +199,23 @@ def groups_of(workflow: Any) -> list[tuple[str, list[Any], bool]]:
     return [(f"{task.name}-group", [task], True) for task in workflow.tasks]
 
 
+def seconds(frequency: str | int) -> float:
+    """Return a time as OSMO writes it in seconds."""
+    if isinstance(frequency, int):
+        return frequency
+    return float(frequency[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[frequency[-1]]
+
+
+def gib(text: str | None) -> float | None:
+    """Return a size as OSMO writes it in GiB."""
+    if text is None:
+        return None
+    for unit, factor in (("Gi", 1.0), ("Mi", 1 / 1024), ("Ti", 1024.0), ("Ki", 1 / 1024**2)):
+        if text.endswith(unit):
+            return float(text[: -len(unit)]) * factor
+    return 0.0
+
+
 def _check_groups(workflow: Any) -> None:
     groups = groups_of(workflow)
     names: set[str] = set()
@@ -209,6 +230,7 @@ def _check_groups(workflow: Any) -> None:
             if plain in names:
                 raise OsmoError("USAGE", f'Multiple tasks/groups have the same name: "{plain}".')
             names.add(plain)
+    _check_order(groups)
     count = sum(len(tasks) for _, tasks, _ in groups)
     if count > MAX_TASKS:
         raise OsmoError("USAGE", f"Workflow has {count} tasks, more than the {MAX_TASKS} allowed.")
@@ -217,6 +239,22 @@ def _check_groups(workflow: Any) -> None:
             if task.resource not in workflow.resources:
                 raise OsmoError("RESOURCE", f"Requesting undefined resource {task.resource}.")
             _check_urls(task)
+
+
+def _check_order(groups: list[tuple[str, list[Any], bool]]) -> None:
+    """Refuse a task that reads one which stands after it: OSMO takes groups as they are written."""
+    group_of = {task.name: name for name, tasks, _ in groups for task in tasks}
+    above: set[str] = set()
+    for name, tasks, _ in groups:
+        for item in (item for task in tasks for item in task.inputs if isinstance(item, TaskInput)):
+            if ":" in item.task:
+                continue
+            if item.task not in group_of:
+                raise OsmoError("SUBMISSION", f"Task input {item.task} does not exist.")
+            if group_of[item.task] not in above:
+                told = f'Group "{name}" requires input group "{group_of[item.task]}" exists before itself.'
+                raise OsmoError("USAGE", told)
+        above.add(name)
 
 
 def _check_urls(task: Any) -> None:
@@ -238,3 +276,12 @@ def _check_resources(workflow: Any) -> None:
     for value in (workflow.timeout.exec_timeout, workflow.timeout.queue_timeout):
         if isinstance(value, str) and not TIMEOUT.match(value):
             raise OsmoError("USAGE", f"Invalid timeout: {value}")
+
+
+def check_labels(pairs: list[str]) -> None:
+    """Refuse labels that Kubernetes would not take, and more than 16."""
+    for key, equals, value in (pair.partition("=") for pair in pairs):
+        if not equals or not LABEL.fullmatch(key.rpartition("/")[2]) or not LABEL.fullmatch(value):
+            raise OsmoError("USAGE", f'Workflow label value "{value}" is not a valid non-empty Kubernetes label value.')
+    if len(pairs) > 16:
+        raise OsmoError("USAGE", "Workflows can have at most 16 labels.")

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import json
+import sys
 import threading
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
 from . import rendering, schema
-from .cluster import EVICTED, PREEMPTED, Cluster, Workflow
-from .errors import OsmoError
+from .cluster import EVICTED, LOST_NODE, PREEMPTED, Cluster
+from .errors import OsmoError, Unrecorded
+from .handler import Handler, flag
+from .masking import masked
 from .rendering import dump_yaml, load_yaml
 from .storage import Datasets, Storage
+from .workflow import Workflow
 
 RELEASES: Mapping[str, tuple[str, str, str]] = {
     "6.2.10": ("6", "0", "0"),  # built from source it calls itself 6.0.0
     "6.3.1": ("6", "3", "1"),
     "6.4.0": ("6", "4", "0"),
 }
-MIB = 1024**2
 
 
 class OsmoService:
@@ -32,19 +33,36 @@ class OsmoService:
     Args:
         root: Folder for pods, objects and datasets.
         release: A key of :data:`RELEASES`.
+        storage: Object storage that it shares with another installation; one of its own when omitted.
     """
 
-    def __init__(self, root: Path, release: str = "6.3.1") -> None:
+    def __init__(self, root: Path, release: str = "6.3.1", storage: Storage | None = None) -> None:
         self.release = release
         self.version = RELEASES[release]
         self.has_datasets = release < "6.4"
-        self.storage = Storage(root / "objects")
+        self.storage = storage or Storage(root / "objects")
         self.datasets = Datasets(root / "datasets")
         self.cluster = Cluster(root / "pods", self.storage, self.datasets)
         self.pools: dict[str, dict[str, Any]] = {
-            "default": {"platforms": ["gpu-node"], "gpus": 8, "cpu": 64, "memory_gib": 512, "storage_gib": 1024}
+            "default": {
+                "platforms": ["gpu-node"],
+                "gpus": 16,
+                "gpus_per_node": 8,
+                "gpus_used": 0,
+                "gpus_guaranteed": None,
+                "status": "ONLINE",
+                "cpu": 64,
+                "memory_gib": 512,
+                "storage_gib": 1024,
+            }
         }
         self.credentials: set[str] = set()
+        self.data_profiles: list[str] = []
+        """Buckets (``s3://bucket``) that the user has stored a data credential for."""
+        self.rsync_enabled = False
+        """Whether an administrator has switched rsync on; it is off by default."""
+        self.is_admin = False
+        """Whether the user may read the service's configuration."""
         self.workflows: dict[str, Workflow] = {}
         self.requests: list[tuple[str, str]] = []
         """Method and path of every request, in order."""
@@ -52,6 +70,9 @@ class OsmoService:
         self.cancel_breaks = False
         self.cut_logs_after: int | None = None
         """Lines after which the next log stream breaks, once."""
+        self._late = ""
+        self.forwarded: dict[int, int] = {}
+        """Ports of this machine that were forwarded, and where to."""
         self._silence = threading.Event()
         self._silent = ""
         self._failures: list[tuple[str, int, int, str]] = []
@@ -67,11 +88,12 @@ class OsmoService:
     def start(self) -> None:
         service = self
 
-        class Handler(_Handler):
+        class Bound(Handler):
             osmo = service
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
         self._server.daemon_threads = True
+        self.cluster.login = self.login_of_pods()
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def stop(self) -> None:
@@ -92,6 +114,27 @@ class OsmoService:
         """Answer the next requests to paths that contain ``path`` with an error."""
         self._failures.append((path, status, times, message))
 
+    def login_of_pods(self) -> dict[str, str]:
+        """Return the ``osmo`` command that is mounted into pods, logged in as the user, with the user's credentials."""
+        script = f'#!/bin/sh\nexec {sys.executable} -I "$(dirname "$0")/cli" {self.release} "$@"\n'
+        modules = Path(__file__).with_name("cli").glob("*.py")
+        profiles = {profile: {"endpoint": profile, "access_key_id": "x"} for profile in self.data_profiles}
+        return {
+            "usr/bin/osmo": script,
+            **{f"usr/bin/cli/{path.name}": path.read_text(encoding="utf-8") for path in modules},
+            "login/config/login.yaml": f"url: {self.url}\ndev_login: {{username: tester}}\n",
+            "login/config/config.yaml": dump_yaml({"auth": {"data": profiles}}),
+        }
+
+    def answer_late(self, path: str) -> None:
+        """Do what the next request to a path asks for, and answer it when its client has long given up."""
+        self._late = path
+
+    def keep_late(self, path: str) -> bool:
+        """Whether this answer is to come too late; waits until the service is closed."""
+        late, self._late = bool(self._late) and self._late in path, "" if self._late in path else self._late
+        return late and self._silence.wait()
+
     def fall_silent(self, path: str) -> None:
         """Give no answer to requests whose path contains ``path``, until the service is closed."""
         self._silent = path
@@ -99,6 +142,10 @@ class OsmoService:
     def keep_silence(self, path: str) -> None:
         if self._silent and self._silent in path:
             self._silence.wait()
+
+    def closed(self) -> None:
+        """Wait until the service is closed."""
+        self._silence.wait()
 
     def failure(self, path: str) -> tuple[int, str] | None:
         with self._lock:
@@ -109,8 +156,22 @@ class OsmoService:
                     return status, message
         return None
 
-    def evict(self, workflow_id: str) -> None:
-        self.cluster.take(self.workflows[workflow_id], EVICTED)
+    def evict(self, workflow_id: str, task: str = "") -> None:
+        self.cluster.take(self.workflows[workflow_id], EVICTED, task)
+
+    def lose_node(self, workflow_id: str) -> None:
+        self.cluster.take(self.workflows[workflow_id], LOST_NODE)
+
+    def run_out_of_memory(self, workflow_id: str) -> None:
+        """Kill a task as the kernel does: OSMO calls it evicted, in the words of any other eviction."""
+        self.fill_memory(workflow_id, 1.0)
+        self.evict(workflow_id)
+
+    def fill_memory(self, workflow_id: str, share: float) -> None:
+        """Let the running tasks of a workflow use a share of their memory."""
+        for task in self.workflows[workflow_id].tasks:
+            if task.pod and task.status == "RUNNING":
+                task.pod.use_memory(share)
 
     def preempt(self, workflow_id: str) -> None:
         self.cluster.take(self.workflows[workflow_id], PREEMPTED)
@@ -131,19 +192,45 @@ class OsmoService:
         if pool not in self.pools:
             raise OsmoError("USER", f"Pool {pool} not found.")
         text, words = body["file"], (body["set_variables"], body["set_string_variables"])
-        if _flag(query, "dry_run"):
+        if flag(query, "dry_run"):
             expanded = rendering.expand(text, *words) if rendering.is_templated(text) else text
             return {"name": "", "overview": "", "logs": "", "spec": dump_yaml(_load(expanded)), "dashboard_url": None}
         try:
+            schema.check_labels(query.get("label", []))
             expanded = rendering.expand(text, *words) if rendering.is_templated(text) else text
             spec = schema.check(_load(expanded), datasets=self.has_datasets)
+            self._check_pool(spec, pool, query.get("priority", ["NORMAL"])[0])
             self._check(spec, pool)
+        except Unrecorded:
+            raise
         except OsmoError as problem:
             problem.workflow_id = self._record_failure(expanded_name(text), pool, text)
             raise
-        if _flag(query, "validation_only"):
+        if flag(query, "validation_only"):
             return {"name": "", "overview": "", "logs": "Workflow validation succeeded.", "spec": expanded}
         return self._accept(spec, pool, query, expanded, body.get("uploaded_templated_spec") or "")
+
+    def restart(self, pool: str, workflow_id: str) -> dict[str, Any]:
+        """Submit the tasks of a failed workflow that have not completed; they read what the others have left."""
+        before = self.workflow(workflow_id)
+        if not before.status.startswith("FAILED"):
+            message = f"Restart can only be used on FAILED workflows: Workflow {workflow_id} has status {before.status}"
+            raise OsmoError("SUBMISSION", message)
+        document = _load(before.text)
+        done = {task.spec.name for task in before.tasks if task.status == "COMPLETED"}
+        groups = document["workflow"]["groups"]
+        left = [group for group in groups if not {task["name"] for task in group["tasks"]} <= done]
+        for item in (item for group in left for task in group["tasks"] for item in task.get("inputs") or []):
+            if item.get("task") in done:
+                item["task"] = f"{workflow_id}:{item['task']}"
+        document["workflow"]["groups"] = left
+        spec = schema.check(document, datasets=self.has_datasets)
+        self._check_pool(spec, pool, before.priority)
+        self._check(spec, pool)
+        query = {"priority": [before.priority]}
+        answer = self._accept(spec, pool, query, dump_yaml(document), before.template)
+        self.workflows[answer["name"]].parent = workflow_id
+        return answer
 
     def workflow(self, workflow_id: str) -> Workflow:
         if workflow_id not in self.workflows:
@@ -155,7 +242,7 @@ class OsmoService:
         if self.cancel_breaks:
             raise OsmoError("SERVER", "The cancel job could not be queued.")
         if not workflow.alive:
-            raise OsmoError("USER", f"Workflow {workflow_id} has finished with status {workflow.status}.")
+            raise OsmoError("USER", f"Workflow {workflow_id} is already finished.")
         self.cluster.cancel(workflow)
         return {"name": workflow_id}
 
@@ -168,18 +255,38 @@ class OsmoService:
         workflow_id = self._new_id(spec.name)
         overview = f"{self.url}/workflows/{workflow_id}"
         priority = query.get("priority", ["NORMAL"])[0]
-        workflow = Workflow(workflow_id, spec, text, template, pool, priority, overview)
+        labels = {**getattr(spec, "labels", {}), **dict(pair.split("=", 1) for pair in query.get("label", []))}
+        workflow = Workflow(
+            workflow_id, spec, saved_spec(text, spec), template, pool, priority, overview, labels=labels
+        )
+        workflow.rsync = self.rsync_enabled
         self.workflows[workflow_id] = workflow
         self.cluster.start(workflow)
         links = {"logs": f"{overview}/logs", "spec": f"{overview}/spec", "dashboard_url": None}
         return {"name": workflow_id, "overview": overview, **links}
+
+    def _check_pool(self, spec: Any, pool: str, priority: str) -> None:
+        """Refuse work of a pool that is closed, and more GPUs than are guaranteed to a priority above LOW."""
+        if self.pools[pool]["status"] == "MAINTENANCE":
+            raise Unrecorded("USAGE", f"Pool {pool} is undergoing maintenance. Users will have to wait until it ends.")
+        guaranteed = self.pools[pool]["gpus_guaranteed"]
+        for name, tasks, _ in schema.groups_of(spec):
+            gpus = sum((spec.resources[task.resource].gpu or 0) for task in tasks)
+            if priority != "LOW" and guaranteed is not None and gpus > guaranteed:
+                told = f"Pool {pool} has {guaranteed} GPUs guaranteed for NORMAL/HIGH priority workflows and group"
+                more = f"{name} requires {gpus} GPUs. Higher gpu counts must be submitted with LOW priority"
+                raise OsmoError("USAGE", f"{told} {more}")
 
     def _check(self, spec: Any, pool: str) -> None:
         limits = self.pools[pool]
         for resource in spec.resources.values():
             if resource.platform and resource.platform not in limits["platforms"]:
                 raise OsmoError("USAGE", f"Platform {resource.platform} does not exist in pool {pool}!")
-            asked = {"cpu": resource.cpu, "memory_gib": _gib(resource.memory), "storage_gib": _gib(resource.storage)}
+            asked = {
+                "cpu": resource.cpu,
+                "memory_gib": schema.gib(resource.memory),
+                "storage_gib": schema.gib(resource.storage),
+            }
             for name, amount in asked.items():
                 # gpu is not checked: such a workflow would wait in the queue for ever
                 if amount is not None and amount > limits[name]:
@@ -196,6 +303,17 @@ class OsmoService:
         for item in task.inputs:
             if isinstance(item, schema.Dataset):
                 self.datasets.resolve(item.dataset.name)
+            if isinstance(item, schema.TaskInput) and ":" in item.task:
+                self._check_earlier(*item.task.split(":"))
+
+    def _check_earlier(self, workflow_id: str, name: str) -> None:
+        """Refuse to read outputs of a task of another workflow that still runs."""
+        found = next((task for task in self.workflow(workflow_id).tasks if task.spec.name == name), None)
+        if found is None:
+            raise OsmoError("DATABASE", f"Task {name} of workflow {workflow_id} is not found.")
+        if found.status != "COMPLETED" and not found.status.startswith("FAILED"):
+            told = f"Workflow ID {workflow_id} task {name} has status {found.status}."
+            raise OsmoError("SUBMISSION", f"Input tasks from previous workflows must be finished: {told}")
 
     def _record_failure(self, name: str, pool: str, text: str) -> str:
         workflow_id = self._new_id(name)
@@ -210,123 +328,20 @@ class OsmoService:
             return f"{name}-{self._numbers[name]}"
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    osmo: OsmoService
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        self._handle()
-
-    do_POST = do_PUT = do_GET  # noqa: N815
-
-    def _handle(self) -> None:
-        parts = urlsplit(self.path)
-        path, query = unquote(parts.path), parse_qs(parts.query)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.osmo.requests.append((self.command, path))
-        self.osmo.keep_silence(path)
-        if failure := self.osmo.failure(path):
-            self._answer(failure[0], {"message": failure[1], "error_code": "USER"})
-            return
-        try:
-            self._route(path, query, body)
-        except OsmoError as problem:
-            self._answer(problem.status, problem.body())
-
-    def _route(self, path: str, query: Mapping[str, list[str]], body: bytes) -> None:
-        osmo = self.osmo
-        match [self.command, *path.strip("/").split("/")]:
-            case ["GET", "api", "version"]:
-                major, minor, revision = osmo.version
-                self._answer(200, {"major": major, "minor": minor, "revision": revision, "hash": ""})
-            case ["POST", "api", "auth", "jwt", "access_token"]:
-                if osmo.login_expired:
-                    raise OsmoError("LOGIN", "Access Token has expired")
-                self._answer(200, {"token": "id-token"})
-            case ["GET", "api", "profile", "settings"]:
-                self._answer(200, {"profile": {"username": "tester", "pool": "default", "bucket": "training"}})
-            case ["GET", "api", "pool_quota"]:
-                self._answer(200, _quota(osmo.pools, query.get("pools")))
-            case ["GET", "api", "credentials"]:
-                self._answer(200, {"credentials": [{"cred_name": name} for name in sorted(osmo.credentials)]})
-            case ["POST", "api", "pool", pool, "workflow"]:
-                self._answer(200, osmo.submit(pool, query, json.loads(body)))
-            case ["GET", "api", "workflow"]:
-                self._answer(200, _listing(osmo, query))
-            case ["GET", "api", "workflow", workflow_id]:
-                self._answer(200, osmo.workflow(workflow_id).details())
-            case ["GET", "api", "workflow", workflow_id, "logs"]:
-                self._stream(osmo.workflow(workflow_id), query)
-            case ["GET", "api", "workflow", workflow_id, "spec"]:
-                found = osmo.workflow(workflow_id)
-                self._answer(200, found.template if _flag(query, "use_template") else found.text)
-            case ["POST", "api", "workflow", workflow_id, "cancel"]:
-                self._answer(200, osmo.cancel(workflow_id))
-            case [_, "api", "bucket", bucket, "dataset", name, *rest] if osmo.has_datasets:
-                self._dataset(bucket, name, rest, query, body)
-            case [method, "objects", *_]:
-                self._object(method, unquote(path.partition("/objects/")[2]), body, _flag(query, "list"))
-            case _:
-                self._answer(404, {"detail": "Not Found"})
-
-    def _dataset(self, bucket: str, name: str, rest: list[str], query: Mapping[str, list[str]], body: bytes) -> None:
-        datasets = self.osmo.datasets
-        match [self.command, *rest]:
-            case ["GET", "info"]:
-                self._answer(200, datasets.info(bucket, name, query.get("tag", [""])[0]))
-            case ["POST"]:
-                self._answer(200, {"version_id": datasets.start(bucket, name)})
-            case ["PUT", version, *path]:
-                datasets.put(bucket, name, version, "/".join(path), body)
-                self._answer(200, {})
-            case ["POST", version, "finish"]:
-                datasets.finish(bucket, name, version)
-                self._answer(200, {})
-            case ["POST", "attribute"]:
-                done = datasets.tag(bucket, name, query.get("tag", [""])[0], query.get("set_tag", []))
-                self._answer(200, {"tag_response": done})
-
-    def _object(self, method: str, uri: str, body: bytes, keys: bool) -> None:
-        storage = self.osmo.storage
-        if method == "PUT":
-            storage.put(uri, body)
-            self._answer(200, {})
-        elif keys:
-            self._answer(200, {"keys": storage.list(uri)})
-        else:
-            storage.check(uri)
-            self._answer(200, storage.path(uri).read_bytes())
-
-    def _stream(self, workflow: Workflow, query: Mapping[str, list[str]]) -> None:
-        """Send log lines as they come, until the workflow has ended."""
-        task = query.get("task_name", [""])[0]
-        last = int(query.get("last_n_lines", ["0"])[0])
-        cut, self.osmo.cut_logs_after = self.osmo.cut_logs_after, None
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        sent = max(0, len(workflow.lines) - last) if last else 0
-        for count, line in enumerate(line for line in workflow.follow(sent) if not task or f"[{task}]" in line):
-            if cut is not None and count >= cut:
-                self.close_connection = True
-                return
-            self._chunk(line.encode() + b"\n")
-        self._chunk(b"")
-
-    def _chunk(self, data: bytes) -> None:
-        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-        self.wfile.flush()
-
-    def _answer(self, status: int, body: Any) -> None:
-        data = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+def saved_spec(text: str, spec: Any) -> str:
+    """The spec that OSMO keeps of a workflow: tasks in groups, without pool and labels, what looks secret masked."""
+    workflow = _load(text)["workflow"]
+    kept = {key: workflow[key] for key in ("name", "resources", "timeout") if key in workflow}
+    groups = workflow.get("groups") or [
+        {"name": f"{task['name']}-group", "tasks": [task]} for task in workflow["tasks"]
+    ]
+    for task, parsed in zip(
+        (task for group in groups for task in group["tasks"]),
+        (task for _, tasks, _ in schema.groups_of(spec) for task in tasks),
+        strict=True,
+    ):
+        task["environment"] = parsed.environment
+    return masked(dump_yaml({"version": 2, "workflow": {**kept, "groups": groups}}))
 
 
 def expanded_name(text: str) -> str:
@@ -345,47 +360,3 @@ def _load(text: str) -> Any:
     if not isinstance(document, dict) or not isinstance(document.get("workflow"), dict):
         raise OsmoError("USER", "Workflow spec not found.")
     return document
-
-
-def _flag(query: Mapping[str, list[str]], name: str) -> bool:
-    return query.get(name, ["false"])[0].lower() == "true"
-
-
-def _gib(text: str | None) -> float | None:
-    if text is None:
-        return None
-    for unit, factor in (("Gi", 1.0), ("Mi", 1 / 1024), ("Ti", 1024.0), ("Ki", 1 / MIB)):
-        if text.endswith(unit):
-            return float(text[: -len(unit)]) * factor
-    return 0.0
-
-
-def _quota(pools: Mapping[str, Mapping[str, Any]], wanted: list[str] | None) -> dict[str, Any]:
-    rows = [
-        {
-            "name": name,
-            "description": "",
-            "status": "ONLINE",
-            "platforms": pool["platforms"],
-            "resource_usage": {
-                "quota_used": "0",
-                "quota_free": str(pool["gpus"]),
-                "quota_limit": str(pool["gpus"]),
-                "total_usage": "0",
-                "total_capacity": str(pool["gpus"]),
-                "total_free": str(pool["gpus"]),
-            },
-        }
-        for name, pool in pools.items()
-        if not wanted or name in wanted
-    ]
-    return {"node_sets": [{"pools": rows}] if rows else [], "resource_sum": {}}
-
-
-def _listing(osmo: OsmoService, query: Mapping[str, list[str]]) -> dict[str, Any]:
-    rows = [workflow.row() for workflow in reversed(osmo.workflows.values())]
-    name, statuses = query.get("name", [""])[0], query.get("statuses")
-    rows = [row for row in rows if name in row["name"] and (not statuses or row["status"] in statuses)]
-    offset, limit = int(query.get("offset", ["0"])[0]), int(query.get("limit", ["20"])[0])
-    page = rows[offset : offset + limit]
-    return {"workflows": page, "more_entries": len(rows) > offset + limit}

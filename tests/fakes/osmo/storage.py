@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -40,30 +41,58 @@ class Storage:
         path.write_bytes(content)
         self.uploads.append(uri)
 
-    def list(self, uri: str) -> list[str]:
-        """Keys below a URI (below its bucket's name), as ``osmo data list`` prints them."""
+    def keys(self, uri: str) -> list[str]:
+        """Keys of the objects at or below a URI (below its bucket's name)."""
         self.check(uri)
         bucket = self.path("/".join(uri.split("/")[:3]))
         base = self.path(uri)
         found = [base] if base.is_file() else sorted(path for path in base.rglob("*") if path.is_file())
         return [path.relative_to(bucket).as_posix() for path in found]
 
-    def download(self, uri: str, into: Path) -> None:
+    def list(self, uri: str, prefix: str, recursive: bool) -> list[str]:
+        """Keys as ``osmo data list`` prints them: a URI is a folder, whatever its name, so that of a file has nothing.
+
+        Args:
+            uri: The folder.
+            prefix: A file or folder in it, the only one that is listed.
+            recursive: Whether keys below folders are listed; else each folder is one entry that ends with a slash.
+        """
+        folder = uri.rstrip("/") + "/"
+        if prefix and self.path(folder + prefix).is_file():
+            return self.keys(folder + prefix)
+        if not prefix and self.path(uri).is_file():
+            return []
+        below = self.keys(folder + prefix)
+        if recursive:
+            return below
+        depth = len(self.path(folder + prefix).relative_to(self.path("/".join(uri.split("/")[:3]))).parts)
+        cut = ["/".join(key.split("/")[: depth + 1]) + "/" * (len(key.split("/")) > depth + 1) for key in below]
+        return list_of_unique(cut)
+
+    def download(self, uri: str, into: Path, regex: str = "") -> None:
         """Copy objects: those of a folder by their path in it, a single one by its name. Nothing there is no error."""
         self.check(uri)
         source = self.path(uri)
         into.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, into, dirs_exist_ok=True)
-        elif source.is_file():
-            shutil.copy(source, into / source.name)
+        files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
+        for path in files:
+            name = path.name if path == source else path.relative_to(source).as_posix()
+            if not regex or re.match(regex, name):
+                (into / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, into / name)
 
-    def upload_folder(self, folder: Path, uri: str, *, keep_name: bool) -> None:
+    def upload_folder(self, folder: Path, uri: str, *, keep_name: bool, regex: str = "") -> None:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 base = folder.resolve().parent if keep_name else folder.resolve()
                 key = path.resolve().relative_to(base).as_posix()
+                if regex and not re.match(regex, key):
+                    continue
                 self.put(f"{uri.rstrip('/')}/{key}", path.read_bytes())
+
+
+def list_of_unique(items: Iterable[str]) -> list[str]:
+    return [*dict.fromkeys(items)]
 
 
 class Datasets:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gaitway_runtime.job import RunContext, TrainJob, to_document
-from gaitway_runtime.result import write_json
+from gaitway_runtime.spec.job import RunContext, TrainJob, to_document
+from gaitway_runtime.spec.result import from_document, write_json
 
+from gaitway import locks
 from gaitway.ledger import Ledger, RunRecord
 from gaitway.platforms.base import RunStatus, StatusReport
 
@@ -43,6 +44,7 @@ def make_run(ledger: Ledger) -> Make:
         run_dir = ledger.reserve("stem", name)
         outputs = run_dir / "outputs"
         created = f"2026-01-01T00:00:{60 - age:02.0f}+00:00"
+        locks.release(locks.of_run(run_dir))  # its processes have ended
         record = RunRecord(name=name, platform=platform, kind="train", task=task, created=created, command=("gaitway",))
         ledger.write(record)
         write_json(to_document(TrainJob(task=task), context or RunContext(run=name)), run_dir / "job.json")
@@ -53,10 +55,11 @@ def make_run(ledger: Ledger) -> Make:
             (outputs / "progress.jsonl").write_text("\n".join([*lines, '{"cut sho']))
         if note:
             write_json(note, outputs / "mlflow.json")
+        whole = {"kind": "train", "task": task, "status": "succeeded", **(result or {})}
         if result and platform == "local":
-            write_json(result, outputs / "result.json")
+            write_json(whole, outputs / "result.json")
         elif result:
-            ledger.settle(name, StatusReport(RunStatus.SUCCEEDED, result=result))
+            ledger.record_end(name, StatusReport(RunStatus.SUCCEEDED, result=from_document(whole)))
         return record
 
     return make

@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gaitway_runtime.job import RunContext, TrainJob
-from gaitway_runtime.tracking.fetch import fetch
+from gaitway_runtime.fetch import fetch
+from gaitway_runtime.spec.job import RunContext, TrainJob
+from gaitway_runtime.stores.tracking_server import ensure_store
+from gaitway_runtime.tracking.journal import Artifact, to_line
 from gaitway_runtime.tracking.mlflow_tracker import open_tracker
-from gaitway_runtime.tracking.records import Artifact, to_line
-from gaitway_runtime.tracking.store import ensure_store
 
 from gaitway.ledger import Ledger
 
 from .conftest import Make
 
 TASK = "Isaac-Cartpole-v0"
+FINAL = {"uri": None, "path": "checkpoints/model_19.pt", "iteration": 19, "sha256": "0"}
 NOTE = {"run_id": "0123", "experiment": "e", "tracking_uri": "http://127.0.0.1:5000"}
 Command = Callable[..., Any]
 
@@ -60,7 +61,7 @@ def test_what_is_not_uploaded_yet_is_listed_by_its_path(gaitway: Command, make_r
 
 
 def test_a_registered_checkpoint_says_so(gaitway: Command, make_run: Make) -> None:
-    result = {"final_checkpoint": {"iteration": 19}, "registered_model": {"name": "cartpole", "version": "3"}}
+    result = {"final_checkpoint": FINAL, "registered_model": {"name": "cartpole", "version": "3"}}
     make_run("a-1", [9, 19], note=NOTE, result=result)
     found = gaitway("checkpoints", "a-1", "--json").json["checkpoints"]
     assert [checkpoint["model"] for checkpoint in found] == [None, "models:/cartpole/3"]
@@ -87,6 +88,24 @@ def test_best_and_latest_of_a_task_over_runs_store_and_registry(
     assert answer.json["notes"] == []
     for uri in uris(answer):
         assert fetch(uri, tmp_path / "into").sha256, "every line is an address that works"
+
+
+def test_what_is_known_here_is_not_asked_for_again(
+    gaitway: Command, make_run: Make, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run's rewards are a metric's whole history: with many runs of many steps, most of what the list cost."""
+    context = RunContext(run="a-1", tracking_uri=ensure_store(home))
+    tracker = open_tracker(TrainJob(task=TASK), context, output_dir=tmp_path / "a" / "outputs")
+    (tmp_path / "model_9.pt").write_bytes(b"weights")
+    tracker.log_metrics({"Train/mean_reward": 7.0}, 9)
+    tracker.publish_checkpoint(tmp_path / "model_9.pt", 9)
+    tracker.close("FINISHED")
+    make_run("a-1", [9], rewards={10: 4.5}, note={**NOTE, "run_id": tracker.run_id})
+    asked: list[object] = []
+    monkeypatch.setattr("gaitway.checkpoints.tracked.TrackedRuns._rewards", lambda self, run: asked.append(run) or {})
+    found = gaitway("checkpoints", "--task", TASK, "--json").json["checkpoints"]
+    assert [(one["uri"], one["reward"]) for one in found] == [(f"runs:/{tracker.run_id}/checkpoints/model_9.pt", 4.5)]
+    assert not asked
 
 
 def test_a_server_that_is_away_leaves_what_is_known_here(

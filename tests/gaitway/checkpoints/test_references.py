@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from gaitway_runtime.job import RunContext, TrainJob
-from gaitway_runtime.tracking.fetch.local import LocalAddress
-from gaitway_runtime.tracking.fetch.models import ModelsAddress
-from gaitway_runtime.tracking.fetch.runs import RunsAddress
+from gaitway_runtime.fetch.local import LocalAddress
+from gaitway_runtime.fetch.models import ModelsAddress
+from gaitway_runtime.fetch.runs import RunsAddress
+from gaitway_runtime.spec.job import RunContext, TrainJob
+from gaitway_runtime.stores.tracking_server import ensure_store
 from gaitway_runtime.tracking.mlflow_tracker import open_tracker
-from gaitway_runtime.tracking.store import ensure_store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,13 +78,15 @@ def test_a_job_elsewhere_gets_an_address_that_it_can_read(ledger: Ledger, make_r
 
 
 @pytest.mark.parametrize("note", [None, {**NOTE, "tracking_uri": "sqlite:////home/me/.gaitway/mlflow.db"}])
-def test_a_job_elsewhere_is_not_sent_to_a_file_or_a_store_of_this_machine(
+def test_a_file_of_this_machine_travels_to_a_job_elsewhere_and_a_folder_does_not(
     ledger: Ledger, make_run: Make, note: dict[str, str] | None
 ) -> None:
     make_run("a-1", [9], note=note)
-    for text in ("a-1@latest", file_of(ledger, "a-1", 9)):
-        with pytest.raises(UsageError, match="this machine only"):
-            resolve(text, ledger, remote=True)
+    file = file_of(ledger, "a-1", 9)
+    for text in ("a-1@latest", file):
+        assert resolve(text, ledger, remote=True) == file
+    with pytest.raises(UsageError, match="is a folder of this machine"):
+        resolve(str(Path(file).parent), ledger, remote=True)
 
 
 def test_paths_become_absolute_since_the_job_runs_elsewhere(

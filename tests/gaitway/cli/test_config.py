@@ -57,7 +57,7 @@ def test_an_unknown_setting_names_the_nearest(gaitway: Callable) -> None:
 def test_a_setting_that_differs_between_jobs_is_explained_for_each(gaitway: Callable) -> None:
     found = gaitway("config", "explain", "num_envs", "--json").json
     assert {entry["of"]: entry["value"] for entry in found} == {
-        "train, dump-contract": 2048,
+        "train, dump-contract, ship, register": 2048,
         "validate": 64,
         "infer": 4,
     }

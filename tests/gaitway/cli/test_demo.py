@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gaitway_runtime.catalog import embedded
+from gaitway_runtime.spec.catalog import embedded
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +23,18 @@ def test_it_trains_and_then_infers_what_came_out(gaitway: Callable) -> None:
     job = json.loads((Path(infer["run_dir"]) / "job.json").read_text())["job"]
     assert (job["max_steps"], job["num_envs"]) == (300, 64), "episodes of 300 steps end, so there is a reward to show"
     assert ran.json["seconds"] > 0
+
+
+def test_what_nobody_typed_is_not_said_to_come_from_the_command_line(gaitway: Callable) -> None:
+    ran = gaitway("demo", "--seed", "7", "--json")
+    origins = {
+        f"{kind}.{key}": entry["origin"]
+        for kind in ("train", "infer")
+        for key, entry in json.loads((Path(ran.json[kind]["run_dir"]) / "settings.json").read_text()).items()
+    }
+    typed = {key for key, origin in origins.items() if origin.startswith("cli")}
+    assert typed == {"train.seed"}
+    assert "cli --max-iterations" not in ran.err
 
 
 def test_its_own_task_is_one_that_runs_here(gaitway: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +57,7 @@ def test_the_quadrupeds_first_look_is_shorter_than_its_training(
 
 
 def test_a_training_that_fails_ends_it(gaitway: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SET_OVERRIDES", "do=fail")
+    monkeypatch.setenv("GAITWAY_OVERRIDES", "do=fail")
     ran = gaitway("demo", "--task", "Isaac-Cartpole-v0", "--json")
     assert ran.code == 1
     assert "infer" not in ran.json

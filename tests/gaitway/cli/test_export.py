@@ -72,4 +72,23 @@ def test_without_torch_the_error_says_what_to_install() -> None:
     command = [sys.executable, "-c", code, "export", checkpoint]
     done = subprocess.run(command, capture_output=True, text=True, env=environ)
     assert done.returncode == 3
-    assert "not installed: torch" in done.stderr and "pip install 'gaitway[local]'" in done.stderr
+    assert "not installed: torch" in done.stderr and "pip install -e '" in done.stderr
+
+
+def test_an_output_that_is_no_folder_is_a_sentence(gaitway: Callable, tmp_path: Path) -> None:
+    model = CHECKPOINTS / "rsl_rl-5.5.1-normalized" / "model.pt"
+    (tmp_path / "taken").write_text("")
+    ran = gaitway("export", str(model), "--output", str(tmp_path / "taken"))
+    assert (ran.code, ran.out) == (3, "")
+    assert "the exports cannot be written: File exists" in ran.err
+
+
+def test_a_tilde_in_the_output_is_the_home_folder(
+    gaitway: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = CHECKPOINTS / "rsl_rl-5.5.1-normalized" / "model.pt"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert gaitway("export", str(model), "--output=~/x").code == 0
+    assert (tmp_path / "x" / "policy.onnx").is_file()
+    assert not (tmp_path / "~").exists()

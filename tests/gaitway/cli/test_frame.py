@@ -7,14 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import gaitway.cli.tasks
-from gaitway.cli.table import VERBS
-
-PACKAGE = Path(gaitway.cli.tasks.__file__).parent
+from gaitway.cli.verbs import VERBS
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_a_file_and_help(gaitway: Callable, verb: str) -> None:
+def test_every_verb_has_help(gaitway: Callable, verb: str) -> None:
     ran = gaitway(verb, "--help")
     assert ran.code == 0
     assert VERBS[verb].summary.split(":")[0] in " ".join(ran.out.split())
@@ -32,7 +29,7 @@ def test_help_imports_no_verb() -> None:
     code = "import sys; from gaitway.cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
-    assert not {f"gaitway.cli.{verb}" for verb in VERBS} & loaded
+    assert not {verb.command.partition(":")[0] for verb in VERBS.values()} & loaded
     assert not {"torch", "numpy", "rich", "httpx", "yaml", "mlflow"} & loaded
 
 
@@ -71,7 +68,7 @@ def test_an_unforeseen_error_keeps_its_traceback_in_a_file(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("boom")
 
-    monkeypatch.setattr("gaitway.cli.render.table", broken)
+    monkeypatch.setattr("gaitway.cli.output.table", broken)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     ran = gaitway("version")
     assert ran.code == 1
@@ -90,7 +87,7 @@ def test_an_interrupt_is_130(gaitway: Callable, monkeypatch: pytest.MonkeyPatch)
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gaitway.cli.render.table", interrupted)
+    monkeypatch.setattr("gaitway.cli.output.table", interrupted)
     assert gaitway("version").code == 130
 
 

@@ -1,12 +1,13 @@
 """Texts that users read, held as files: help, errors, plans."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gaitway.cli.table import VERBS
+from gaitway.cli.verbs import VERBS
 
 CARTPOLE = ["--task", "Isaac-Cartpole-v0"]
 ERRORS = (
@@ -16,6 +17,9 @@ ERRORS = (
     ["status", "nothing"],
     ["status", "../../etc"],
     ["train", "--num-env", "64"],
+    ["train", "--headless"],
+    ["train", "agent.max_iterations=5"],
+    ["train", "resource=large"],
     ["train", "--num-envs", "-5"],
     ["train", "--max-iterations", "many"],
     ["train", "--backend", "rslrl"],
@@ -48,6 +52,11 @@ def test_help_of_a_verb(gaitway: Callable, golden: Callable[[str, str], None], v
     golden(f"help/{verb}.txt", gaitway(verb, "--help").out)
 
 
+@pytest.mark.parametrize("verb", ["train", "validate", "infer", "dump-contract", "config"])
+def test_every_option_of_a_verb(gaitway: Callable, golden: Callable[[str, str], None], verb: str) -> None:
+    golden(f"help/{verb}-all.txt", gaitway(verb, "--help-all").out)
+
+
 def test_errors(gaitway: Callable, golden: Callable[[str, str], None], home: Path) -> None:
     parts = []
     for words in ERRORS:
@@ -63,4 +72,5 @@ def test_a_dry_run(gaitway: Callable, golden: Callable[[str, str], None], home: 
     (tmp_path / "src/training/gaitway_runtime").mkdir(parents=True)
     (tmp_path / "src/training/gaitway_runtime/__init__.py").write_text("")
     ran = gaitway("train", *CARTPOLE, "--seed", "1", "-m", "60", "--save-interval", "20", "--dry-run")
-    golden("plans/train-local.txt", ran.out.replace(str(home), "$GAITWAY_HOME").replace(sys.executable, "python"))
+    plan = re.sub(r"\b[0-9a-f]{32}\b", "<run_id>", ran.out)
+    golden("plans/train-local.txt", plan.replace(str(home), "$GAITWAY_HOME").replace(sys.executable, "python"))

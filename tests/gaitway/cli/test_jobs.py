@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gaitway_runtime.catalog import find
+from gaitway_runtime.spec.catalog import find
+from gaitway_runtime.spec.contract import PolicyContract
 
-from gaitway.handles import Run
+from gaitway.run_handle import Run
 
 SCALE = find("Isaac-Cartpole-v0").local
 Gaitway = Callable[..., "object"]
@@ -95,7 +96,7 @@ def test_every_flag_of_the_documents_is_taken(gaitway: Gaitway, stand_in: list[s
     ran = gaitway(
         *("train", *stand_in, "-n", "64", "-m", "600", "-c", "runs:/abc/checkpoints/final", "-M", "resume"),
         *("-r", "my-model", "-s", "--sleep-after-unpack", "7200", "--backend", "skrl", "--dry-run", "--json"),
-        *("--azure-subscription-id", "00000000-0000-0000-0000-000000000000"),
+        *("--azure-subscription-id", "0a1b2c3d-0000-4000-8000-000000000001"),
         *("--azure-resource-group", "rg-robotics", "--azure-workspace-name", "aml-robotics"),
     )
     asked = job(ran)
@@ -171,7 +172,8 @@ def test_a_run_answers_with_json_alone(gaitway: Gaitway, stand_in: list[str]) ->
     assert ran.json["status"] == "succeeded"
     final = ran.json["final_checkpoint"]
     assert Path(final["path"]).read_bytes() == b"weights"
-    assert ran.json["next"] == f"gaitway infer --task Isaac-Cartpole-v0 --checkpoint-uri {final['uri']}"
+    same = f"--task Isaac-Cartpole-v0 --training-path {stand_in[1]}"
+    assert ran.json["next"] == f"gaitway infer {same} --checkpoint-uri {final['uri']}"
     assert "train 3/3 | reward 1.50" in ran.err
     assert ran.err.rstrip().endswith(f"next: {ran.json['next']}")
 
@@ -230,8 +232,10 @@ def test_an_interrupt_stops_a_run_here_after_it_has_saved(
                 break
         process.send_signal(number)
         answer = json.loads(process.stdout.read())
+        said = process.stderr.read()
     assert process.returncode == 130
     assert answer["status"] == "cancelled"
+    assert said.count("stopping") == 1
     assert (home / "runs" / answer["run"] / "log.txt").read_text().endswith("saved\n")
 
 
@@ -256,8 +260,9 @@ def test_the_next_command_after_an_interrupt_resumes(start: Callable[..., Run]) 
 
 
 def test_a_contract_file_travels_with_the_job(gaitway: Gaitway, stand_in: list[str], tmp_path: Path) -> None:
-    (tmp_path / "my_contract.json").write_text("{}")
+    text = PolicyContract.of_unknown_task().to_json()
+    (tmp_path / "my_contract.json").write_text(text)
     ran = gaitway("train", *stand_in, "--contract", str(tmp_path / "my_contract.json"), "--json")
     folder = Path(ran.json["run_dir"])
     assert json.loads((folder / "job.json").read_text())["job"]["contract"] == "my_contract.json"
-    assert (folder / "payload" / "my_contract.json").read_text() == "{}"
+    assert (folder / "payload" / "my_contract.json").read_text() == text

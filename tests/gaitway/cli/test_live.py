@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from gaitway_runtime.progress import Progress
+from gaitway_runtime.process.lifecycle import Progress
 
 from gaitway.cli.live import PLAIN_PROGRESS, words
 
@@ -32,7 +32,7 @@ def test_the_live_line_stands_for_the_runtimes_own_progress_lines(tmp_path: Path
 
 def test_the_words_beside_the_bar(tmp_path: Path) -> None:
     report = {"iteration": 5, "total": 60, "steps_per_s": 12345.6, "eta_s": 75.0, **REPORT}
-    assert words(report) == "5/60 · reward 4.25 · length 150 · 12,346 steps/s · 1 min 15 s left"
+    assert words(report) == "5/60 · training reward 4.25 · length 150 · 12,346 steps/s · 1 min 15 s left"
     assert words({"phase": "upload"}) == ""
 
 
@@ -57,7 +57,7 @@ def test_a_terminal_shows_the_live_line_and_other_lines_above_it(stand_in: list[
     os.close(ours)
     os.waitpid(pid, 0)
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode())
-    assert "3/3 · reward 1.50 · 100 steps/s" in text
+    assert "3/3 · training reward 1.50 · 100 steps/s" in text
     assert "train 3/3 | reward 1.50" not in text
     assert "\x1b[3" not in seen.decode(), "NO_COLOR is set"
     [run] = (home / "runs").iterdir()

@@ -1,5 +1,6 @@
 """Runs that are elsewhere: submitted and left alone, asked for, followed, detached from."""
 
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,9 @@ TRAIN = ("train", "--on", "osmo", "--task", "My-Task-v0")
 
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch, stand_in: list[str]) -> RemotePlatform:
-    monkeypatch.setitem(PLATFORMS, "osmo", "fakes.remote_platform")
     monkeypatch.setattr(remote_platform, "PLATFORM", RemotePlatform())
-    monkeypatch.delitem(sys.modules, "gaitway.cli.train", raising=False)  # its flags are those of the platforms
+    monkeypatch.setitem(PLATFORMS._loaded, "osmo", remote_platform.PLATFORM)
+    monkeypatch.delitem(sys.modules, "gaitway.cli.jobs", raising=False)  # its flags are those of the platforms
     monkeypatch.setenv("TRAINING_PATH", stand_in[1])
     return remote_platform.PLATFORM
 
@@ -109,3 +110,13 @@ def test_the_payload_verdict_names_the_limit(gaitway: Callable, remote: RemotePl
         "fits": False,
         "verdict": "over the 1000 B that travel inline: it goes as an upload",
     }
+
+
+def test_answering_no_submits_nothing_and_says_so(
+    gaitway: Callable, remote: RemotePlatform, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setattr(importlib.import_module("gaitway.cli.jobs"), "confirmed", lambda: False)
+    ran = gaitway(*TRAIN)
+    assert ran.code == 130
+    assert ran.err.rstrip().endswith("nothing is submitted") and "error" not in ran.err
+    assert remote.submitted == []

@@ -1,14 +1,16 @@
 """How a run is shown to people: the numbers they look at first."""
 
-from gaitway.cli.views import run
+from pathlib import Path
+
+from gaitway.cli.output import run
 
 NOTHING = dict.fromkeys(("url", "iterations", "steps", "final_checkpoint", "registered_model", "passed"))
 
 
-def shown(task: str, metrics: dict) -> dict[str, str]:
+def shown(task: str, metrics: dict, run_dir: str = "/runs/r") -> dict[str, str]:
     """Return the shown facts of a run with some metrics, by label."""
     document = {"run": "r", "status": "succeeded", "seconds": 75.2, "task": task, "platform": "local"}
-    lines = run({**NOTHING, **document, "metrics": metrics, "artifacts": ["report.html"], "run_dir": "/runs/r"})
+    lines = run({**NOTHING, **document, "metrics": metrics, "artifacts": ["report.html"], "run_dir": run_dir})
     assert next(lines) == "r succeeded in 1 min 15 s"
     return {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1] for line in lines}
 
@@ -23,7 +25,14 @@ def test_formats_stand_side_by_side_with_the_tasks_own_gate() -> None:
     assert facts["error_vel_xy"] == "onnx 0.11 · jit 0.12"
     assert facts["parity"] == "onnx 2.1e-07 · jit 0"
     assert "throughput" not in facts
-    assert facts["report"] == "/runs/r/outputs/report.html"
+    assert "report" not in facts
+
+
+def test_a_report_is_named_where_it_lies(tmp_path: Path) -> None:
+    report = tmp_path / "outputs" / "report.html"
+    report.parent.mkdir()
+    report.touch()
+    assert shown("My-Task-v0", {}, str(tmp_path))["report"] == str(report)
 
 
 def test_a_format_that_failed_does_not_hide_the_other() -> None:

@@ -12,13 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gaitway_runtime.job import AzureContext
+from gaitway_runtime.spec.job import AzureContext
+from gaitway_runtime.spec.packages import install_command
+from gaitway_runtime.spec.registry import Registry
 
-from gaitway.doctor import azure, examine, machine, probe, rendering, terraform, tracking
-from gaitway.doctor.examine import Check, missing
-from gaitway.doctor.surroundings import look_around
+from gaitway.doctor import examine, machine, probe, services
+from gaitway.doctor.examine import Check, missing, read_context
 from gaitway.findings import Finding
 from gaitway.settings.resolve import resolve
+
+
+def table(**platforms: object) -> Registry[object]:
+    """A table of platforms of its own."""
+    made = Registry("gaitway.test_platforms", "platform", {})
+    for name, platform in platforms.items():
+        made.register(name, platform)
+    return made
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +64,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def put(*found: Finding, needed_on: tuple[str, ...]) -> None:
         monkeypatch.setattr(examine, "CHECKS", (Check(lambda at: iter(found), needed_on),))
 
-    monkeypatch.setattr(examine, "present", list)
+    monkeypatch.setattr(examine, "PLATFORMS", table())
     return put
 
 
@@ -84,10 +93,9 @@ class Elsewhere:
 def test_another_platforms_needs_are_only_noted(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Elsewhere.options = type("Nothing", (), {"__dataclass_fields__": {}})
     monkeypatch.setattr(examine, "CHECKS", ())
-    monkeypatch.setattr(examine, "present", lambda: ["elsewhere"])
-    monkeypatch.setattr(examine, "load", lambda name: Elsewhere())
+    monkeypatch.setattr(examine, "PLATFORMS", table(elsewhere=Elsewhere()))
     for platform, lacking in (("local", 0), ("elsewhere", 1)):
-        found = list(examine.examine(look_around(platform, alone, {}, {}, alone)))
+        found = list(examine.examine(read_context(platform, alone, {}, {}, alone)))
         assert len(found) == 1
         assert len(missing(found)) == lacking
 
@@ -100,11 +108,11 @@ def test_a_package_that_is_missing_or_old_is_named(monkeypatch: pytest.MonkeyPat
     assert (old.ok, absent.ok) == (False, False)
     assert "pytest>=999 is needed, found " in old.message
     assert absent.message == "no-such-package>=2 is needed, found none"
-    assert absent.fix == "pip install 'gaitway[x]'"
+    assert absent.fix == install_command("x")
 
 
 def test_a_store_is_looked_at_without_being_made(alone: Path) -> None:
-    fresh = only(tracking.local_store(alone / "home"))
+    fresh = only(services.local_store(alone / "home"))
     assert fresh.ok
     assert "none yet" in fresh.message
     assert not (alone / "home").exists()
@@ -112,7 +120,7 @@ def test_a_store_is_looked_at_without_being_made(alone: Path) -> None:
 
 def test_a_broken_store_is_found(alone: Path) -> None:
     (alone / "mlflow.db").write_bytes(b"not a database" * 100)
-    broken = only(tracking.local_store(alone))
+    broken = only(services.local_store(alone))
     assert not broken.ok
     assert "mv " in broken.fix
 
@@ -124,21 +132,22 @@ def test_a_store_of_another_schema_is_found(alone: Path) -> None:
         database.execute("CREATE TABLE alembic_version (version_num)")
         database.execute("INSERT INTO alembic_version VALUES ('0123old')")
     database.close()
-    old = only(tracking.local_store(alone))
+    old = only(services.local_store(alone))
     assert not old.ok
     assert "mlflow db upgrade" in old.fix
 
 
 @pytest.fixture
-def server() -> Iterator[Callable[[int], str]]:
-    """Return a function that gives the address of a server which answers with a status."""
+def server() -> Iterator[Callable[..., str]]:
+    """Return a function that gives the address of a server which answers everything with a status and a body."""
     started: list[HTTPServer] = []
 
-    def start(status: int) -> str:
+    def start(status: int, body: str = "") -> str:
         class Answer(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self.send_response(status)
                 self.end_headers()
+                self.wfile.write(body.encode())
 
             def log_message(self, *args: Any) -> None:
                 pass
@@ -153,9 +162,18 @@ def server() -> Iterator[Callable[[int], str]]:
         one.server_close()
 
 
-def test_a_tracking_server_is_asked_and_its_password_not_shown(server: Callable[[int], str]) -> None:
+def test_a_server_whose_artifacts_need_a_package_that_is_missing_is_named(server: Callable[..., str]) -> None:
+    experiment = {"experiment": {"experiment_id": "0", "artifact_location": "s3://ours/mlflow"}}
+    uri = f"http://{server(200, json.dumps(experiment))}"
+    answers, artifacts = services.tracking_server({"MLFLOW_TRACKING_URI": uri})
+    assert answers.ok
+    assert (artifacts.ok, artifacts.fix) == (False, "pip install boto3")
+    assert artifacts.message == "its artifacts lie in s3://ours/mlflow, which needs boto3"
+
+
+def test_a_tracking_server_is_asked_and_its_password_not_shown(server: Callable[..., str]) -> None:
     def look(uri: str) -> Finding:
-        return only(tracking.server({"MLFLOW_TRACKING_URI": uri}))
+        return only(services.tracking_server({"MLFLOW_TRACKING_URI": uri}))
 
     good = look(f"http://user:planted@{server(200)}")
     assert good.ok
@@ -165,7 +183,7 @@ def test_a_tracking_server_is_asked_and_its_password_not_shown(server: Callable[
     gone = look("http://user:planted@127.0.0.1:9")
     assert "cannot be reached" in gone.message
     assert not [finding for finding in (good, bad, gone) if "planted" in repr(finding)]
-    assert list(tracking.server({})) == []
+    assert list(services.tracking_server({})) == []
 
 
 def tool(folder: Path, name: str, script: str) -> None:
@@ -176,19 +194,19 @@ def tool(folder: Path, name: str, script: str) -> None:
 
 def test_terraform_is_looked_for_with_its_version(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(alone))
-    absent = only(terraform.tool())
+    absent = only(services.terraform())
     assert (absent.ok, "not installed" in absent.message) == (False, True)
     tool(alone, "terraform", 'echo \'{"terraform_version": "1.2.3"}\'')
-    assert only(terraform.tool()).message.startswith("terraform 1.2.3 ")
+    assert only(services.terraform()).message.startswith("terraform 1.2.3 ")
     tool(alone, "terraform", "echo 'no such flag' >&2; exit 2")
-    assert "no such flag" in only(terraform.tool()).message
+    assert "no such flag" in only(services.terraform()).message
 
 
 def test_unreadable_outputs_do_not_stop_the_look(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     (alone / "terraform.tfstate").write_text("{")
-    at = look_around("local", alone, {}, {}, alone)
-    finding = only(terraform.outputs(at.outputs, at.problem))
+    at = read_context("local", alone, {}, {}, alone)
+    finding = only(services.terraform_outputs(at.outputs, at.problem))
     assert (finding.ok, "not readable JSON" in finding.message) == (False, True)
     assert at.settings(AzureContext)["azure_resource_group"].value is None
 
@@ -197,22 +215,22 @@ def test_a_sensitive_output_where_a_name_is_needed_is_a_finding(alone: Path, mon
     monkeypatch.setenv("PATH", "")
     state = {"outputs": {"resource_group": {"value": {"name": "planted"}, "sensitive": True}}}
     (alone / "terraform.tfstate").write_text(json.dumps(state))
-    at = look_around("local", alone, {}, {}, alone)
+    at = read_context("local", alone, {}, {}, alone)
     finding = only(at.unusable(AzureContext))
     assert finding.check == "setting azure_resource_group"
     assert "planted" not in repr(finding)
 
 
 def test_a_back_end_that_cannot_render_is_a_note_and_rays_take_its_place() -> None:
-    finding = only(rendering.first_that_draws({"PATH": ""}, ("no-such-back-end", "rays")))
+    finding = only(machine.first_that_draws({"PATH": ""}, ("no-such-back-end", "rays")))
     assert not finding.ok
     assert finding.message.startswith("films are drawn with rays, on the processor; no-such-back-end does not work: ")
     assert finding.fix
-    assert only(rendering.first_that_draws({}, ("rays",))).ok
+    assert only(machine.first_that_draws({}, ("rays",))).ok
 
 
 def test_looking_needs_no_part_of_the_local_platform() -> None:
-    code = "import sys; import gaitway.cli.doctor; print(*{name.split('.')[0] for name in sys.modules})"
+    code = "import sys; import gaitway.cli.machine; print(*{name.split('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"numpy", "mujoco", "mlflow", "torch", "azure"} & set(done.stdout.split())
 
@@ -224,9 +242,9 @@ def test_a_program_that_hangs_is_given_up_on() -> None:
 
 def test_the_workspace_needs_names_first() -> None:
     unset = resolve([AzureContext], {"azure_resource_group": "rg"}, environ={}, terraform_dir=None)
-    finding = only(azure.workspace(unset, {}))
+    finding = only(services.azure_workspace(unset, {}))
     assert finding.message == "not set: azure_subscription_id, azure_workspace_name"
-    assert "AZUREML_WORKSPACE_NAME" in finding.fix
+    assert "--azure-workspace-name or GAITWAY_AZURE_WORKSPACE_NAME" in finding.fix
 
 
 def test_the_workspace_is_asked_for_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,10 +254,10 @@ def test_the_workspace_is_asked_for_in_a_process_of_its_own(monkeypatch: pytest.
         asked.append((module, *words))
         return False, "no Azure identity works here"
 
-    monkeypatch.setattr(azure.probe, "ask", ask)
-    monkeypatch.setattr(azure, "find_spec", lambda name: name)
+    monkeypatch.setattr(services.probe, "ask", ask)
+    monkeypatch.setattr(services, "find_spec", lambda name: name)
     names = {"azure_subscription_id": "s", "azure_resource_group": "rg", "azure_workspace_name": "w"}
-    finding = only(azure.workspace(resolve([AzureContext], names, environ={}, terraform_dir=None), {}))
+    finding = only(services.azure_workspace(resolve([AzureContext], names, environ={}, terraform_dir=None), {}))
     assert asked == [("workspace", "s", "rg", "w")]
     assert (finding.ok, finding.message) == (False, "no Azure identity works here")
     assert finding.fix.startswith("az login")

@@ -10,10 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gaitway.errors import UsageError
-from gaitway.payload.manifest import Payload
-from gaitway.payload.pack import packed
+from gaitway.payload.archive import Payload, packed, unpack
 from gaitway.payload.select import select
-from gaitway.payload.unpack import unpack
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from gaitway.errors import UsageError
-from gaitway.payload.manifest import Payload
+from gaitway.payload.archive import Payload
 from gaitway.payload.select import select, select_folder
+from gaitway.payload.sources import check_imports
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -144,6 +145,18 @@ def test_any_other_link_is_an_error_that_names_it(tmp_path: Path, target: str) -
         select(str(folder))
 
 
+def test_a_tracked_folder_that_became_a_link_to_elsewhere_ships_nothing_from_there(repo: Path, tmp_path: Path) -> None:
+    folder = repo / "src" / "training"
+    write(folder / "package", module="of the repository")
+    git(repo, "add", ".")
+    write(tmp_path / "elsewhere", module="of somebody else")
+    (folder / "package" / "module").unlink()
+    (folder / "package").rmdir()
+    (folder / "package").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="package points to"):
+        select(str(folder))
+
+
 def test_a_pipe_is_an_error(tmp_path: Path) -> None:
     folder = write(tmp_path / "code", real="1")
     os.mkfifo(folder / "pipe")
@@ -166,13 +179,18 @@ def test_names_that_differ_by_case_alone_are_an_error(tmp_path: Path) -> None:
 
 def test_a_users_own_folder_gets_the_runtime(tmp_path: Path) -> None:
     paths = {file.path for file in select(str(write(tmp_path / "mine", a="1")), named=True).files}
-    assert {"a", "gaitway_runtime/__init__.py", "gaitway_runtime/job.py", "gaitway_runtime/requirements.txt"} <= paths
+    assert {
+        "a",
+        "gaitway_runtime/__init__.py",
+        "gaitway_runtime/spec/job.py",
+        "gaitway_runtime/requirements.txt",
+    } <= paths
     assert not [path for path in paths if path.endswith(".pyc")]
 
 
 def test_the_default_folder_may_be_missing_a_named_one_may_not(tmp_path: Path) -> None:
     missing = str(tmp_path / "src" / "training")
-    assert "gaitway_runtime/job.py" in {file.path for file in select(missing).files}
+    assert "gaitway_runtime/spec/job.py" in {file.path for file in select(missing).files}
     with pytest.raises(UsageError, match="does not exist"):
         select(missing, named=True)
 
@@ -207,3 +225,148 @@ def test_the_hash_is_of_paths_and_contents_alone(tmp_path: Path) -> None:
     (two / "b").write_text("2")
     (two / "b").rename(two / "c")
     assert select(str(one)).sha256 != select(str(two)).sha256
+
+
+def extension(folder: Path) -> Path:
+    """A project as Isaac Lab's template lays it out: the package ``ext`` at ``source/ext/ext``."""
+    for name in ("setup.py", "config/extension.toml", "docs/index", "ext/__init__.py", "ext/tasks/__init__.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+    return folder
+
+
+def test_the_package_of_a_project_is_imported_by_its_own_name(tmp_path: Path) -> None:
+    source = extension(tmp_path / "source" / "ext")
+    payload = select("none", (str(source),), imports=("ext",))
+    assert own(payload) == {
+        "setup.py",
+        "config/extension.toml",
+        "docs/index",
+        "ext/__init__.py",
+        "ext/tasks/__init__.py",
+    }
+    assert any("is a Python project" in note for note in payload.notes)
+    assert check_imports(payload, ("ext", "ext.tasks")) == ()
+    assert "must be installed" in check_imports(payload, ("other",))[0]
+
+
+def test_a_project_that_is_imported_through_its_folder_stays_below_its_name(tmp_path: Path) -> None:
+    source = extension(tmp_path / "source" / "ext")
+    payload = select("none", (str(source),), imports=("ext.ext",))
+    assert "ext/ext/__init__.py" in own(payload)
+    with pytest.raises(
+        UsageError, match=r"--import ext would import an empty folder: ext has no __init__.py"
+    ) as refused:
+        check_imports(payload, ("ext",))
+    assert (refused.value.hint or "").startswith("--import ext.ext, or")
+
+
+def test_two_projects_travel_together(tmp_path: Path) -> None:
+    first = extension(tmp_path / "source" / "ext")
+    second = extension(tmp_path / "source" / "two")
+    (second / "ext").rename(second / "two")
+    payload = select("none", (str(first), str(second)))
+    assert {"ext/__init__.py", "two/__init__.py", "setup.py"} <= own(payload)
+
+
+def test_a_package_of_a_src_layout_lies_at_the_root(tmp_path: Path) -> None:
+    project = tmp_path / "walker-lab"
+    write(project / "src", walker__tasks="")
+    (project / "pyproject.toml").write_text("")
+    (project / "src" / "walker" / "__init__.py").write_text("")
+    assert own(select("none", (str(project),))) == {"walker/tasks", "walker/__init__.py"}
+
+
+SECRETS = """.env prod.env .env.local .envrc terraform.tfvars prod.auto.tfvars.json .kube/config .docker/config.json
+.config/gcloud/application_default_credentials.json .mlflow/credentials .databrickscfg .streamlit/secrets.toml
+credentials.json credentials.yaml secrets.yml .pgpass .vault-token hf_token hf_token.txt .huggingface/token
+client_secret_12.json service-account.json my-service-account.json kubeconfig dev.kubeconfig .aws/credentials
+.ssh/config deploy_rsa id_ed25519 server.key .s3cfg kaggle.json .my.cnf msal_token_cache.json token.json .npmrc
+.config/wandb/settings .bash_history vault.ppk .netrc .gnupg/secring.gpg passwords.txt api_key.txt"""
+HARMLESS = """train.py secrets.py credentials.py tokenizer.json tokenizer_config.json .env.example prod.env.sample
+keys.py
+history.csv environment.yaml walker/token_embedding.py config.json docker/config.json kube/config.yaml access.py
+monkey.usd hockey.py"""
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_secrets_by_their_usual_names_never_travel(tmp_path: Path, tracked: bool) -> None:
+    for name in f"{SECRETS} {HARMLESS}".split():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    if tracked:
+        git(tmp_path, "init", "-q")
+        git(tmp_path, "add", "-f", ".")
+    payload = select(str(tmp_path))
+    assert own(payload) == set(HARMLESS.split())
+    assert {left.path for left in payload.left_out} == set(SECRETS.split())
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("a private key", "-----BEGIN OPENSSH " + "PRIVATE KEY-----"),
+        ("an AWS key", "id: AKIA" + "ABCDEFGHIJKLMNOP"),
+        ("an Azure storage key", "AccountKey=" + "a" * 86 + "=="),
+        ("a GitHub token", "ghp_" + "a" * 36),
+        ("a Hugging Face token", "hf_" + "a" * 34),
+        ("an NVIDIA API key", "nvapi-" + "a" * 60),
+        ("a password in an address", "postgres://me:hunter2hunter2" + "@db.example.com/x"),
+    ],
+)
+def test_a_credential_in_a_file_is_seen(tmp_path: Path, kind: str, text: str) -> None:
+    (tmp_path / "notes.yaml").write_text(f"a: 1\nb: {text}\n")
+    (tmp_path / "train.py").write_text(f"b = '{text}'\n")
+    payload = select(str(tmp_path))
+    assert own(payload) == {"train.py"}
+    assert f"notes.yaml is left out: it looks like it holds {kind}" in payload.notes
+    assert any(note.startswith(f"train.py is shipped and looks like it holds {kind}") for note in payload.notes)
+
+
+def test_a_name_that_speaks_of_secrets_is_named(tmp_path: Path) -> None:
+    (tmp_path / "my-token-for-the-lab.bin").write_text("x")
+    payload = select(str(tmp_path))
+    assert "my-token-for-the-lab.bin" in own(payload)
+    assert any("my-token-for-the-lab.bin is shipped; if it holds a secret" in note for note in payload.notes)
+
+
+def test_what_is_ignored_does_not_travel_when_git_does_not_answer(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = repo / "src" / "training"
+    (training / ".gitignore").write_text("/sub/\n!keep_log\n*.sav\n")
+    (training / "keep_log").write_text("")
+    (training / "a.sav").write_text("")
+    (repo / ".git" / "HEAD").write_text("broken")
+    payload = select(str(training))
+    assert own(payload) == {"tracked", "fresh", "keep_log", ".gitignore", "noise_log"}
+    assert {left.path for left in payload.left_out} >= {"sub/module", "a.sav"}
+
+
+def test_a_pointer_of_git_lfs_is_named(tmp_path: Path) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'4d' * 32}\nsize 48123456\n"
+    (tmp_path / "robot.usd").write_text(pointer)
+    [note] = select(str(tmp_path)).notes
+    assert note.startswith("robot.usd is a pointer of Git LFS, not the")
+    assert "45.9 MiB" in note and note.endswith("git lfs pull")
+
+
+def test_a_submodule_that_is_not_checked_out_is_named(repo: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    write(other, module="1")
+    git(tmp_path, "init", "-q", str(other))
+    git(other, "add", ".")
+    git(other, "commit", "-qm", "one")
+    git(repo, "-c", "protocol.file.allow=always", "submodule", "-q", "add", str(other), "src/training/other")
+    git(repo, "commit", "-qm", "submodule")
+    assert "other/module" in own(select(str(repo / "src" / "training")))
+    git(repo, "submodule", "-q", "deinit", "-f", "src/training/other")
+    payload = select(str(repo / "src" / "training"))
+    assert own(payload) == {"tracked", "sub/module", "fresh"}
+    assert any("git submodule update --init other" in note for note in payload.notes)
+    assert ("other", "a submodule that is not checked out") in [(left.path, left.reason) for left in payload.left_out]
+
+
+def test_a_sparse_checkout_says_what_is_not_there(repo: Path) -> None:
+    git(repo, "sparse-checkout", "set", "--no-cone", "/src/training/tracked", "/.gitignore")
+    payload = select(str(repo / "src" / "training"))
+    assert own(payload) == {"tracked", "fresh"}
+    assert any(note.startswith("sub/module is not checked out (sparse checkout)") for note in payload.notes)

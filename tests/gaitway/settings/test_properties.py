@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gaitway_runtime.fields import setting
+from gaitway_runtime.spec.settings import setting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gaitway.errors import GaitwayError
-from gaitway.settings.fields import declared
-from gaitway.settings.resolve import choose
-from gaitway.settings.sources import candidates
+from gaitway.settings.resolve import candidates, choose, declared
 from gaitway.settings.terraform import Outputs
 from gaitway.settings.values import LAYERS, Origin, Secret, Setting, document
 
@@ -60,7 +58,7 @@ def test_the_strongest_source_wins_in_any_combination(data: st.DataObject, key: 
     if data.draw(st.booleans(), "cli"):
         cli[key] = data.draw(RAW)
         layers.append(("cli", cli[key]))
-    for variable in item.info.env:
+    for variable in item.variables:
         if data.draw(st.booleans(), variable):
             environ[variable] = data.draw(RAW)
             layers.append(("env", environ[variable]))

@@ -1,21 +1,27 @@
 """``docs/settings.md`` says what the declarations say."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from gaitway_runtime.fields import is_setting
-from gaitway_runtime.job import JOB_KINDS
+from gaitway_runtime.spec.job import JOB_KINDS
+from gaitway_runtime.spec.settings import is_setting
 
-from gaitway.settings.listing import EVERY_JOB, entries, scopes
-from gaitway.settings.reference import tables, with_tables
+import gaitway
+from gaitway.all_settings import EVERY_JOB, entries, scopes
+from gaitway.settings_reference import keyword_types, tables, with_tables
 
+KEYWORDS = Path(gaitway.__file__).with_name("keywords.py")
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "settings.md"
 
 
-def test_the_document_holds_the_declarations() -> None:
-    text = DOCUMENT.read_text(encoding="utf-8")
-    assert text == with_tables(text), "the tables are out of date: make docs"
+def test_the_document_holds_the_declarations(generated: Callable[[Path, str], None]) -> None:
+    generated(DOCUMENT, with_tables(DOCUMENT.read_text(encoding="utf-8")))
+
+
+def test_the_keywords_of_the_python_api_are_the_declarations(generated: Callable[[Path, str], None]) -> None:
+    generated(KEYWORDS, keyword_types())
 
 
 def test_every_declared_field_is_in_the_tables() -> None:
@@ -51,5 +57,5 @@ def test_what_all_jobs_share_is_one_entry() -> None:
     shared = [entry.item.key for entry in entries() if entry.scope == EVERY_JOB]
     assert "seed" in shared
     assert len(shared) == len(set(shared))
-    assert [entry.scope for entry in entries() if entry.item.key == "video_length"] == ["infer"]
+    assert [entry.scope for entry in entries() if entry.item.key == "video_length"] == ["infer, ship"]
     assert set(JOB_KINDS) <= set(scopes())

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gaitway_runtime.fields import setting
-from gaitway_runtime.job import AzureContext, InferJob, TrainJob, ValidateJob
+from gaitway_runtime.spec.job import AzureContext, InferJob, TrainJob, ValidateJob
+from gaitway_runtime.spec.settings import setting
 
+import gaitway
+from gaitway.all_settings import entries
 from gaitway.errors import ConfigError, UsageError
 from gaitway.settings import terraform
-from gaitway.settings.resolve import resolve, terraform_folder
+from gaitway.settings.resolve import from_environment, resolve, terraform_folder
 from gaitway.settings.values import Origin, document, require
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
@@ -175,3 +177,37 @@ def test_an_address_keeps_its_credential_apart() -> None:
 def test_a_number_is_finite(text: str) -> None:
     with pytest.raises(UsageError, match="finite"):
         resolve([ValidateJob], {"success_threshold": text}, environ={}, terraform_dir=None)
+
+
+@pytest.mark.parametrize("name", ["SEED", "ACTIVATION", "GATE", "SIMULATOR", "SWEEP", "MODEL_NAME", "SET_OVERRIDES"])
+def test_variables_that_happen_to_exist_steer_nothing(name: str) -> None:
+    items = [entry.item for entry in entries() if name in entry.item.info.env]
+    assert items
+    for item in items:
+        assert name not in item.variables
+        assert list(from_environment(item, {name: "7"})) == []
+        own = f"GAITWAY_{item.key.upper()}"
+        assert next(iter(from_environment(item, {own: "7"}))).origin.detail == own
+
+
+def test_the_plan_names_variables_of_older_names_and_those_that_are_not_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("TASK", "Isaac-Ant-v0"), ("SEED", "7"), ("GAITWAY_NUM_ENVS", "5")):
+        monkeypatch.setenv(name, value)
+    plan = gaitway.plan("train").plan
+    assert (plan.task, plan.settings["seed"].value, plan.settings["num_envs"].value) == ("Isaac-Ant-v0", 42, 5)
+    assert "taken from the environment: TASK" in plan.notes
+    assert "set in the environment and not read: SEED (GAITWAY_SEED is)" in plan.notes
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["<YOUR_SUBSCRIPTION_ID>", "your-subscription-id", "<id>", "changeme"],
+)
+def test_a_placeholder_is_refused(value: str) -> None:
+    with pytest.raises(UsageError, match="is still the placeholder of an example") as refused:
+        resolve([AzureContext], {}, environ={"AZURE_SUBSCRIPTION_ID": value}, terraform_dir=None)
+    assert refused.value.source == "env AZURE_SUBSCRIPTION_ID"
+    resolve([AzureContext], {"azure_subscription_id": SUBSCRIPTION}, environ={}, terraform_dir=None)

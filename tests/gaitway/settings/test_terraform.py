@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from gaitway_runtime.job import AzureContext
+from gaitway_runtime.spec.job import AzureContext
 
+from gaitway.all_settings import entries
 from gaitway.errors import ConfigError
 from gaitway.settings import terraform
-from gaitway.settings.listing import entries
 from gaitway.settings.resolve import resolve
 from gaitway.settings.terraform import read_outputs
 from gaitway.settings.values import Secret

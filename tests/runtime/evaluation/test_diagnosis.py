@@ -1,16 +1,18 @@
 import dataclasses
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from gaitway_runtime.evaluation.diagnosis import diagnose
+from gaitway_runtime.evaluation.diagnosis import diagnose, short_training
 from gaitway_runtime.evaluation.remedies import suspicions, try_remedies
 from gaitway_runtime.evaluation.rollout import run_steps
 from gaitway_runtime.evaluation.subject import Subject, read_subject
 from gaitway_runtime.evaluation.validation import evaluate, explain
-from gaitway_runtime.policies.adapting import adapt
-from gaitway_runtime.policies.contract import PolicyContract
+from gaitway_runtime.policies.adapter import adapt
+from gaitway_runtime.spec import catalog
+from gaitway_runtime.spec.contract import PolicyContract
 
 from tests.fakes.env import FakeEnv, Obey
 from tests.fakes.linear_policy import write_checkpoint
@@ -50,7 +52,7 @@ def test_a_glimpse_is_not_enough_to_judge_by(env: FakeEnv, subject: Subject) -> 
 
 
 @pytest.mark.parametrize(
-    ("gain", "symptom"), [(0.05, "It stands"), (2.5, "faster and faster"), (-1.0, "not where it is told")]
+    ("gain", "symptom"), [(0.05, "It stands"), (2.5, "faster and faster"), (-1.0, "not where it is commanded")]
 )
 def test_symptoms_are_named(env: FakeEnv, subject: Subject, gain: float, symptom: str) -> None:
     found = diagnose(run_steps(env, Obey(gain), 120, seed=0), subject)
@@ -95,7 +97,7 @@ def test_a_policy_that_cannot_be_mended_gets_no_excuse(env: FakeEnv, tmp_path: P
     subject = read_subject(write_checkpoint(tmp_path / "model_1.pt", np.zeros((2, 4)).tolist()), env.contract)
     validation = explain(evaluate(env, subject, episodes=48, seed=0), env, subject)
     assert not validation.verdict.passed
-    assert [finding.cause for finding in validation.findings] == ["It stands although it is told to walk"]
+    assert [finding.cause for finding in validation.findings] == ["It stands although it is commanded to walk"]
 
 
 def test_no_cause_is_looked_for_where_the_gate_is_passed(env: FakeEnv, subject: Subject) -> None:
@@ -122,3 +124,17 @@ def test_a_legged_robots_joints_are_tried_in_the_orders_that_simulators_use() ->
     assert tuple(f"{leg}_{kind}" for leg in legs for kind in kinds) in orders, "depth first, as MuJoCo reads a model"
     around = ("LF", "RF", "LH", "RH")
     assert tuple(f"{leg}_{kind}" for leg in around for kind in kinds) in orders, "as ANYmal's own description has it"
+
+
+def test_too_little_training_is_a_cause(env: FakeEnv, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = dataclasses.replace(catalog.embedded("Isaac-Ant-v0"), name=env.task, aliases=())
+    monkeypatch.setitem(catalog._tasks, env.task, task)
+    contract = replace(env.contract, simulator="mujoco 4.0.0")
+    policy = read_subject(write_checkpoint(tmp_path / "model_1.pt", OBEY), contract)
+
+    def found(iteration: int) -> list[str]:
+        network = SimpleNamespace(parts=SimpleNamespace(iteration=iteration))
+        return [finding.cause for finding in short_training(env.task, replace(policy, policy=network))]  # type: ignore[arg-type]
+
+    assert found(33) == [f"It was trained for 34 iterations; the task's recipe takes {task.local.max_iterations}"]
+    assert found(task.local.max_iterations - 1) == []

@@ -3,7 +3,7 @@ import math
 
 import pytest
 from gaitway_runtime.evaluation.gate import judge, wilson_interval
-from gaitway_runtime.evaluation.metrics import Metrics, summarize
+from gaitway_runtime.evaluation.metrics import RolloutMetrics, summarize
 from gaitway_runtime.evaluation.rollout import Ending, Episode, run_episodes
 
 from tests.fakes.env import FakeEnv, Obey
@@ -15,7 +15,7 @@ def episode(ending: Ending = Ending.TIME_OUT, last: dict[str, float] | None = No
     return Episode(world=0, steps=1000, reward=20.0, ending=ending, means=means, last=last or means)
 
 
-def metrics(**values: float) -> Metrics:
+def metrics(**values: float) -> RolloutMetrics:
     rollout = run_episodes(FakeEnv(1), Obey(), 1, seed=0)
     base = summarize(rollout, format="checkpoint", simulator="fake")
     own = {key: values.pop(key) for key in list(values) if hasattr(base, key)}

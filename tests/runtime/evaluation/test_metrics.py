@@ -2,7 +2,7 @@ import dataclasses
 import json
 
 import numpy as np
-from gaitway_runtime.evaluation.metrics import Metrics, finite, inference_time, summarize
+from gaitway_runtime.evaluation.metrics import RolloutMetrics, finite, inference_time, summarize
 from gaitway_runtime.evaluation.rollout import run_steps
 
 from tests.fakes.env import FakeEnv, Obey
@@ -14,7 +14,7 @@ EARLIER_KEYS = {
 }
 
 
-def played(steps: int = 60, **options: object) -> Metrics:
+def played(steps: int = 60, **options: object) -> RolloutMetrics:
     rollout = run_steps(FakeEnv(4, **options), Obey(), steps, seed=1)
     timing = inference_time(rollout.act_seconds, batch=4, provider="numpy", threads=1)
     return summarize(rollout, format="onnx", simulator="fake 1", inference=timing)

@@ -2,11 +2,11 @@ import mujoco
 import numpy as np
 import pytest
 from gaitway_runtime.evaluation.film import Film
-from gaitway_runtime.simulators.mujoco.render import pictures
-from gaitway_runtime.simulators.mujoco.render_camera import Camera, plan_cameras
-from gaitway_runtime.simulators.mujoco.render_ground import find_ground
-from gaitway_runtime.simulators.mujoco.render_overlay import COMMAND, MEASURED
-from gaitway_runtime.simulators.mujoco.render_rays import RayRenderer
+from gaitway_runtime.simulators.mujoco.render.camera import Camera, plan_cameras
+from gaitway_runtime.simulators.mujoco.render.frames import pictures
+from gaitway_runtime.simulators.mujoco.render.ground import find_ground
+from gaitway_runtime.simulators.mujoco.render.overlay import COMMAND, MEASURED
+from gaitway_runtime.simulators.mujoco.render.rays import RayRenderer
 
 SIZE = (96, 72)
 MODEL = """<mujoco>

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from gaitway_runtime.evaluation import plots
-from gaitway_runtime.evaluation.diagnosis import Finding
+from gaitway_runtime.evaluation.diagnosis import LikelyCause
 from gaitway_runtime.evaluation.gate import judge
 from gaitway_runtime.evaluation.metrics import summarize
-from gaitway_runtime.evaluation.report import Played, Report, number, render, write_report
+from gaitway_runtime.evaluation.report import Played, Report, number, render_report, write_report
 from gaitway_runtime.evaluation.rollout import Rollout, run_episodes, run_steps
 from gaitway_runtime.evaluation.video import Video
+from gaitway_runtime.spec.result import GateVerdict
 
 from tests.fakes.env import FakeEnv, Obey
 
@@ -62,14 +63,15 @@ def report(rollout: Rollout, tmp_path: Path) -> Report:
         task="Fake-Velocity-v0",
         run="fake-1",
         created="20 November 2026",
-        passed=False,
+        gate=GateVerdict.NOT_MET,
+        exports_equal=True,
         headline="Half of the episodes ended in a fall.",
         played=(
             Played(format="onnx", metrics=metrics, video=Video(video, poster, 200, 50.0, "rays")),
             Played(format="jit", error="the exporter gave up"),
         ),
         verdict=judge("Fake-Velocity-v0", rollout.episodes, metrics),
-        findings=(Finding("Wrong joint order", "it falls within a second"),),
+        findings=(LikelyCause("Wrong joint order", "it falls within a second"),),
         plots=tuple(
             plot
             for plot in (
@@ -93,14 +95,21 @@ def test_the_report_is_one_file_that_loads_nothing(report: Report, tmp_path: Pat
 
 
 def test_the_video_is_inside(report: Report) -> None:
-    page = Page(render(report))
+    page = Page(render_report(report))
     video = next(address for address in page.addresses if address.startswith("data:video/mp4;base64,"))
     assert base64.b64decode(video.partition(",")[2]) == b"\x00moving pictures"
 
 
 def test_it_says_what_failed_and_why(report: Report) -> None:
-    text = Page(render(report)).text
-    for words in ("Failed", "the exporter gave up", "Wrong joint order", "it falls within a second", "4 of 8"):
+    text = Page(render_report(report)).text
+    for words in (
+        "Gate not met",
+        "Exports equal",
+        "the exporter gave up",
+        "Wrong joint order",
+        "it falls within a second",
+        "4 of 8",
+    ):
         assert words in text
     for words in ("base_lin_vel", "slide_x", "runs:/1/model_9.pt"):
         assert words in text
@@ -108,14 +117,14 @@ def test_it_says_what_failed_and_why(report: Report) -> None:
 
 def test_text_from_outside_cannot_become_markup(report: Report) -> None:
     evil = dataclasses.replace(report, task="<script>alert(1)</script>", run='"><img src=x>')
-    text = render(evil)
+    text = render_report(evil)
     assert "<script>alert" not in text and "<img" not in text
 
 
 def test_a_rollout_without_an_end_says_so_instead_of_a_reward(report: Report) -> None:
     rollout = run_steps(FakeEnv(2), Obey(), 20, seed=0)
     played = (Played(format="onnx", metrics=summarize(rollout, format="onnx", simulator="fake")),)
-    text = Page(render(dataclasses.replace(report, played=played, verdict=None))).text
+    text = Page(render_report(dataclasses.replace(report, played=played, verdict=None))).text
     assert "no episode ended in 20 steps" in text
     assert "reward per second" in text
 
@@ -145,3 +154,20 @@ def test_training_curves_are_found_under_the_trackers_and_the_progress_files_nam
 )
 def test_numbers_are_printed_with_their_unit_or_a_dash(value: float, digits: int, unit: str, text: str) -> None:
     assert number(value, digits, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("gate", "exports_equal", "marks"),
+    [
+        (GateVerdict.NOT_MET, True, (("Exports equal", "plain"), ("Gate not met", "fail"))),
+        (GateVerdict.NOT_JUDGED, True, (("Exports equal", "plain"), ("Gate not judged", "plain"))),
+        (GateVerdict.MET, True, (("Exports equal", "plain"), ("Gate met", "pass"))),
+        (GateVerdict.MET, False, (("Exports not equal", "fail"), ("Gate met", "pass"))),
+        (GateVerdict.MET, None, (("Gate met", "pass"),)),
+    ],
+)
+def test_nothing_is_green_over_a_robot_that_falls(report: Report, gate, exports_equal, marks) -> None:
+    told = dataclasses.replace(report, gate=gate, exports_equal=exports_equal)
+    assert told.marks == marks
+    page = render_report(told)
+    assert ('class="pill pass"' in page) == (gate is GateVerdict.MET)

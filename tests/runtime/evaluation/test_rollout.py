@@ -58,16 +58,16 @@ def test_a_world_that_ended_starts_with_a_fresh_recurrent_state() -> None:
 
 def test_the_record_lines_up_observation_action_and_measurement() -> None:
     rollout = run_steps(FakeEnv(6), Obey(), 8, seed=3, snapshots=5)
-    watch = rollout.watch
-    assert watch.observations.shape == (8, 4, 4)
-    assert watch.snapshots.shape == (5, 2)
-    np.testing.assert_array_equal(watch.actions, watch.observations[..., 2:4])
-    np.testing.assert_array_equal(watch.measurements["command_vx"], watch.observations[..., 2])
+    recording = rollout.recording
+    assert recording.observations.shape == (8, 4, 4)
+    assert recording.snapshots.shape == (5, 2)
+    np.testing.assert_array_equal(recording.actions, recording.observations[..., 2:4])
+    np.testing.assert_array_equal(recording.measurements["command_vx"], recording.observations[..., 2])
 
 
 def test_the_same_seed_plays_the_same() -> None:
     first, second = (run_steps(FakeEnv(), Obey(0.5), 30, seed=9) for _ in range(2))
-    np.testing.assert_array_equal(first.watch.observations, second.watch.observations)
+    np.testing.assert_array_equal(first.recording.observations, second.recording.observations)
     assert first.means == second.means
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gaitway_runtime.errors import UsageError
-from gaitway_runtime.evaluation.subject import read_subject, with_own_gains
-from gaitway_runtime.job import ValidateJob
+from gaitway_runtime.evaluation.subject import apply_gains, read_subject
 from gaitway_runtime.policies.sessions import checkpoint_session
 from gaitway_runtime.simulators import mujoco
 from gaitway_runtime.simulators.base import Env
+from gaitway_runtime.spec.errors import UsageError
+from gaitway_runtime.spec.job import ValidateJob
 
 from tests.fakes.env import FakeEnv
 from tests.fakes.linear_policy import write_checkpoint
@@ -70,7 +70,7 @@ def test_a_policy_brings_its_gains_along(anymal: Env, tmp_path: Path) -> None:
     robot = replace(anymal.contract.robot, stiffness=(40.0,) * 12, damping=(5.0,) * 12)
     home = replace(anymal.contract, robot=robot)
     checkpoint = write_checkpoint(tmp_path / "model_1.pt", [[0.0] * 48] * 12, home)
-    subject = with_own_gains(read_subject(checkpoint, anymal.contract), anymal)
+    subject = apply_gains(read_subject(checkpoint, anymal.contract), anymal)
     # Measured with these gains before: the robot sags to less than half of its height.
     assert standing_height(anymal) < 0.6 * firm
     assert any("own gains, stiffness 40" in line for line in subject.differences)
@@ -81,5 +81,5 @@ def test_gains_are_left_alone_where_the_contract_has_none(anymal: Env, tmp_path:
     firm = standing_height(anymal)
     home = replace(anymal.contract, robot=replace(anymal.contract.robot, stiffness=(0.0,) * 12, actuator="lstm"))
     checkpoint = write_checkpoint(tmp_path / "model_1.pt", [[0.0] * 48] * 12, home)
-    with_own_gains(read_subject(checkpoint, anymal.contract), anymal)
+    apply_gains(read_subject(checkpoint, anymal.contract), anymal)
     assert standing_height(anymal) == firm

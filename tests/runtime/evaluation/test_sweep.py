@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from gaitway_runtime.evaluation import plots, sweep
 from gaitway_runtime.evaluation.subject import read_subject
-from gaitway_runtime.job import ValidateJob
 from gaitway_runtime.simulators import mujoco
 from gaitway_runtime.simulators.base import Availability
-from gaitway_runtime.simulators.mujoco.terrain import KIND_NAMES
+from gaitway_runtime.spec.job import ValidateJob
+from gaitway_runtime.tasks.terrain import KIND_NAMES
 
 from tests.fakes.env import FakeEnv
 from tests.fakes.linear_policy import write_checkpoint
@@ -30,15 +30,22 @@ class FakeSimulator:
         return FakeEnv(num_envs, max_episode_length=20)
 
 
+STRAINS = ("push [m/s]", "friction factor", "payload [kg]")
+OWN = (
+    *("action delay [steps]", "observation delay [steps]", "motor strength", "joint friction [N m]"),
+    *("encoder error [rad]", "gyro drift [rad/s]", "tilt error [rad]"),
+)
+
+
 @pytest.mark.parametrize(
     ("task", "axes"),
     [
-        ("Isaac-Velocity-Flat-Anymal-C-v0", ["command", "push [m/s]", "friction factor", "payload [kg]"]),
+        ("Isaac-Velocity-Flat-Anymal-C-v0", ["command", *STRAINS, *OWN]),
         (
             "Isaac-Velocity-Rough-Anymal-C-v0",
-            ["command", "push [m/s]", "friction factor", "payload [kg]", *(f"{kind} [level]" for kind in KIND_NAMES)],
+            ["command", *STRAINS, *OWN, *(f"{kind} [level]" for kind in KIND_NAMES)],
         ),
-        ("Isaac-Ant-v0", ["push [m/s]", "friction factor", "payload [kg]"]),
+        ("Isaac-Ant-v0", [*STRAINS]),
         ("Isaac-Cartpole-v0", []),
     ],
 )
@@ -90,7 +97,7 @@ def test_every_condition_becomes_a_point_on_top_of_the_jobs_own_overrides(
 def test_what_was_measured_is_printed_by_axis() -> None:
     steep = sweep.Point("boxes [level]", "4", "ground", 0.75, 0.21, 0.1, 0.9)
     blind = sweep.Point("push [m/s]", "1", "sweep", 0.5, None, None, None)
-    lines = sweep.table([steep, dataclasses.replace(steep, label="6"), blind])
+    lines = sweep.sweep_table([steep, dataclasses.replace(steep, label="6"), blind])
     assert [line.split()[0] for line in lines] == ["boxes", "4", "6", "push", "1"]
     assert lines[1].split() == ["4", "75%", "0.21", "m/s", "0.10", "rad/s", "0.90"]
     assert lines[4].split() == ["1", "50%", "-", "-", "-"]

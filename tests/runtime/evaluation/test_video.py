@@ -1,14 +1,23 @@
+import contextlib
 import dataclasses
+import os
+import select
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from gaitway_runtime.errors import Interrupted
 from gaitway_runtime.evaluation.film import Film, film_of, load_film
 from gaitway_runtime.evaluation.rollout import run_steps
 from gaitway_runtime.evaluation.video import Filming, available_backends
+from gaitway_runtime.simulators.base import EPISODE_OVER
+from gaitway_runtime.simulators.mujoco.render.camera import Camera
+from gaitway_runtime.simulators.mujoco.render.overlay import Overlay
+from gaitway_runtime.spec.errors import Interrupted
 
 from tests.fakes import drawer
 from tests.fakes.env import FakeEnv, Obey
@@ -44,9 +53,23 @@ def test_a_film_survives_its_file(tmp_path: Path) -> None:
 
 def test_a_film_shows_the_first_steps_of_the_first_world() -> None:
     rollout = run_steps(FakeEnv(3), Obey(), 30, seed=0, snapshots=10)
-    made = film_of(rollout.watch, task="t", simulator="fake", title="t", step_dt=rollout.step_dt)
+    made = film_of(rollout.recording, task="t", simulator="fake", title="t", step_dt=rollout.step_dt)
     assert made.snapshots.shape == (10, 2)
-    np.testing.assert_array_equal(made.measurements["vel_x"], rollout.watch.measurements["vel_x"][:10, 0])
+    np.testing.assert_array_equal(made.measurements["vel_x"], rollout.recording.measurements["vel_x"][:10, 0])
+
+
+def test_the_end_of_an_episode_stays_for_a_moment_and_is_marked() -> None:
+    rollout = run_steps(FakeEnv(2, lengths=[[50], [-20]]), Obey(), 30, seed=0, snapshots=30, filmed=1)
+    made = film_of(rollout.recording, task="t", simulator="fake", title="t", step_dt=rollout.step_dt)
+    over = made.measurements[EPISODE_OVER]
+    held = round(0.6 / rollout.step_dt)
+    assert len(made.snapshots) == 30 + held
+    assert np.flatnonzero(over).tolist() == list(range(19, 20 + held))
+    assert (made.snapshots[19 : 20 + held] == made.snapshots[19]).all()
+    picture = np.full((48, 64, 3), 200, np.uint8)
+    camera = Camera(np.zeros(3), np.array([0.0, -3.0, 1.0]))
+    drawn = [Overlay("t", 64, 48).draw(picture, 0.0, {EPISODE_OVER: value}, camera, None) for value in (0.0, 1.0)]
+    assert drawn[0][-3:].mean() > drawn[1][-3:].mean(), "a line across the foot says so"
 
 
 def test_the_video_has_every_frame_at_the_speed_it_happened(tmp_path: Path) -> None:
@@ -94,6 +117,30 @@ def test_waiting_for_a_film_can_be_stopped(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         filming.result()
     assert filming._process is not None and filming._process.poll() is not None
+
+
+def test_a_film_of_a_job_that_was_killed_is_drawn_no_further(tmp_path: Path) -> None:
+    job = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from gaitway_runtime.evaluation.video import Filming\n"
+        "from tests.runtime.evaluation.test_video import film\n"
+        "drawing = Filming(film(), Path(sys.argv[1]), ('stuck',))\n"
+        "print(drawing._process.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", job, str(tmp_path)], capture_output=True, text=True, env=environ)
+    try:
+        drawing = os.pidfd_open(int(done.stdout))
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([drawing], [], [], 60)[0], "the drawing goes on"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(drawing, signal.SIGKILL)
+        os.close(drawing)
 
 
 def test_where_nothing_can_be_written_there_is_no_video_and_no_failure(tmp_path: Path) -> None:

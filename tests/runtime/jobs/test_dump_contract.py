@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gaitway_runtime.job import DumpContractJob, RunContext
 from gaitway_runtime.jobs import base
-from gaitway_runtime.lifecycle import StopRequest
-from gaitway_runtime.policies.contract import PolicyContract
-from gaitway_runtime.progress import Progress
+from gaitway_runtime.process.lifecycle import Progress, StopRequest
+from gaitway_runtime.spec.contract import PolicyContract
+from gaitway_runtime.spec.job import DumpContractJob, RunContext
 from gaitway_runtime.tracking import mlflow_tracker
 
 from tests.fakes.tracker import open_tracker, told

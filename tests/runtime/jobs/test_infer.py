@@ -9,16 +9,18 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from gaitway_runtime.errors import Interrupted, JobFailed, UsageError
-from gaitway_runtime.job import InferJob, RunContext
+from gaitway_runtime.evaluation.film import Film, film_of
+from gaitway_runtime.evaluation.rollout import Ending, Recording
 from gaitway_runtime.jobs import evaluating, infer
 from gaitway_runtime.jobs.base import Workspace
-from gaitway_runtime.lifecycle import StopRequest
-from gaitway_runtime.policies import export
-from gaitway_runtime.progress import Progress
-from gaitway_runtime.result import Result
+from gaitway_runtime.process.lifecycle import Progress, StopRequest
+from gaitway_runtime.spec.errors import Interrupted, JobFailed, UsageError
+from gaitway_runtime.spec.export_formats import EXPORT_FORMATS
+from gaitway_runtime.spec.job import InferJob, RunContext
+from gaitway_runtime.spec.result import GateVerdict, Result
 from gaitway_runtime.tracking import mlflow_tracker
 
+from tests.fakes.browser import open_page
 from tests.fakes.linear_policy import CARTPOLE, write_checkpoint
 from tests.fakes.tracker import open_tracker, told
 
@@ -42,12 +44,21 @@ def metrics_of(folder: Path, form: str) -> dict[str, Any]:
     return json.loads((folder / "outputs" / "metrics" / f"{form}_metrics.json").read_text())
 
 
+FILMED: list[int] = []
+
+
+def noting(recording: Recording, **meta: Any) -> Film:
+    FILMED.append(recording.filmed)
+    return film_of(recording, **meta)
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     folder = tmp_path_factory.mktemp("infer")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mlflow_tracker, "open_tracker", open_tracker)
         patch.setattr(evaluating, "FILM_SIZE", (64, 48))
+        patch.setattr(evaluating, "film_of", noting)
         patch.setenv("GAITWAY_HOME", str(folder / "home"))
         return folder, run(folder, video_length=12)
 
@@ -117,13 +128,28 @@ def test_the_report_shows_both_videos_and_where_the_policy_comes_from(both: tupl
     page = (folder / "outputs" / "report.html").read_text(encoding="utf-8")
     assert page.count("data:video/mp4") == 2
     assert "model_7.pt" in page and "joint_pos_rel" in page
+    assert FILMED == [0, 1], "two films of the same steps of the same world would show nothing new"
+
+
+def test_the_report_fits_a_phone(both: tuple[Path, Result]) -> None:
+    folder, _ = both
+    with open_page() as page:
+        page.resize(390, 844)
+        page.open((folder / "outputs" / "report.html").as_uri())
+        page.wait_for("document.readyState === 'complete'")
+        page.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        cut = "[...document.querySelectorAll('.box')].filter((box) => box.scrollWidth > box.clientWidth + 1)"
+        assert page.evaluate(f"{cut}.map((box) => box.textContent.trim().slice(0, 40))") == []
 
 
 def test_one_broken_format_does_not_hide_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> None:
         raise RuntimeError("the exporter gave up")
 
-    monkeypatch.setitem(export.FORMATS, "onnx", dataclasses.replace(export.FORMATS["onnx"], write=broken))
+    whole = EXPORT_FORMATS.get
+    formats = {"jit": whole("jit"), "onnx": dataclasses.replace(whole("onnx"), write=broken)}
+    monkeypatch.setattr(EXPORT_FORMATS, "get", lambda name, *_: formats[name])
     result = run(tmp_path)
     assert (result.status, result.exit_code, result.passed) == ("failed", 1, False)
     assert result.error is not None
@@ -191,3 +217,51 @@ def test_a_machine_that_cannot_draw_figures_still_gets_its_metrics(
     assert result.status == "succeeded"
     assert "report.html" not in result.artifacts and "metrics/jit_metrics.json" in result.artifacts
     assert "there is no report" in caplog.text
+
+
+def test_a_policy_that_falls_meets_no_gate_however_equal_its_exports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(infer, "run_steps", falling(infer.run_steps))
+    result = run(tmp_path, video_length=0, format="onnx")
+    assert (result.status, result.exit_code, result.passed) == ("succeeded", 0, False)
+    assert (result.exports_equal, result.verdict) == (True, GateVerdict.NOT_MET)
+    page = (tmp_path / "outputs" / "report.html").read_text()
+    assert "Exports equal" in page and "Gate not met" in page and 'class="pill pass"' not in page
+
+
+def test_a_gate_that_is_asked_for_and_not_met_fails_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(infer, "run_steps", falling(infer.run_steps))
+    result = run(tmp_path, video_length=0, format="onnx", gate=True)
+    assert (result.status, result.exit_code, result.exports_equal) == ("failed", 5, True)
+    assert result.error is not None and "gate is not met" in str(result.error["message"])
+
+
+def test_a_gate_is_judged_over_whole_episodes(tmp_path: Path) -> None:
+    short = run(tmp_path / "short", video_length=0, format="onnx", max_steps=20)
+    assert (short.verdict, short.passed) == (GateVerdict.NOT_JUDGED, True)
+    whole = run(tmp_path / "whole", video_length=0, format="onnx", max_steps=20, gate=True)
+    assert (whole.verdict, whole.exit_code) == (GateVerdict.MET, 0)
+
+
+def test_a_policy_of_flat_ground_does_not_pass_on_rough(tmp_path: Path) -> None:
+    """The real thing: its exports are equal, the robot falls on the stairs, and nothing of the report is green."""
+    flat = Path(__file__).resolve().parents[3] / "samples" / "anymal-c-flat" / "model_194.pt"
+    rough = {"task": "Isaac-Velocity-Rough-Anymal-C-v0", "num_envs": 2, "checkpoint_uri": str(flat)}
+    result = run(tmp_path, format="onnx", gate=True, **rough)
+    assert (result.status, result.exit_code) == ("failed", 5)
+    assert (result.exports_equal, result.verdict, result.passed) == (True, GateVerdict.NOT_MET, False)
+    page = (tmp_path / "outputs" / "report.html").read_text(encoding="utf-8")
+    assert "Exports equal" in page and "Gate not met" in page and 'class="pill pass"' not in page
+
+
+def falling(play):
+    """A rollout in which every episode ends in a fall."""
+
+    def played(*args, **kwargs):
+        rollout = play(*args, **kwargs)
+        fallen = (*rollout.episodes, *rollout.unfinished)
+        episodes = tuple(dataclasses.replace(episode, ending=Ending.TERMINATED) for episode in fallen)
+        return dataclasses.replace(rollout, episodes=episodes, unfinished=())
+
+    return played

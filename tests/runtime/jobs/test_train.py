@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -9,20 +10,20 @@ from typing import Any
 
 import pytest
 import torch
-from gaitway_runtime import result as results
-from gaitway_runtime.errors import GaitwayError, JobFailed, PlatformError, UsageError
-from gaitway_runtime.job import RunContext, TrainJob, to_document
 from gaitway_runtime.jobs import train
 from gaitway_runtime.jobs.base import Workspace
-from gaitway_runtime.lifecycle import StopRequest
-from gaitway_runtime.progress import Progress
-from gaitway_runtime.result import Result
+from gaitway_runtime.process.lifecycle import Progress, StopRequest
 from gaitway_runtime.simulators import base as simulators
+from gaitway_runtime.spec import result as results
+from gaitway_runtime.spec.errors import GaitwayError, JobFailed, PlatformError, UsageError
+from gaitway_runtime.spec.job import RunContext, TrainJob, to_document
+from gaitway_runtime.spec.result import Result
 from gaitway_runtime.tracking import mlflow_tracker
 
 from tests.fakes import mass_simulator
 from tests.fakes.mass_env import DoubleIntegrator
 from tests.fakes.tracker import RecordingTracker, open_tracker, told
+from tests.fakes.weights import digest
 
 ROOT = Path(__file__).resolve().parents[3]
 STEPS = 8 * 4
@@ -65,6 +66,10 @@ def test_a_training_is_tracked_published_and_registered(tmp_path: Path, capsys: 
         ["model_5.pt", 5, "checkpoints"],
         ["model_5.pt", 5, "checkpoints/final"],
     ]
+    lines = [json.loads(line) for line in (tmp_path / "tracked.jsonl").read_text().splitlines()]
+    sent = [line[1] for line in lines if line[0] in ("checkpoint", "companion")]
+    assert sent[:2] == ["state_0.npz", "model_0.pt"], "a checkpoint that is in the store has its companion there"
+    assert sent.index("state_5.npz") < sent.index("model_5.pt")
     assert [step for step, _ in told(tmp_path, "metrics")] == [0, 1, 2, 3, 4, 5]
     assert "Loss/value" in told(tmp_path, "metrics")[0][1]
     assert told(tmp_path, "close") == ["FINISHED"]
@@ -86,8 +91,8 @@ def test_a_training_is_tracked_published_and_registered(tmp_path: Path, capsys: 
 def test_the_run_says_what_it_was_made_with(tmp_path: Path) -> None:
     run(tmp_path)
     tags = {name: value for record in told(tmp_path, "tags") for name, value in record.items()}
-    assert (tags["seed"], tags["simulator"], tags["num_envs"]) == ("42", "fake 1", "4")
-    assert {"gaitway.version.torch", "gaitway.version.rsl-rl-lib", "gaitway.contract_sha256"} <= tags.keys()
+    assert (tags["seed"], tags["simulator"]) == ("42", "fake 1")
+    assert {"gaitway.version.torch", "gaitway.version.rsl-rl-lib"} <= tags.keys()
     assert told(tmp_path, "params")[0]["max_iterations"] == "6"
     contract = json.loads((tmp_path / "outputs" / "params" / "contract.json").read_text())
     assert contract["task"] == "Fake-Mass-v0"
@@ -151,6 +156,8 @@ def test_a_resume_continues_the_run_that_the_checkpoint_belongs_to(tmp_path: Pat
     assert (second.iterations, second.steps) == (9, 3 * STEPS)
     assert second.mlflow_run_id == first.mlflow_run_id
     assert [step for step, _ in told(tmp_path / "b", "metrics")] == [6, 7, 8]
+    published = told(tmp_path / "b", "checkpoint")
+    assert published[0] == ["model_5.pt", 5, "checkpoints"], "its attempt may have been killed before it could"
     assert told(tmp_path / "b", "params") == []
 
 
@@ -209,13 +216,51 @@ def test_after_a_kill_a_resume_loses_at_most_one_save_interval(tmp_path: Path) -
     assert done.returncode == -signal.SIGKILL
     assert results.read(tmp_path / "a" / "outputs") is None
     kept = tmp_path / "a" / "outputs" / "checkpoints"
-    assert sorted(path.name for path in kept.iterdir()) == ["model_0.pt", "model_2.pt"]
+    files = ["model_0.pt", "model_2.pt", "state_0.npz", "state_2.npz"]
+    assert sorted(path.name for path in kept.iterdir()) == files
     run_id = torch.load(kept / "model_2.pt", weights_only=True)["infos"]["gaitway"]["run_id"]
 
     again = dataclasses.replace(JOB, checkpoint_mode="resume", checkpoint_uri=str(kept))
     second = run(tmp_path / "b", again)
     assert (second.status, second.iterations, second.mlflow_run_id) == ("succeeded", 6, run_id)
     assert [step for step, _ in told(tmp_path / "b", "metrics")] == [3, 4, 5]
+
+
+def test_a_training_that_was_killed_goes_on_bit_for_bit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "gaitway_runtime")
+    run(tmp_path / "whole", JOB)
+    runtime(tmp_path / "a", JOB, at=f"SIGKILL:{3 * STEPS + 16}")
+    again = dataclasses.replace(JOB, checkpoint_mode="resume", checkpoint_uri=str(tmp_path / "a" / "outputs"))
+    run(tmp_path / "b", again)
+    assert "restored state_2.npz: the training continues bit for bit" in caplog.messages
+    whole, resumed = (tmp_path / name / "outputs" / "checkpoints" / "model_5.pt" for name in ("whole", "b"))
+    assert digest(resumed) == digest(whole)
+    measured = {"Perf/total_fps", "Perf/collection_time", "Perf/learning_time"}
+    reported = [
+        {step: {name: value for name, value in metrics.items() if name not in measured} for step, metrics in found}
+        for found in (told(tmp_path / "whole", "metrics"), told(tmp_path / "b", "metrics"))
+    ]
+    assert reported[1] == {step: metrics for step, metrics in reported[0].items() if step > 2}
+    assert told(tmp_path / "b", "companion") == ["state_4.npz", "state_5.npz"]
+
+
+def test_a_resume_says_why_it_is_not_exact(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run(tmp_path / "a", JOB)
+    kept = tmp_path / "a" / "outputs" / "checkpoints"
+    again = dataclasses.replace(JOB, checkpoint_mode="resume", checkpoint_uri=str(kept), max_iterations=7)
+    alone = "the training continues from the checkpoint alone: weights, normalisers, optimiser, learning rate and "
+    changes = (({"seed": 8}, "state_5.npz is not used: its seed is 42"), ({"num_envs": 2}, "its --num-envs is 4"))
+    for number, (change, said) in enumerate(changes):
+        caplog.clear()
+        assert run(tmp_path / f"b{number}", dataclasses.replace(again, **change)).status == "succeeded"  # type: ignore[arg-type]
+        (line,) = [message for message in caplog.messages if alone in message]
+        assert said in line
+    (kept / "state_5.npz").write_bytes(b"PK not whole")
+    run(tmp_path / "c", again)
+    assert "state_5.npz is not used: it is damaged" in caplog.text
+    (kept / "state_5.npz").unlink()
+    run(tmp_path / "d", again)
+    assert "model_5.pt has no companion; the training continues from the checkpoint alone" in caplog.text
 
 
 def test_an_unreadable_checkpoint_is_refused_before_a_run_is_made(tmp_path: Path) -> None:
@@ -238,6 +283,7 @@ def test_a_gate_that_is_passed_marks_the_registered_model(tmp_path: Path) -> Non
     assert (result.status, result.passed) == ("succeeded", True)
     assert result.metrics["success_rate"] == 1.0
     assert "metrics/validation.json" in result.artifacts
+    assert (tmp_path / "outputs" / "metrics" / "episodes.json").is_file()
     _, _, tags = told(tmp_path, "register")[0]
     assert (tags["verdict"], tags["validated"]) == ("passed", "true")
 

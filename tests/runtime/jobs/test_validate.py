@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gaitway_runtime.errors import GateFailed, UsageError
 from gaitway_runtime.evaluation.validation import validate_checkpoint
-from gaitway_runtime.job import RunContext, TrainJob, ValidateJob
 from gaitway_runtime.jobs import evaluating, validate
 from gaitway_runtime.jobs.base import Workspace
-from gaitway_runtime.lifecycle import StopRequest
-from gaitway_runtime.policies.contract import PolicyContract
-from gaitway_runtime.progress import Progress
-from gaitway_runtime.result import Result
+from gaitway_runtime.process.lifecycle import Progress, StopRequest
 from gaitway_runtime.simulators import mujoco
+from gaitway_runtime.spec.contract import PolicyContract
+from gaitway_runtime.spec.errors import GateFailed, UsageError
+from gaitway_runtime.spec.job import RunContext, TrainJob, ValidateJob
+from gaitway_runtime.spec.result import Result
+from gaitway_runtime.stores.mlflow_client import open_client
 from gaitway_runtime.tracking import mlflow_tracker
-from gaitway_runtime.tracking.client import open_client
 
 from tests.fakes.linear_policy import CARTPOLE, write_checkpoint
 from tests.fakes.tracker import open_tracker, told
@@ -51,10 +50,9 @@ def contract_of(task: str) -> PolicyContract:
         return env.contract
 
 
-def test_a_sweep_is_refused_where_it_has_no_knobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validate.simulators, "choose", lambda name: "isaaclab")
+def test_a_sweep_is_refused_where_it_has_no_knobs(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        run(tmp_path, sweep=True, checkpoint_uri="model_1.pt")
+        run(tmp_path, simulator="isaaclab", sweep=True, checkpoint_uri="model_1.pt")
     assert (caught.value.source, caught.value.hint) == ("--sweep", "--simulator mujoco")
 
 
@@ -67,6 +65,9 @@ def test_a_good_policy_passes(tmp_path: Path) -> None:
     assert (document["total_episodes"], document["success_rate"], document["passed"]) == (10, 1.0, True)
     assert document["verdict"]["confidence_low"] == pytest.approx(0.722, abs=1e-3)
     assert document["likely_causes"] == []
+    episodes = json.loads((tmp_path / "outputs" / "metrics" / "episodes.json").read_text())
+    assert episodes["success"] == [True] * 10
+    assert sum(episodes["reward"]) / 10 == pytest.approx(document["mean_reward"])
     assert {"report.html", "metrics/validation.json", "videos/checkpoint_play/rl-video-step-0.mp4"} <= {
         *result.artifacts
     }

@@ -1,4 +1,4 @@
-"""Hooks that remember what they were told."""
+"""Callbacks that remember their calls, and a training that a test gives to a learner."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gaitway_runtime.learners.base import TrainingStart
+from gaitway_runtime.learners.checkpoints import open_saved
+
 
 @dataclass
-class RecordingHooks:
+class RecordingCallbacks:
     stop_after: int | None = None
     """Iteration after which a stop is asked for."""
     iterations: list[int] = field(default_factory=list)
@@ -29,3 +32,7 @@ class RecordingHooks:
 
     def should_stop(self) -> bool:
         return bool(self.iterations) and self.iterations[-1] == self.stop_after
+
+
+def start_from(mode: str, checkpoint: Path) -> TrainingStart:
+    return TrainingStart(mode=mode, saved=open_saved(checkpoint))

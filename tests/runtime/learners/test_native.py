@@ -1,24 +1,26 @@
 """Learners on an environment that brings its own wrapper and the task's own settings, as Isaac Lab does."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
-from gaitway_runtime.errors import JobFailed, UsageError
-from gaitway_runtime.job import TrainJob
-from gaitway_runtime.learners import base, rsl_rl_native, skrl_native
-from gaitway_runtime.learners.base import Outcome, Start
-from gaitway_runtime.learners.rsl_rl_env import RslRlEnv
-from gaitway_runtime.learners.skrl_models import SkrlEnv
-from gaitway_runtime.policies.reading import read_checkpoint
-from gaitway_runtime.simulators.base import Native, TrainsNatively
+from gaitway_runtime.learners import base
+from gaitway_runtime.learners.base import LearnerTraining, TrainingOutcome, TrainingStart
+from gaitway_runtime.learners.rsl_rl import native as rsl_rl_native
+from gaitway_runtime.learners.rsl_rl.embedded import RslRlEnv
+from gaitway_runtime.learners.skrl.models import SkrlEnv
+from gaitway_runtime.policies.reader import read_checkpoint
+from gaitway_runtime.simulators.base import Native
+from gaitway_runtime.spec.errors import JobFailed, UsageError
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.learners import LEARNERS
 
 from tests.fakes.mass_env import DoubleIntegrator
-from tests.runtime.learners.recording import RecordingHooks
+from tests.runtime.learners.recording import RecordingCallbacks, start_from
 
 STEPS = 8
 
@@ -72,7 +74,6 @@ SKRL: Mapping[str, Any] = {
     },
     "trainer": {"class": "SequentialTrainer", "timesteps": 7 * STEPS},
 }
-MODULES = {"rsl_rl": rsl_rl_native, "skrl": skrl_native}
 
 
 class NativeMass(DoubleIntegrator):
@@ -82,7 +83,7 @@ class NativeMass(DoubleIntegrator):
         super().__init__(num_envs, **options)
         self._native: dict[str, Native] = {}
 
-    def native(self, library: str) -> Native:
+    def native(self, library: str, wrap: Callable[[Any, Any], Native]) -> Native:
         if library not in self._native:
             wrapped = RslRlEnv(self, 1) if library == "rsl_rl" else SkrlEnv(self, 1, spread_episodes=False)
             self._native[library] = Native(
@@ -103,14 +104,14 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 def train(
-    backend: str, folder: Path, iterations: int, start: Start | None = None, **given: Any
-) -> tuple[Outcome, RecordingHooks]:
-    hooks, env = given.get("hooks") or RecordingHooks(), given.get("env") or NativeMass()
+    backend: str, folder: Path, iterations: int, start: TrainingStart | None = None, **given: Any
+) -> tuple[TrainingOutcome, RecordingCallbacks]:
+    callbacks, env = given.get("callbacks") or RecordingCallbacks(), given.get("env") or NativeMass()
     job = TrainJob(task="Fake-Mass-v0", num_envs=4, max_iterations=iterations, save_interval=3, seed=3)
-    module = base.load(backend, native=isinstance(env, TrainsNatively))
-    assert module is MODULES[backend]
-    module.check(job, env, start or Start())
-    return module.train(job, env, start or Start(), folder, hooks, {"run_id": "run-1"}), hooks
+    learner = base.load(backend)
+    training = LearnerTraining(job=job, env=env, output_dir=folder, start=start or TrainingStart())
+    learner.check(training)
+    return learner.train(training, callbacks, {"run_id": "run-1"}), callbacks
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -119,14 +120,14 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def test_every_iteration_is_told_and_tensorboard_stays(backend: str, tmp_path: Path) -> None:
-    outcome, hooks = train(backend, tmp_path, 5)
+    outcome, callbacks = train(backend, tmp_path, 5)
     assert (outcome.iterations, outcome.steps, outcome.stopped) == (5, 5 * STEPS * 4, False)
-    assert hooks.iterations == [0, 1, 2, 3, 4]
-    assert hooks.checkpoints == [("model_0.pt", 0), ("model_3.pt", 3), ("model_4.pt", 4)]
+    assert callbacks.iterations == [0, 1, 2, 3, 4]
+    assert callbacks.checkpoints == [("model_0.pt", 0), ("model_3.pt", 3), ("model_4.pt", 4)]
     loss = {"rsl_rl": "Loss/value", "skrl": "Loss / Value loss"}[backend]
-    assert all(loss in metrics for metrics in hooks.metrics)
+    assert all(loss in metrics for metrics in callbacks.metrics)
     # From the first episode's end on, as in rsl_rl: also where none has ended in an iteration.
-    told = ["Train/mean_reward" in metrics for metrics in hooks.metrics]
+    told = ["Train/mean_reward" in metrics for metrics in callbacks.metrics]
     assert told == sorted(told)
     assert told[-1]
     assert len(list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))) == 1
@@ -152,29 +153,29 @@ def test_the_policy_can_be_read_without_its_surroundings(backend: str, tmp_path:
 
 
 def test_a_stop_and_a_resume_lose_nothing(backend: str, tmp_path: Path) -> None:
-    first, _ = train(backend, tmp_path / "a", 100, hooks=RecordingHooks(stop_after=2))
+    first, _ = train(backend, tmp_path / "a", 100, callbacks=RecordingCallbacks(stop_after=2))
     assert (first.stopped, first.final_checkpoint.name) == (True, "model_2.pt")
-    second, hooks = train(backend, tmp_path / "b", 6, Start(mode="resume", checkpoint=first.final_checkpoint))
-    assert hooks.iterations == [3, 4, 5]
-    assert hooks.steps[-1] == 6 * STEPS * 4
+    second, callbacks = train(backend, tmp_path / "b", 6, start_from("resume", first.final_checkpoint))
+    assert callbacks.iterations == [3, 4, 5]
+    assert callbacks.steps[-1] == 6 * STEPS * 4
     key = {"rsl_rl": "optimizer_state_dict", "skrl": "optimizer"}[backend]
     before, after = load(first.final_checkpoint)[key], load(second.final_checkpoint)[key]
     assert after["state"][0]["step"] == 2 * before["state"][0]["step"]
-    third, hooks = train(backend, tmp_path / "c", 2, Start(mode="warm-start", checkpoint=second.final_checkpoint))
-    assert hooks.iterations == [0, 1]
+    third, callbacks = train(backend, tmp_path / "c", 2, start_from("warm-start", second.final_checkpoint))
+    assert callbacks.iterations == [0, 1]
     assert load(third.final_checkpoint)[key]["state"][0]["step"] == 2 / 3 * before["state"][0]["step"]
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused_before_anything_is_tracked(tmp_path: Path) -> None:
-    paths = {name: train(name, tmp_path / name, 1)[0].final_checkpoint for name in MODULES}
+    paths = {name: train(name, tmp_path / name, 1)[0].final_checkpoint for name in LEARNERS}
     for backend, other in (("rsl_rl", "skrl"), ("skrl", "rsl_rl")):
         with pytest.raises(UsageError) as caught:
-            train(backend, tmp_path / "x", 2, Start(mode="resume", checkpoint=paths[other]))
+            train(backend, tmp_path / "x", 2, start_from("resume", paths[other]))
         assert caught.value.hint == f"--backend {other}"
         wider = NativeMass()
         wider.observation_sizes = {"policy": 9}
         with pytest.raises(UsageError, match=r"is 4-8-2, this task's is 9-8-2"):
-            train(backend, tmp_path / "y", 2, Start(mode="resume", checkpoint=paths[backend]), env=wider)
+            train(backend, tmp_path / "y", 2, start_from("resume", paths[backend]), env=wider)
     assert not (tmp_path / "x").exists()
 
 

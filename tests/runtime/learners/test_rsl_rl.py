@@ -4,18 +4,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
-from gaitway_runtime.errors import JobFailed, UsageError
-from gaitway_runtime.job import TrainJob
-from gaitway_runtime.learners import rsl_rl
-from gaitway_runtime.learners.base import Outcome, Start
-from gaitway_runtime.policies.contract import ObservationTerm, PolicyContract
-from gaitway_runtime.policies.reading import read_checkpoint
+from gaitway_runtime.learners.base import LearnerTraining, TrainingOutcome, TrainingStart
+from gaitway_runtime.learners.rsl_rl import LEARNER, embedded
+from gaitway_runtime.policies.reader import read_checkpoint
+from gaitway_runtime.simulators.base import Transition
+from gaitway_runtime.spec.contract import ObservationTerm, PolicyContract
+from gaitway_runtime.spec.errors import JobFailed, UsageError
+from gaitway_runtime.spec.job import TrainJob
 
 from tests.fakes.mass_env import DoubleIntegrator
-from tests.runtime.learners.recording import RecordingHooks
+from tests.runtime.learners.recording import RecordingCallbacks, start_from
 
 SMALL = (
     "agent.num_steps_per_env=8",
@@ -33,13 +35,18 @@ def job(iterations: int = 5, *overrides: str, **settings: Any) -> TrainJob:
 
 
 def train(
-    folder: Path, iterations: int = 5, *overrides: str, start: Start | None = None, **settings: Any
-) -> tuple[Outcome, RecordingHooks]:
-    hooks = settings.pop("hooks", None) or RecordingHooks()
+    folder: Path, iterations: int = 5, *overrides: str, start: TrainingStart | None = None, **settings: Any
+) -> tuple[TrainingOutcome, RecordingCallbacks]:
+    callbacks = settings.pop("callbacks", None) or RecordingCallbacks()
     env = settings.pop("env", None) or DoubleIntegrator(4)
     asked = job(iterations, *overrides, **settings)
-    rsl_rl.check(asked, env, start or Start())
-    return rsl_rl.train(asked, env, start or Start(), folder, hooks, {"run_id": "run-1"}), hooks
+    training = LearnerTraining(job=asked, env=env, output_dir=folder, start=start or TrainingStart())
+    LEARNER.check(training)
+    return LEARNER.train(training, callbacks, {"run_id": "run-1"}), callbacks
+
+
+def check(asked: TrainJob, env: DoubleIntegrator, start: TrainingStart) -> None:
+    LEARNER.check(LearnerTraining(job=asked, env=env, output_dir=Path(), start=start))
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -57,29 +64,30 @@ def same(a: Any, b: Any) -> bool:
 
 
 def test_every_iteration_is_told_and_every_interval_saved(tmp_path: Path) -> None:
-    outcome, hooks = train(tmp_path, 6)
+    outcome, callbacks = train(tmp_path, 6)
     assert (outcome.iterations, outcome.final_iteration, outcome.stopped) == (6, 5, False)
     assert outcome.final_checkpoint == tmp_path / "checkpoints" / "model_5.pt"
     assert outcome.steps == 6 * 8 * 4
-    assert hooks.iterations == [0, 1, 2, 3, 4, 5]
-    assert hooks.totals == {6}
-    assert hooks.steps[-1] == outcome.steps
-    assert hooks.checkpoints == [("model_0.pt", 0), ("model_2.pt", 2), ("model_4.pt", 4), ("model_5.pt", 5)]
-    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [name for name, _ in hooks.checkpoints]
-    names = {"Loss/value", "Loss/surrogate", "Loss/learning_rate", "Perf/total_fps", "Policy/mean_std"}
-    assert names <= hooks.metrics[-1].keys()
+    assert callbacks.iterations == [0, 1, 2, 3, 4, 5]
+    assert callbacks.totals == {6}
+    assert callbacks.steps[-1] == outcome.steps
+    assert callbacks.checkpoints == [("model_0.pt", 0), ("model_2.pt", 2), ("model_4.pt", 4), ("model_5.pt", 5)]
+    names = [name for name, _ in callbacks.checkpoints]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").glob("*.pt")) == names
+    tags = {"Loss/value", "Loss/surrogate", "Loss/learning_rate", "Perf/total_fps", "Policy/mean_std"}
+    assert tags <= callbacks.metrics[-1].keys()
 
 
 def test_a_last_iteration_that_is_also_an_interval_is_saved_once(tmp_path: Path) -> None:
-    _, hooks = train(tmp_path, 3)
-    assert hooks.checkpoints == [("model_0.pt", 0), ("model_2.pt", 2)]
+    _, callbacks = train(tmp_path, 3)
+    assert callbacks.checkpoints == [("model_0.pt", 0), ("model_2.pt", 2)]
 
 
 def test_the_reported_reward_is_the_tasks_own_without_the_shaping(tmp_path: Path) -> None:
     env = DoubleIntegrator(4)
     env.max_episode_length = 8
-    _, hooks = train(tmp_path, 3, "agent.init_at_random_ep_len=false", env=env)
-    seen = hooks.metrics[0]
+    _, callbacks = train(tmp_path, 3, "agent.init_at_random_ep_len=false", env=env)
+    seen = callbacks.metrics[0]
     assert seen["Train/mean_reward"] == pytest.approx(seen["Episode_Reward/near"], rel=1e-4)
     assert seen["Train/mean_episode_length"] == 8
 
@@ -104,7 +112,7 @@ def test_bfloat16_products_leave_the_weights_and_the_first_ratio_exact(
             ratios.append((first - rest[0]).abs().max().item())
         return maximum(first, *rest, **more)
 
-    monkeypatch.setattr(rsl_rl, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(embedded, "multiplies_bfloat16", lambda: True)
     monkeypatch.setattr(torch, "max", note)
     outcome, _ = train(
         tmp_path / "mixed", 2, "agent.algorithm.use_mixed_precision=true", "agent.algorithm.clip_param=0"
@@ -136,6 +144,14 @@ def test_late_inputs_have_no_say_at_first(tmp_path: Path) -> None:
         train(tmp_path / "wrong", 1, "agent.late_inputs=['height']", env=env)
 
 
+def test_a_quiet_start_begins_with_actions_of_about_zero(tmp_path: Path) -> None:
+    frozen = ("agent.algorithm.learning_rate=0", "agent.algorithm.schedule=fixed")
+    outcome, _ = train(tmp_path, 1, "agent.quiet_start=true", *frozen)
+    weights = load(outcome.final_checkpoint)["actor_state_dict"]
+    last = max(name for name in weights if name.startswith("mlp") and name.endswith("weight"))
+    assert 0.0 < weights[last].abs().max() < 0.01 and not weights[last.replace("weight", "bias")].any()
+
+
 def test_the_checkpoint_says_what_it_is(tmp_path: Path) -> None:
     outcome, _ = train(tmp_path, 2, "agent.actor.activation=tanh")
     marks = load(outcome.final_checkpoint)["infos"]["gaitway"]
@@ -160,15 +176,13 @@ def test_resume_continues_the_numbering_the_optimiser_and_the_learning_rate(tmp_
             loaded.setdefault("env_steps", self.env_steps)
             return super().step(actions)
 
-    second, hooks = train(
-        tmp_path / "b", 6, start=Start(mode="resume", checkpoint=first.final_checkpoint), env=Looking(4)
-    )
-    assert hooks.iterations == [3, 4, 5]
+    second, callbacks = train(tmp_path / "b", 6, start=start_from("resume", first.final_checkpoint), env=Looking(4))
+    assert callbacks.iterations == [3, 4, 5]
     assert (second.iterations, second.final_checkpoint.name) == (6, "model_5.pt")
     assert second.steps == 3 * 8 * 4
     assert loaded["env_steps"] == before["infos"]["gaitway"]["env_steps"] == 96
-    assert hooks.steps[-1] == 192
-    assert [name for name, _ in hooks.checkpoints] == ["model_4.pt", "model_5.pt"]
+    assert callbacks.steps[-1] == 192
+    assert [name for name, _ in callbacks.checkpoints] == ["model_4.pt", "model_5.pt"]
     after = load(second.final_checkpoint)["optimizer_state_dict"]["state"][0]
     assert float(after["step"]) == 2 * float(before["optimizer_state_dict"]["state"][0]["step"])
 
@@ -179,23 +193,23 @@ def test_resume_takes_the_adaptive_learning_rate_over(tmp_path: Path) -> None:
     edited["optimizer_state_dict"]["param_groups"][0]["lr"] = 1.25e-4
     torch.save(edited, first.final_checkpoint)
     # A divergence that is never reached nor undercut leaves the rate as it was loaded.
-    _, hooks = train(
+    _, callbacks = train(
         tmp_path / "b",
         3,
         "agent.algorithm.schedule=fixed",
-        start=Start(mode="resume", checkpoint=first.final_checkpoint),
+        start=start_from("resume", first.final_checkpoint),
     )
-    assert hooks.metrics[0]["Loss/learning_rate"] == 1.25e-4
+    assert callbacks.metrics[0]["Loss/learning_rate"] == 1.25e-4
 
 
 def test_warm_start_takes_weights_and_normaliser_and_nothing_else(tmp_path: Path) -> None:
     first, _ = train(tmp_path / "a", 4)
     before = load(first.final_checkpoint)
     frozen = ("agent.algorithm.learning_rate=0", "agent.algorithm.schedule=fixed")
-    second, hooks = train(tmp_path / "b", 1, *frozen, start=Start(mode="warm-start", checkpoint=first.final_checkpoint))
+    second, callbacks = train(tmp_path / "b", 1, *frozen, start=start_from("warm-start", first.final_checkpoint))
     after = load(second.final_checkpoint)
-    assert hooks.iterations == [0]
-    assert hooks.steps == [32]
+    assert callbacks.iterations == [0]
+    assert callbacks.steps == [32]
     for name, values in before["actor_state_dict"].items():
         if "normalizer" not in name:
             assert torch.equal(values, after["actor_state_dict"][name]), name
@@ -205,23 +219,60 @@ def test_warm_start_takes_weights_and_normaliser_and_nothing_else(tmp_path: Path
     assert after["optimizer_state_dict"]["state"][0]["step"] == per_iteration
 
 
+def older_layout(content: dict[str, Any], *, statistics_inside: bool) -> dict[str, Any]:
+    """What rsl_rl 3.x (statistics among the weights) or 2.x (beside them) would have written."""
+    state, beside = {}, {}
+    for name, entry in (("actor", "obs_norm_state_dict"), ("critic", "privileged_obs_norm_state_dict")):
+        for key, value in content[f"{name}_state_dict"].items():
+            if key.startswith("mlp."):
+                state[key.replace("mlp.", f"{name}.")] = value
+            elif key.startswith("obs_normalizer.") and statistics_inside:
+                state[key.replace("obs_normalizer.", f"{name}_obs_normalizer.")] = value
+            elif key.startswith("obs_normalizer."):
+                beside.setdefault(entry, {})[key.removeprefix("obs_normalizer.")] = value
+            else:
+                state["std"] = value.exp() if "log_std" in key else value
+    return {"model_state_dict": state, **beside, "optimizer_state_dict": {}, "iter": 299, "infos": None}
+
+
+@pytest.mark.parametrize("statistics_inside", [True, False])
+def test_a_warm_start_takes_the_weights_of_older_releases(statistics_inside: bool, tmp_path: Path) -> None:
+    first, _ = train(tmp_path / "a", 2)
+    before = load(first.final_checkpoint)
+    path = tmp_path / "model_299.pt"
+    torch.save(older_layout(before, statistics_inside=statistics_inside), path)
+    frozen = ("agent.algorithm.learning_rate=0", "agent.algorithm.schedule=fixed")
+    second, callbacks = train(tmp_path / "b", 1, *frozen, start=start_from("warm-start", path))
+    after = load(second.final_checkpoint)
+    assert callbacks.iterations == [0]
+    for network in ("actor_state_dict", "critic_state_dict"):
+        for name, values in before[network].items():
+            if "normalizer" not in name:
+                torch.testing.assert_close(values, after[network][name])
+    count = "obs_normalizer.count"
+    assert after["actor_state_dict"][count] == before["actor_state_dict"][count] + 32
+    with pytest.raises(UsageError, match="cannot continue from") as refused:
+        check(job(), DoubleIntegrator(4), start_from("resume", path))
+    assert "--checkpoint-mode warm-start" in (refused.value.hint or "")
+
+
 def test_a_resume_that_has_nothing_left_to_do_succeeds_with_the_checkpoint_it_was_given(tmp_path: Path) -> None:
     first, _ = train(tmp_path / "a", 5)
-    second, hooks = train(tmp_path / "b", 5, start=Start(mode="resume", checkpoint=first.final_checkpoint))
+    second, callbacks = train(tmp_path / "b", 5, start=start_from("resume", first.final_checkpoint))
     assert (second.iterations, second.steps, second.stopped) == (5, 0, False)
     assert second.final_checkpoint == tmp_path / "b" / "checkpoints" / "model_4.pt"
     assert same(load(second.final_checkpoint), load(first.final_checkpoint))
-    assert hooks.iterations == []
+    assert callbacks.iterations == []
 
 
 def test_a_stop_saves_the_iteration_that_was_done(tmp_path: Path) -> None:
-    outcome, hooks = train(tmp_path, 100, hooks=RecordingHooks(stop_after=3))
+    outcome, callbacks = train(tmp_path, 100, callbacks=RecordingCallbacks(stop_after=3))
     assert (outcome.iterations, outcome.final_checkpoint.name, outcome.stopped) == (4, "model_3.pt", True)
-    assert hooks.checkpoints[-1] == ("model_3.pt", 3)
+    assert callbacks.checkpoints[-1] == ("model_3.pt", 3)
 
 
 def test_a_stop_in_the_last_iteration_stops_nothing(tmp_path: Path) -> None:
-    outcome, _ = train(tmp_path, 4, hooks=RecordingHooks(stop_after=3))
+    outcome, _ = train(tmp_path, 4, callbacks=RecordingCallbacks(stop_after=3))
     assert (outcome.iterations, outcome.stopped) == (4, False)
 
 
@@ -231,6 +282,18 @@ def test_an_observation_that_is_no_number_ends_the_training_with_its_iteration(t
     assert caught.value.message == "the observations 'policy' stopped being finite in iteration 3"
     assert caught.value.hint is not None and "model_2.pt" in caught.value.hint
     assert (tmp_path / "checkpoints" / "model_2.pt").exists()
+
+
+def test_a_task_reward_that_is_no_number_ends_the_training_with_its_iteration(tmp_path: Path) -> None:
+    class Broken(DoubleIntegrator):
+        def step(self, actions: Any) -> Transition:
+            found = super().step(actions)
+            if self.env_steps > 4 * 8 * 2:
+                found.task_rewards[0] = np.nan
+            return found
+
+    with pytest.raises(JobFailed, match="the task's rewards stopped being finite in iteration 2"):
+        train(tmp_path, 20, env=Broken(4))
 
 
 def test_a_loss_that_is_no_number_ends_the_training_and_is_never_saved(tmp_path: Path) -> None:
@@ -245,7 +308,7 @@ def test_a_checkpoint_of_another_task_is_refused_with_both_shapes(tmp_path: Path
     env = DoubleIntegrator(4)
     env.observation_sizes = {"policy": 48}
     with pytest.raises(UsageError) as caught:
-        rsl_rl.check(job(), env, Start(mode="warm-start", checkpoint=first.final_checkpoint))
+        check(job(), env, start_from("warm-start", first.final_checkpoint))
     assert "actor is 4-8-2, this task's is 48-8-2" in caught.value.message
     assert caught.value.source is not None and "Fake-Mass-v0" in caught.value.source
 
@@ -266,7 +329,7 @@ def test_a_network_of_other_size_is_refused_with_the_override_that_fits(
 ) -> None:
     first, _ = train(tmp_path, 1)
     with pytest.raises(UsageError) as caught:
-        rsl_rl.check(job(5, override), DoubleIntegrator(4), Start(mode="resume", checkpoint=first.final_checkpoint))
+        check(job(5, override), DoubleIntegrator(4), start_from("resume", first.final_checkpoint))
     assert message in caught.value.message
     assert caught.value.hint is not None and hint in caught.value.hint
 
@@ -276,9 +339,9 @@ def test_a_checkpoint_without_an_optimiser_is_for_warm_starts(tmp_path: Path) ->
     content = load(first.final_checkpoint)
     del content["optimizer_state_dict"]
     torch.save(content, first.final_checkpoint)
-    rsl_rl.check(job(), DoubleIntegrator(4), Start(mode="warm-start", checkpoint=first.final_checkpoint))
+    check(job(), DoubleIntegrator(4), start_from("warm-start", first.final_checkpoint))
     with pytest.raises(UsageError, match="cannot be resumed: it has no optimiser"):
-        rsl_rl.check(job(), DoubleIntegrator(4), Start(mode="resume", checkpoint=first.final_checkpoint))
+        check(job(), DoubleIntegrator(4), start_from("resume", first.final_checkpoint))
 
 
 def test_a_checkpoint_of_the_other_learner_is_refused_by_name(tmp_path: Path) -> None:
@@ -286,7 +349,7 @@ def test_a_checkpoint_of_the_other_learner_is_refused_by_name(tmp_path: Path) ->
     path = tmp_path / "agent_100.pt"
     torch.save({"policy": layer, "value": layer, "optimizer": {}}, path)
     with pytest.raises(UsageError) as caught:
-        rsl_rl.check(job(), DoubleIntegrator(4), Start(mode="resume", checkpoint=path))
+        check(job(), DoubleIntegrator(4), start_from("resume", path))
     assert "is of skrl" in caught.value.message
     assert caught.value.hint == "--backend skrl"
 
@@ -301,7 +364,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_and_says_which(tmp_path: Pa
     """A real limit on the size of files stands for a full disk: writes fail in the middle of a file."""
     size = train(tmp_path / "probe", 1)[0].final_checkpoint.stat().st_size
 
-    class Filling(RecordingHooks):
+    class Filling(RecordingCallbacks):
         def on_checkpoint(self, path: Path, iteration: int) -> None:
             super().on_checkpoint(path, iteration)
             resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, hard))
@@ -310,14 +373,14 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_and_says_which(tmp_path: Pa
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         with pytest.raises(JobFailed) as caught:
-            train(tmp_path / "run", 9, hooks=Filling())
+            train(tmp_path / "run", 9, callbacks=Filling())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, handler)
     assert caught.value.message.startswith("model_2.pt cannot be saved: the disk did not take it, ")
     assert caught.value.hint is not None and "model_0.pt" in caught.value.hint
-    left = [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()]
-    assert left == ["model_0.pt"]
+    left = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
+    assert left == ["model_0.pt", "state_0.npz"]
     assert load(tmp_path / "run" / "checkpoints" / "model_0.pt")["iter"] == 0
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from gaitway_runtime.policies.contract import ActionTerm, ObservationTerm, PolicyContract, Robot, Timing
+from gaitway_runtime.spec.contract import ActionTerm, ObservationTerm, PolicyContract, Robot, Timing
 from numpy.typing import NDArray
 
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "fixtures" / "checkpoints"
-CASES = sorted(path.name for path in CHECKPOINTS.iterdir() if path.is_dir())
+ALL_CASES = sorted(path.name for path in CHECKPOINTS.iterdir() if path.is_dir())
+CASES = [case for case in ALL_CASES if case.startswith(("rsl_rl", "skrl"))]
+"""Those of gaitway's own learners."""
 RECURRENT = [case for case in CASES if case.endswith(("lstm", "gru"))]
 NORMALIZED = [case for case in CASES if case.endswith(("normalized", "lstm", "gru", "beta", "skrl-1.4.3-shared"))]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from gaitway_runtime.errors import UsageError
 from gaitway_runtime.policies.marker import MARKER_KEY
-from gaitway_runtime.policies.reading import read_checkpoint
+from gaitway_runtime.policies.reader import read_checkpoint
+from gaitway_runtime.spec.errors import UsageError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

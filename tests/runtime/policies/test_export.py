@@ -1,5 +1,6 @@
 """The exported files themselves: one file each, dynamic batch, contract inside, nothing of the machine."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,13 +8,14 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from gaitway_runtime.errors import JobFailed, UsageError
-from gaitway_runtime.policies import export
-from gaitway_runtime.policies.contract import PolicyContract
-from gaitway_runtime.policies.export import ONNX_CONTRACT_KEY, OPSET, export_policy
+from gaitway_runtime.policies.export import export_policy
+from gaitway_runtime.policies.formats.onnx import CONTRACT_KEY, OPSET
 from gaitway_runtime.policies.network import Policy
-from gaitway_runtime.policies.reading import read_checkpoint
+from gaitway_runtime.policies.reader import read_checkpoint
 from gaitway_runtime.policies.sessions import checkpoint_session, open_session
+from gaitway_runtime.spec.contract import PolicyContract
+from gaitway_runtime.spec.errors import JobFailed, UsageError
+from gaitway_runtime.spec.export_formats import EXPORT_FORMATS
 
 from .samples import CHECKPOINTS, observations, sample_contract
 
@@ -86,11 +88,16 @@ def test_deployment_tools_find_the_keys_they_look_for(made: dict[str, Path]) -> 
     assert metadata["joint_names"] == "hip,thigh,shank,foot"
     assert [float(value) for value in metadata["action_scale"].split(",")] == [0.5, 0.5, 1.0 / 3.0, 0.25]
     assert metadata["observation_names"] == "base_ang_vel,joint_pos,joint_vel,phase"
-    assert json.loads(metadata[ONNX_CONTRACT_KEY])["task"] == "Isaac-Sample-v0"
+    assert json.loads(metadata[CONTRACT_KEY])["task"] == "Isaac-Sample-v0"
 
 
 def test_nothing_of_the_machine_is_in_the_files(made: dict[str, Path]) -> None:
-    home = (Path(torch.__file__).parents[1], Path.cwd(), made["onnx"].parent, Path(export.__file__).parent)
+    home = (
+        Path(torch.__file__).parents[1],
+        Path.cwd(),
+        made["onnx"].parent,
+        Path(read_checkpoint.__code__.co_filename).parent,
+    )
     for path in made.values():
         assert not [str(folder) for folder in home if str(folder).encode() in path.read_bytes()]
 
@@ -131,7 +138,8 @@ def test_a_failed_export_leaves_the_former_file_alone(
         path.write_bytes(b"half of")
         raise JobFailed("disk full")
 
-    monkeypatch.setitem(export.FORMATS, "jit", export.Format("policy.pt", fail))
+    failing = dataclasses.replace(EXPORT_FORMATS.get("jit"), write=fail)
+    monkeypatch.setattr(EXPORT_FORMATS, "get", lambda *_: failing)
     with pytest.raises(JobFailed):
         export_policy(policy, sample_contract(), tmp_path, formats=("jit",))
     assert (tmp_path / "policy.pt").read_bytes() == b"the former one"

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gaitway_runtime.policies.contract import PolicyContract
 from gaitway_runtime.policies.export import export_policy
 from gaitway_runtime.policies.parity import measure, observations_from_statistics
-from gaitway_runtime.policies.reading import read_checkpoint
+from gaitway_runtime.policies.reader import read_checkpoint
 from gaitway_runtime.policies.sessions import open_session
+from gaitway_runtime.spec.contract import PolicyContract
 from numpy.typing import NDArray
 
-from .samples import CASES, CHECKPOINTS, RECURRENT, library_actions, observations
+from .samples import ALL_CASES, CASES, CHECKPOINTS, RECURRENT, library_actions, observations
 
 STEPS, WORLDS = 100, 10
 RESET_STEPS = (30, 60)
@@ -30,7 +30,7 @@ def play(session, case: str) -> NDArray[np.float32]:
     return np.stack(actions)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", ALL_CASES)
 def test_exports_agree_with_the_library_on_a_thousand_observations(case: str, tmp_path: Path) -> None:
     policy = read_checkpoint(CHECKPOINTS / case / "model.pt")
     made = export_policy(policy, PolicyContract.of_unknown_task(), tmp_path)

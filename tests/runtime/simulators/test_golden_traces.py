@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from gaitway_runtime.simulators.mujoco.tasks import find_task
+from gaitway_runtime.tasks.environment import find_environment
 
 from tests.fakes.replay import Replay, Trace
 
@@ -37,7 +37,7 @@ FAR_TARGET_ROUNDING = 1.3e-4
 def played(request: pytest.FixtureRequest) -> Iterator[SimpleNamespace]:
     """A trace, and what the embedded simulator made of it, both (T, N, ...) by name."""
     trace = Trace.read(DATA / f"isaaclab3_{request.param}.npz")
-    replay = Replay(find_task(TASKS[request.param]), trace)
+    replay = Replay(find_environment(TASKS[request.param]), trace)
     observations, steps = [replay.first_observations()], []
     for _ in range(trace.steps):
         steps.append(replay.step())

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from gaitway_runtime.policies.contract import PolicyContract
-from gaitway_runtime.simulators.isaaclab.contract import contract_of
+from gaitway_runtime.simulators.isaaclab.contract import contract_of, scan_parameters
+from gaitway_runtime.simulators.isaaclab.groups import policy_groups
+from gaitway_runtime.spec.contract import PolicyContract
+from gaitway_runtime.spec.errors import UsageError
 
 JOINTS = ("LF_HFE", "LF_KFE")
 BODIES = ("base", "LF_THIGH", "LF_SHANK")
@@ -144,7 +146,7 @@ def test_the_contract_says_what_the_managers_do(generation: int) -> None:
     angular, positions, velocities, actions = contract.observations
     assert (angular.scale, angular.clip, angular.noise) == (0.25, (-10.0, 10.0), (-0.2, 0.2))
     assert (positions.start, positions.stop, positions.history) == (3, 7, 2)
-    assert positions.joint_names == JOINTS and positions.offset == (0.4, -0.8)
+    assert positions.joint_names == JOINTS and positions.offset == (0.4, -0.8, 0.4, -0.8)
     assert velocities.scales == pytest.approx((0.1, 0.2))
     assert actions.joint_names == JOINTS
     (action,) = contract.actions
@@ -154,6 +156,45 @@ def test_the_contract_says_what_the_managers_do(generation: int) -> None:
     assert contract.terminations == {"time_out_s": 20.0, "terms": ["base_contact"]}
     assert contract.randomization["startup"]["base_com"]["com_range"] == {"x": [-0.05, 0.05]}
     assert contract.conventions["quaternion"] == {2: "wxyz", 3: "xyzw"}[generation]
+
+
+def test_the_terms_follow_the_learners_groups_in_their_order(generation: int) -> None:
+    found = world(generation)
+    manager = found.observation_manager
+    manager.active_terms = {"policy": ["base_ang_vel", "actions"], "memory": ["actions"], "critic": ["joint_vel"]}
+    manager.group_obs_term_dim = {"policy": [(3,), (2,)], "memory": [(2,)], "critic": [(2,)]}
+    terms = {"base_ang_vel": term(base_ang_vel), "actions": term(last_action), "joint_vel": term(joint_vel_rel)}
+    manager._group_obs_term_cfgs = {
+        group: [terms[name] for name in names] for group, names in manager.active_terms.items()
+    }
+    contract = contract_of(found, "Isaac-Some-Task-v0", groups=("memory", "policy"))
+    assert [(term.name, term.start, term.stop) for term in contract.observations] == [
+        ("memory.actions", 0, 2),
+        ("base_ang_vel", 2, 5),
+        ("policy.actions", 5, 7),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("agent", "available", "expected"),
+    [
+        ({"obs_groups": {"actor": ["policy", "memory"], "critic": ["policy"]}}, "policy memory", ("policy", "memory")),
+        ({"obs_groups": {"policy": ["b", "a"], "critic": ["a"]}}, "a b", ("b", "a")),
+        (SimpleNamespace(obs_groups={"actor": ["actor"]}), "critic actor", ("actor",)),
+        ({"obs_groups": {}, "actor": {"class_name": "MLPModel"}}, "policy actor", ("actor",)),
+        ({"obs_groups": {}, "policy": {}}, "actor policy", ("policy",)),
+        ({"obs_groups": None}, "critic policy", ("policy",)),
+        (None, "proprio camera", ("proprio",)),
+    ],
+)
+def test_the_policys_groups_are_those_that_its_learner_joins(agent: Any, available: str, expected: tuple) -> None:
+    assert policy_groups(agent, available.split()) == expected
+
+
+def test_a_group_that_the_task_does_not_have_is_refused_before_training() -> None:
+    with pytest.raises(UsageError, match="reads observation group 'camera'") as caught:
+        policy_groups({"obs_groups": {"actor": ["policy", "camera"]}}, ["policy"])
+    assert caught.value.allowed == "policy"
 
 
 def test_the_robot_is_the_first_worlds(generation: int) -> None:
@@ -189,3 +230,15 @@ def test_a_direct_environment_names_no_terms(generation: int) -> None:
     assert (contract.observation_size, contract.action_size) == (48, 2)
     assert contract.actions[0].joint_names == JOINTS
     assert contract.unknown == ("observations", "actions")
+
+
+def test_a_height_scan_says_its_grid() -> None:
+    pattern = SimpleNamespace(size=(1.6, 1.0), resolution=0.1, ordering="xy")
+    sensors = {"height_scanner": SimpleNamespace(cfg=SimpleNamespace(pattern_cfg=pattern))}
+    scene = SimpleNamespace(scene=SimpleNamespace(sensors=sensors))
+    params = {"sensor_cfg": SimpleNamespace(name="height_scanner"), "offset": 0.4}
+    found = scan_parameters(params, scene)
+    assert (found["offset"], found["order"]) == (0.4, "x fastest")
+    assert found["x_m"] == pytest.approx([-0.8 + 0.1 * n for n in range(17)])
+    assert found["y_m"] == pytest.approx([-0.5 + 0.1 * n for n in range(11)])
+    assert scan_parameters({}, SimpleNamespace(scene=SimpleNamespace(sensors={}))) == {"offset": 0.5}

@@ -1,5 +1,7 @@
 """An Isaac Lab environment as the evaluation sees it, on a few lines that have its order of events."""
 
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,8 +9,10 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from gaitway_runtime.learners.state import TrainingIdentity, check_fits, open_state, pack, write_state
 from gaitway_runtime.simulators.isaaclab import env as adapter
 from gaitway_runtime.simulators.isaaclab.env import IsaacLabEnv
+from gaitway_runtime.simulators.isaaclab.saving import environment_state, load_environment_state
 
 DT = 0.5
 RELEASES = {"2.3.2": "wxyz", "3.0.0": "xyzw"}
@@ -111,3 +115,68 @@ def test_a_continued_training_goes_on_in_isaac_labs_own_count(env: IsaacLabEnv) 
     assert (env.unwrapped.common_step_counter, env.env_steps) == (320, 640)
     env.episode_length = np.array([3, 1])
     assert env.episode_length.tolist() == [3, 1]
+
+
+class _Term:
+    def __init__(self, worlds: int) -> None:
+        self.time_left = torch.zeros(worlds)
+        self.metrics = {"error": torch.zeros(worlds)}
+        self.cfg = object()
+
+
+class _Scene:
+    """What Isaac Lab's ``InteractiveScene`` gives and takes."""
+
+    def __init__(self, worlds: int) -> None:
+        self.terrain = SimpleNamespace(terrain_levels=torch.zeros(worlds, dtype=torch.long))
+        self.poses = torch.zeros(worlds, 7)
+
+    def get_state(self, is_relative: bool) -> dict[str, Any]:
+        assert is_relative
+        return {"articulation": {"robot": {"root_pose": self.poses.clone()}}}
+
+    def reset_to(self, state: dict[str, Any], env_ids: Any = None, is_relative: bool = False) -> None:
+        self.poses = state["articulation"]["robot"]["root_pose"]
+
+
+def _lab_env(worlds: int = 3) -> SimpleNamespace:
+    return SimpleNamespace(
+        device="cpu",
+        common_step_counter=0,
+        scene=_Scene(worlds),
+        sim=SimpleNamespace(forward=lambda: None),
+        episode_length_buf=torch.zeros(worlds, dtype=torch.long),
+        command_manager=SimpleNamespace(_terms={"base_velocity": _Term(worlds)}),
+        event_manager=SimpleNamespace(_interval_term_time_left=[torch.zeros(worlds)]),
+    )
+
+
+def test_levels_commands_events_and_poses_are_restored_as_far_as_isaac_lab_gives_them() -> None:
+    env, other = _lab_env(), _lab_env()
+    with torch.inference_mode():
+        env.common_step_counter = 70
+        env.scene.terrain.terrain_levels += torch.tensor([1, 2, 3])
+        env.scene.poses = torch.arange(21.0).reshape(3, 7)
+        env.episode_length_buf += 5
+        term = env.command_manager._terms["base_velocity"]
+        term.time_left += 1.5
+        term.metrics["error"] += 0.5
+        env.event_manager._interval_term_time_left[0] += 2.5
+        env.reward_buf = torch.ones(3)  # there only after the first step
+    state = environment_state(env)
+    check_fits(open_packed(state), environment_state(other))
+    load_environment_state(other, open_packed(state))
+    assert other.common_step_counter == 70
+    assert other.scene.terrain.terrain_levels.tolist() == [1, 2, 3]
+    assert other.scene.poses.tolist() == env.scene.poses.tolist()
+    assert other.episode_length_buf.tolist() == [5, 5, 5]
+    term = other.command_manager._terms["base_velocity"]
+    assert (term.time_left.tolist(), term.metrics["error"].tolist()) == ([1.5] * 3, [0.5] * 3)
+    assert other.event_manager._interval_term_time_left[0].tolist() == [2.5] * 3
+
+
+def open_packed(state: Any) -> Any:
+    """Return a state as it comes out of a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        identity = TrainingIdentity(task="T", seed=1, num_envs=3, processes=1, simulator="isaaclab 2.3")
+        return open_state(write_state(Path(folder), 0, identity, "", [pack(state)])).ranks[0]

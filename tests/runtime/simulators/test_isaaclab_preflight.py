@@ -11,9 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from gaitway_runtime.errors import ConfigError, PlatformError
 from gaitway_runtime.simulators.isaaclab import preflight
 from gaitway_runtime.simulators.isaaclab.detect import Installation
+from gaitway_runtime.spec.errors import ConfigError, PlatformError
 
 
 def installation(generation: int = 3, kit: bool = False) -> Installation:

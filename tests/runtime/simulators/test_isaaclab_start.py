@@ -10,12 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from gaitway_runtime.errors import ConfigError, UsageError
 from gaitway_runtime.simulators.isaaclab import availability, detect
 from gaitway_runtime.simulators.isaaclab.application import Application
 from gaitway_runtime.simulators.isaaclab.naming import known_name, registered_name
 from gaitway_runtime.simulators.isaaclab.native import check_entry_point
 from gaitway_runtime.simulators.isaaclab.overriding import check_overrides, of_sections
+from gaitway_runtime.spec.errors import ConfigError, UsageError
 
 
 def registry(*names: str) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def test_an_evaluation_leaves_the_agents_settings_alone() -> None:
 def test_one_simulator_and_one_environment_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     left: list[Callable[[int], None]] = []
-    monkeypatch.setattr("gaitway_runtime.lifecycle.afterwards", left.append)
+    monkeypatch.setattr("gaitway_runtime.process.lifecycle.add_exit_hook", left.append)
 
     def env(name: str) -> Any:
         return SimpleNamespace(close=lambda: told.append(f"close {name}"))

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 import torch
-from gaitway_runtime import result as results
-from gaitway_runtime.errors import UsageError
-from gaitway_runtime.job import DumpContractJob, InferJob, Job, RunContext, TrainJob, to_document
-from gaitway_runtime.progress import PROGRESS_FILE
-from gaitway_runtime.result import Result
+from gaitway_runtime.process.lifecycle import PROGRESS_FILE
 from gaitway_runtime.simulators.isaaclab.overriding import apply_overrides
+from gaitway_runtime.spec import result as results
+from gaitway_runtime.spec.errors import UsageError
+from gaitway_runtime.spec.job import DumpContractJob, InferJob, Job, RunContext, TrainJob, to_document
+from gaitway_runtime.spec.result import Result
 
 from tests.fakes.tracker import told
 

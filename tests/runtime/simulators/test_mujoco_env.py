@@ -6,19 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gaitway_runtime import catalog
-from gaitway_runtime.errors import UsageError
-from gaitway_runtime.job import TrainJob
 from gaitway_runtime.simulators import base
 from gaitway_runtime.simulators.mujoco.env import MujocoEnv
-from gaitway_runtime.simulators.mujoco.tasks import TASKS, find_task
-from gaitway_runtime.simulators.mujoco.tasks.cfg import Reward, Shaping, VelocityCommand
-from gaitway_runtime.simulators.mujoco.tasks.settings import with_overrides
+from gaitway_runtime.simulators.mujoco.overrides import with_overrides
+from gaitway_runtime.spec import catalog
+from gaitway_runtime.spec.errors import UsageError
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.tasks.environment import Reward, Shaping, VelocityCommand, find_environment
 
 from .conftest import OpenEnv
 
 ANYMAL, ANT, CARTPOLE = "Isaac-Velocity-Flat-Anymal-C-v0", "Isaac-Ant-v0", "Isaac-Cartpole-v0"
-EVERY_TASK = sorted(TASKS)
+EVERY_TASK = sorted(name for task in catalog.tasks() for name in (task.name, task.name.replace("-v0", "-Play-v0")))
 
 
 def still(env: MujocoEnv) -> np.ndarray:
@@ -48,7 +47,7 @@ def test_a_step_gives_what_was_promised(open_env: OpenEnv, task: str, training: 
 
 @pytest.mark.parametrize("name", [name for name in EVERY_TASK if "-Play" not in name])
 def test_the_catalog_says_of_a_task_what_it_is(name: str) -> None:
-    task, info = find_task(name), catalog.find(name)
+    task, info = find_environment(name), catalog.find(name)
     assert info is not None
     assert info.observations == sum(term.size for term in task.observations)
     assert info.actions == len(task.action.joint_names)
@@ -59,7 +58,7 @@ def test_the_catalog_says_of_a_task_what_it_is(name: str) -> None:
 @pytest.mark.parametrize("task", [ANYMAL, ANT, CARTPOLE])
 def test_the_same_seed_gives_the_same_worlds_at_any_thread_count(task: str) -> None:
     def rollout(nthread: int, *, used: bool = False) -> list[np.ndarray]:
-        env = MujocoEnv(find_task(task), num_envs=16, training=True, seed=5, nthread=nthread)
+        env = MujocoEnv(find_environment(task), num_envs=16, training=True, seed=5, nthread=nthread)
         if used:  # an environment that has been used starts afresh from a seed
             env.reset()
             env.step(still(env))
@@ -95,7 +94,9 @@ def test_a_time_out_is_no_failure_and_a_failure_no_time_out(open_env: OpenEnv) -
 
 
 def test_rewards_are_of_the_old_command_and_observations_of_the_new(open_env: OpenEnv) -> None:
-    task = dataclasses.replace(find_task(ANYMAL), command=VelocityCommand(rel_standing_envs=0.0, rel_heading_envs=0.0))
+    task = dataclasses.replace(
+        find_environment(ANYMAL), command=VelocityCommand(rel_standing_envs=0.0, rel_heading_envs=0.0)
+    )
     env = open_env(task, num_envs=2)
     env.reset()
     env._commands.time_left[:] = (0.01, 5.0)
@@ -193,7 +194,7 @@ def test_randomised_drives_and_friction_differ_and_the_contract_says_so(open_env
 
 
 def test_a_payload_leaves_the_gains_that_a_policy_brought(open_env: OpenEnv) -> None:
-    env = open_env(with_overrides(find_task(ANYMAL), ("env.conditions.payload=5",)), num_envs=2)
+    env = open_env(with_overrides(find_environment(ANYMAL), ("env.conditions.payload=5",)), num_envs=2)
     env.set_gains([100.0] * 12, [2.0] * 12)
     env.reset(1)
     assert (env.engine.batch.expanded("actuator_gainprm")[:, :, 0] == 100.0).all()
@@ -225,7 +226,7 @@ def test_evaluation_and_play_are_without_noise_pushes_and_randomisation(open_env
 
 def test_shaping_can_fade(open_env: OpenEnv) -> None:
     gone = Reward("gone", lambda state: np.ones(len(state.command)), 2.0, fade_steps=1000)
-    task = find_task(ANYMAL)
+    task = find_environment(ANYMAL)
     task = replace(task, training=replace(task.training, shaping=Shaping(terms=(gone,))))
     env = open_env(task, num_envs=2, training=True)
     env.reset()
@@ -238,7 +239,7 @@ def test_shaping_can_fade(open_env: OpenEnv) -> None:
 
 def test_an_evaluation_may_be_asked_to_be_harder(open_env: OpenEnv) -> None:
     asked = ("env.conditions.noise=true", "env.conditions.push=1.5", "env.conditions.friction_scale=0.5")
-    env = open_env(with_overrides(find_task(ANYMAL), (*asked, "env.conditions.payload=5")), num_envs=40)
+    env = open_env(with_overrides(find_environment(ANYMAL), (*asked, "env.conditions.payload=5")), num_envs=40)
     first = env.reset()["policy"]
     model, nominal = env.engine.model, open_env(ANYMAL, num_envs=1).engine.model
     foot = model.geom("LF_FOOT").friction[0]
@@ -362,7 +363,7 @@ def test_closing_ends_the_threads() -> None:
         return len(list(Path("/proc/self/task").iterdir()))
 
     before = threads()
-    env = MujocoEnv(find_task(ANYMAL), num_envs=4, training=False, seed=0, nthread=4)
+    env = MujocoEnv(find_environment(ANYMAL), num_envs=4, training=False, seed=0, nthread=4)
     env.reset()
     env.step(still(env))
     assert threads() > before

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from gaitway_runtime.simulators.mujoco.mdp import rewards, shaping, terminations
-from gaitway_runtime.simulators.mujoco.state import Contact, State
+from gaitway_runtime.tasks.mdp import rewards, shaping, terminations
+from gaitway_runtime.tasks.state import Contact, State
 
 
 def state(**arrays: object) -> State:
@@ -78,6 +78,8 @@ def test_feet_air_time_pays_at_touchdown_and_only_when_walking() -> None:
     assert rewards.feet_air_time(both, threshold=0.5) == pytest.approx([0.2 - 0.4, 0.0])
     # Shaping pays no more than `most` for one long flight.
     assert shaping.long_steps(both, threshold=0.3, most=0.2) == pytest.approx([0.2 - 0.2, 0.0])
+    # Nor does it cost more than `least` where a foot only trembled.
+    assert shaping.long_steps(both, threshold=0.3, most=0.2, least=-0.1) == pytest.approx([0.2 - 0.1, 0.0])
 
 
 def test_contacts_count_bodies() -> None:
@@ -102,7 +104,7 @@ def test_foot_clearance() -> None:
         foot_vel_w=[[[0.3, 0.4, 9.0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]],
     )
     expected = math.exp(-(0.03**2) * math.tanh(1.0) / 0.02)
-    assert shaping.foot_clearance(one, height=0.08, spread=0.02) == pytest.approx([expected])
+    assert shaping.foot_clearance(one, height=0.08, spread=0.02, sole=0.03) == pytest.approx([expected])
 
 
 def test_alive_and_terminated() -> None:
@@ -137,3 +139,94 @@ def test_ant_terms() -> None:
     assert rewards.move_to_target_bonus(two, target=(1000.0, 0.0), threshold=0.8) == pytest.approx([0.5 / 0.8, 1.0])
     assert rewards.joint_pos_limits_penalty_ratio(two, threshold=0.99) == pytest.approx([0.5, 0.0])
     assert terminations.root_height_below_minimum(two, minimum=0.31).tolist() == [True, False]
+
+
+def pair(**arrays: object) -> dict[str, Contact]:
+    """Contacts of a biped's two feet."""
+    return {"feet": Contact(**{name: np.array(arrays.get(name, [[0.0, 0.0]])) for name in Contact.__slots__})}
+
+
+def test_tracking_in_the_frame_of_the_yaw() -> None:
+    # Pitched forward by 90 degrees and turned left by 90: the base's x axis points down, its z axis to the world's y.
+    tilted = np.array([[[0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [-1.0, 0.0, 0.0]]])
+    one = state(
+        root_rot_w=tilted,
+        heading_w=[math.pi / 2],
+        root_lin_vel_b=[[9.0, 0.2, 0.5]],
+        root_ang_vel_b=[[-0.3, 5.0, 5.0]],
+        command=[[0.5, 0.2, 0.3]],
+    )
+    # World velocity (-0.2, 0.5, -9): half a metre per second ahead and 0.2 to the left of the yaw.
+    assert rewards.lin_vel_yaw_frame(one)[0] == pytest.approx([0.5, 0.2])
+    assert rewards.track_lin_vel_xy_yaw_frame_exp(one, variance=0.25) == pytest.approx([1.0])
+    assert rewards.track_ang_vel_z_world_exp(one, variance=0.25) == pytest.approx([1.0])
+
+
+@pytest.mark.parametrize(
+    ("contact", "air", "command", "expected"),
+    [
+        ([0.3, 0.0], [0.0, 0.2], WALK, 0.2),
+        ([0.9, 0.0], [0.0, 0.8], WALK, 0.6),
+        ([0.3, 0.1], [0.0, 0.0], WALK, 0.0),
+        ([0.0, 0.0], [0.1, 0.2], WALK, 0.0),
+        ([0.3, 0.0], [0.0, 0.2], STAND, 0.0),
+    ],
+)
+def test_time_on_one_foot(contact: list[float], air: list[float], command: list[float], expected: float) -> None:
+    one = state(command=[command], contacts=pair(contact_time=[contact], air_time=[air]))
+    assert rewards.feet_air_time_positive_biped(one, threshold=0.6) == pytest.approx([expected])
+
+
+def test_feet_that_slide() -> None:
+    one = state(
+        foot_vel_w=[[[0.3, 0.4, 9.0], [1.0, 0.0, 0.0]]],
+        contacts=pair(touched=[[True, False]]),
+    )
+    assert rewards.feet_slide(one) == pytest.approx([0.5])
+
+
+def test_joints_away_from_where_they_belong() -> None:
+    one = state(
+        joint_pos=[[0.5, -1.0, 2.0]],
+        default_joint_pos=[0.1, -0.5, 0.0],
+        soft_joint_pos_limits=[[-0.4, 0.4], [-0.9, 0.9], [-9.0, 9.0]],
+        applied_torque=[[1.0, 2.0, 3.0]],
+        joint_acc=[[1.0, 2.0, 3.0]],
+    )
+    assert rewards.joint_deviation_l1(one, joints=[0, 2]) == pytest.approx([0.4 + 2.0])
+    assert rewards.joint_pos_limits(one) == pytest.approx([0.1 + 0.1])
+    assert rewards.joint_pos_limits(one, joints=[1]) == pytest.approx([0.1])
+    assert rewards.joint_torques_l2(one, joints=[0, 2]) == pytest.approx([10.0])
+    assert rewards.joint_acc_l2(one, joints=[1]) == pytest.approx([4.0])
+
+
+def test_one_foot_on_the_ground_is_a_bipeds_gait() -> None:
+    four = state(
+        command=[WALK, WALK, STAND, [0.0, 0.0, 0.0]],
+        contacts=pair(touching=[[True, False], [True, True], [False, True], [True, True]]),
+    )
+    assert shaping.biped_gait(four).tolist() == [1.0, 0.0, 1.0, 1.0]
+
+
+def test_height_and_tilt_of_the_base() -> None:
+    two = state(
+        root_pos_w=[[0.0, 0.0, 0.96], [0.0, 0.0, 0.6]], projected_gravity_b=[[0.0, 0.0, -1.0], [0.8, 0.0, -0.6]]
+    )
+    assert shaping.base_height(two, height=0.86, spread=0.01) == pytest.approx([math.exp(-1), math.exp(-6.76)])
+    assert terminations.base_height_below(two, minimum=0.65).tolist() == [False, True]
+    assert terminations.tilted(two, cosine=0.7).tolist() == [False, True]
+
+
+def test_a_pose_to_reach() -> None:
+    half = math.sqrt(0.5)
+    two = state(
+        hand_pos=[[0.3, 0.0, 0.4], [0.3, 0.0, 0.4]],
+        hand_quat=[[1.0, 0.0, 0.0, 0.0], [-half, 0.0, 0.0, -half]],
+        command=[[0.3, 0.3, 0.0, half, 0.0, 0.0, half], [0.3, 0.0, 0.4, half, 0.0, 0.0, half]],
+        joint_vel=[[1.0, 2.0], [0.0, 0.0]],
+    )
+    assert rewards.position_command_error(two) == pytest.approx([0.5, 0.0])
+    assert rewards.position_command_error_tanh(two, std=0.5) == pytest.approx([1 - math.tanh(1), 1.0])
+    # A quarter turn apart; the other is the same orientation with the opposite quaternion.
+    assert rewards.orientation_command_error(two) == pytest.approx([math.pi / 2, 0.0], abs=1e-6)
+    assert rewards.joint_vel_l2(two) == pytest.approx([5.0, 0.0])

@@ -5,12 +5,12 @@ import warnings
 import mujoco
 import numpy as np
 import pytest
-from gaitway_runtime.errors import UsageError
-from gaitway_runtime.simulators.mujoco.mdp import observations
 from gaitway_runtime.simulators.mujoco.models import build_model
-from gaitway_runtime.simulators.mujoco.tasks import find_task
-from gaitway_runtime.simulators.mujoco.tasks.settings import with_overrides
-from gaitway_runtime.simulators.mujoco.terrain import AROUND, COLUMNS, KINDS, LEVELS, TILE, rough_terrain
+from gaitway_runtime.simulators.mujoco.overrides import with_overrides
+from gaitway_runtime.spec.errors import UsageError
+from gaitway_runtime.tasks.environment import find_environment
+from gaitway_runtime.tasks.mdp import observations
+from gaitway_runtime.tasks.terrain import AROUND, COLUMNS, KINDS, LEVELS, TILE, rough_terrain
 
 from .conftest import OpenEnv
 
@@ -185,20 +185,20 @@ def test_a_world_that_diverges_on_rough_ground_is_counted_and_reset(open_env: Op
 
 
 def test_a_level_can_be_chosen_but_not_one_that_does_not_exist() -> None:
-    task = with_overrides(find_task(ROUGH), ("env.terrain.levels=3,3",))
+    task = with_overrides(find_environment(ROUGH), ("env.terrain.levels=3,3",))
     assert task.terrain is not None and task.terrain.levels == (3, 3)
     with pytest.raises(UsageError, match="level of the terrain"):
-        with_overrides(find_task(ROUGH), ("env.terrain.levels=3,12",))
+        with_overrides(find_environment(ROUGH), ("env.terrain.levels=3,12",))
 
 
 def test_one_kind_of_ground_can_be_asked_for(open_env: OpenEnv) -> None:
     only = ("env.terrain.kind=boxes", "env.terrain.levels=6,7")
-    env = open_env(with_overrides(find_task(ROUGH), only), num_envs=60)
+    env = open_env(with_overrides(find_environment(ROUGH), only), num_envs=60)
     env.reset()
     assert set(env._ground.kinds) == {2} and set(env._ground.levels) == {6, 7}
     assert set(env._ground.columns) == {8, 9, 10, 11}
     with pytest.raises(UsageError, match="no ground of the kind 'stairs'") as caught:
-        with_overrides(find_task(ROUGH), ("env.terrain.kind=stairs",))
+        with_overrides(find_environment(ROUGH), ("env.terrain.kind=stairs",))
     assert "pyramid_stairs" in caught.value.allowed and "random_rough" in caught.value.allowed
 
 
@@ -213,7 +213,7 @@ def test_the_play_tasks_ground_is_five_by_five_tiles_of_any_kind(open_env: OpenE
     assert np.abs(env.state.root_pos_w[:, :2] - ground.origins[:, :2]).max() <= 0.5
     assert env.contract.robot.joint_names == open_env(ROUGH, num_envs=1).contract.robot.joint_names
     with pytest.raises(UsageError, match="no tile"):
-        with_overrides(find_task(PLAY), ("env.terrain.kind=hf_pyramid_slope", "env.terrain.levels=9,9"))
+        with_overrides(find_environment(PLAY), ("env.terrain.kind=hf_pyramid_slope", "env.terrain.levels=9,9"))
 
 
 def test_a_part_of_the_ground_is_where_the_whole_has_it() -> None:
@@ -232,7 +232,7 @@ def test_a_part_of_the_ground_is_where_the_whole_has_it() -> None:
 
 def test_rough_rewards_differ_where_isaac_labs_do() -> None:
     flat, rough = (
-        {term.name: term.weight for term in find_task(name).rewards}
+        {term.name: term.weight for term in find_environment(name).rewards}
         for name in ("Isaac-Velocity-Flat-Anymal-C-v0", ROUGH)
     )
     changed = {name: weight for name, weight in rough.items() if weight != flat[name]}

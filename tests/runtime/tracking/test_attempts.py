@@ -1,4 +1,4 @@
-"""A job that a platform starts again goes on where its earlier attempt was cut off."""
+"""A job that a platform starts again continues where its earlier attempt was cut off."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from gaitway_runtime.errors import PlatformError
-from gaitway_runtime.job import RunContext, TrainJob
+from gaitway_runtime.spec.errors import PlatformError
+from gaitway_runtime.spec.job import RunContext, TrainJob
+from gaitway_runtime.stores.artifacts import Entry
+from gaitway_runtime.stores.tracking_server import TrackingServer
 from gaitway_runtime.tracking import attempts
 
 CONTEXT = RunContext(tracking_uri="http://server", tags={attempts.ATTEMPT_TAG: "plat-7"})
@@ -26,15 +28,28 @@ class Client:
 
     def search_runs(self, ids: list[str], filter_string: str, **_: Any) -> list[Any]:
         self.condition = filter_string
-        return [SimpleNamespace(info=SimpleNamespace(run_id=run_id)) for run_id in self.runs]
+        return [SimpleNamespace(info=SimpleNamespace(run_id=run_id, artifact_uri=run_id)) for run_id in self.runs]
 
-    def list_artifacts(self, run_id: str, path: str) -> list[Any]:
-        return [SimpleNamespace(path=f"{path}/{name}") for name in self.runs.get(run_id, [])]
+
+class Folder:
+    """As much of an artifact folder as is asked; its root is the run's id."""
+
+    def __init__(self, root: str, base: str, server: Any, shown: str) -> None:
+        self.root, self.runs = root, server.client.runs
+
+    def entries(self, path: str) -> list[Entry]:
+        return [Entry(f"{path}/{name}", False) for name in self.runs.get(self.root, [])]
+
+
+class Server(TrackingServer):
+    client: Any = None
 
 
 def ask(monkeypatch: pytest.MonkeyPatch, runs: dict[str, list[str]], context: RunContext = CONTEXT) -> TrainJob:
     client = Client(runs)
-    monkeypatch.setattr(attempts, "open_client", lambda uri: client)
+    monkeypatch.setattr(Server, "client", client)
+    monkeypatch.setattr(attempts, "TrackingServer", Server)
+    monkeypatch.setattr(attempts, "ArtifactFolder", Folder)
     job = attempts.resumed(JOB, context)
     assert "plat-7" in client.condition or job == JOB
     return job
@@ -54,8 +69,9 @@ def test_without_an_earlier_attempt_the_job_is_as_it_was(
 
 
 def test_a_server_that_is_away_stops_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    def away(uri: str) -> Any:
+    def away(*_: Any, **__: Any) -> Any:
         raise PlatformError("the server is away")
 
-    monkeypatch.setattr(attempts, "open_client", away)
+    monkeypatch.setattr(Server, "ask", away)
+    monkeypatch.setattr(attempts, "TrackingServer", Server)
     assert attempts.resumed(JOB, CONTEXT) == JOB

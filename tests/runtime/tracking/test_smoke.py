@@ -7,13 +7,13 @@ from fakes import http_server as fake
 from fakes.http_server import HttpServer
 from fakes.mlflow_server import MlflowServer
 from fakes.proxy import Line
-from gaitway_runtime.errors import ConfigError, GaitwayError
-from gaitway_runtime.job import AzureContext, RunContext, TrainJob
-from gaitway_runtime.tracking import azure, smoke
-from gaitway_runtime.tracking.client import open_client
-from gaitway_runtime.tracking.fetch.base import Limits
-from gaitway_runtime.tracking.server import tracking_uri_for
-from gaitway_runtime.tracking.store import ensure_store
+from gaitway_runtime.spec.errors import ConfigError, GaitwayError
+from gaitway_runtime.spec.job import AzureContext, RunContext, TrainJob
+from gaitway_runtime.stores import azure
+from gaitway_runtime.stores.mlflow_client import open_client
+from gaitway_runtime.stores.streams import StreamLimits
+from gaitway_runtime.stores.tracking_server import ensure_store, tracking_uri_for
+from gaitway_runtime.tracking import smoke
 from mlflow.entities import ViewType
 
 WORKSPACE = AzureContext(subscription_id="s-1", resource_group="rg-robotics", workspace_name="aml-robotics")
@@ -39,10 +39,17 @@ def test_what_works_passes_with_a_table_and_leaves_only_a_deleted_run(
     assert run.data.metrics == {"connectivity": 1.0}
 
 
+def test_a_store_that_ends_with_its_container_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(GaitwayError, match="there is no tracking server to test") as caught:
+        smoke.run(TrainJob(), RunContext(run="a-1", platform="osmo"))
+    assert caught.value.exit_code == 3
+
+
 def test_a_server_that_is_away_fails_it_and_the_step_is_named(
     line: Line, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(smoke, "_LIMITS", Limits(attempts=2, first_wait=0.001))
+    monkeypatch.setattr(smoke, "_LIMITS", StreamLimits(attempts=2, first_wait=0.001))
     line.down()
     with pytest.raises(GaitwayError) as caught:
         smoke.run(TrainJob(), RunContext(run="a-1", tracking_uri=line.url))

@@ -1,8 +1,1 @@
-"""Azure ML: a command job, submitted with Microsoft's own client and followed over its REST interface."""
-
-from .platform import AzuremlPlatform
-
-
-def create() -> AzuremlPlatform:
-    """Return the platform."""
-    return AzuremlPlatform()
+"""Azure ML platform: command jobs, submitted with Microsoft's client and followed over REST."""

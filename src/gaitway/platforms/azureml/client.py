@@ -1,59 +1,81 @@
-"""Azure ML over REST: what following a job asks for, without the client library's two seconds of import.
+"""REST client of an Azure ML workspace, without the two seconds that importing Microsoft's client takes.
 
-Errors name the setting that is at fault, its value and where it came from.
+Errors name the setting at fault, its value and its origin.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
-from gaitway_runtime.tracking.azure import AZURE_SCOPE, azure_token
-from gaitway_runtime.tracking.redaction import scrub, silence_http_loggers
+from gaitway_runtime.spec.secrets import scrub, silence_http_loggers
+from gaitway_runtime.spec.types import JsonObject
+from gaitway_runtime.stores.azure import AZURE_SCOPE, ROLE, STORAGE_ROLE, azure_token
 
 from ...errors import ConfigError, GaitwayError, PlatformError
-from ...settings.values import Setting
+from ...settings.values import Setting, require
 
 MANAGEMENT = "https://management.azure.com"
 API_VERSION = "2024-04-01"
 TIMEOUT_S = 60.0
 ATTEMPTS = 5
-"""How often a question is asked that meets a busy or broken service."""
+"""Attempts at a request that meets a busy or broken service."""
 
 BLOCK = 1 << 20
-"""Bytes that are held at a time."""
+"""Size of one read [bytes]."""
 
 LONGEST_PAUSE_S = 30.0
 CANCEL_PATIENCE_S = 120.0
-"""How long a cancellation is waited for [s]."""
+"""Longest wait for a cancellation [s]."""
 
 _KEYS = {
     "subscription": "azure_subscription_id",
     "resource group": "azure_resource_group",
     "workspace": "azure_workspace_name",
 }
+ZEROS = re.compile(r"0{8}-(0{4}-){3}0{12}")
+"""Ids of examples: a plan takes them, Azure has no such thing."""
+
 _BUSY = frozenset((408, 429, 500, 502, 503, 504))
 
 
 @dataclass(frozen=True)
-class Workspace:
-    """A workspace, and where its three names came from."""
+class AzureWorkspace:
+    """A workspace, and the origins of its three names."""
 
     names: Mapping[str, str]
     origins: Mapping[str, str]
 
     @classmethod
-    def of(cls, settings: Mapping[str, Setting]) -> Workspace:
-        """Return the workspace that settings name; all three must be set."""
+    def of(cls, settings: Mapping[str, Setting]) -> AzureWorkspace:
+        """Return the workspace that the settings name; all three must be set."""
         found = {key: settings[key] for key in _KEYS.values()}
         return cls(
             {key: str(setting.value) for key, setting in found.items()},
             {key: str(setting.origin) for key, setting in found.items()},
         )
+
+    @classmethod
+    def required(cls, settings: Mapping[str, Setting]) -> AzureWorkspace:
+        """Return the workspace that the settings name, for a command that talks to it.
+
+        Raises:
+            ConfigError: One of its names is not set, or is the id of zeros that examples have.
+        """
+        require(settings, *_KEYS.values())
+        found = cls.of(settings)
+        for what, key in _KEYS.items():
+            if ZEROS.fullmatch(found.names[key]):
+                raise ConfigError(
+                    f"the {what} {found.names[key]} is an example's, not one of yours",
+                    source=found.origin_of(what),
+                    hint=f"az account show; gaitway config explain {key}",
+                )
+        return found
 
     @property
     def scope(self) -> str:
@@ -64,47 +86,89 @@ class Workspace:
             f"/providers/Microsoft.MachineLearningServices/workspaces/{workspace}"
         )
 
-    def told(self, what: str) -> str:
+    def origin_of(self, what: str) -> str:
         """Return one of the three names with its value and origin, for an error's ``from:`` line."""
         key = _KEYS[what]
         return f"{key} = {self.names[key]} ({self.origins[key]})"
 
 
 class Azure:
-    """Questions to a workspace."""
+    """Requests to a workspace."""
 
-    def __init__(self, workspace: Workspace, pause: Callable[[float], object] = time.sleep) -> None:
+    def __init__(self, workspace: AzureWorkspace, pause: Callable[[float], object] = time.sleep) -> None:
         silence_http_loggers()
         self.workspace = workspace
         self._pause = pause
         self._http = httpx.Client(timeout=TIMEOUT_S)
         self._history = ""
 
-    def get(self, path: str) -> Any:
-        """Return the answer to a question below the workspace.
+    def get(self, path: str) -> JsonObject:
+        """Return a resource of the workspace.
 
         Raises:
-            GaitwayError: There is no such thing, or it may not be asked, or Azure does not answer.
+            GaitwayError: It does not exist, access is denied, or Azure does not answer.
         """
         url = f"{MANAGEMENT}{self.workspace.scope}{path}"
-        return self._ask("GET", url, params={"api-version": API_VERSION}).json()
+        found: JsonObject = self._ask("GET", url, params={"api-version": API_VERSION}).json()
+        return found
 
-    def find(self, path: str) -> Any | None:
-        """Return the answer to a question below the workspace, or None if there is no such thing.
+    def items(self, path: str, params: Mapping[str, str] | None = None, most: int = 1000) -> list[JsonObject]:
+        """Return the items of a list of the workspace, page after page, at most ``most``.
 
         Raises:
-            GaitwayError: It may not be asked, or the workspace itself is missing, or Azure does not answer.
+            GaitwayError: Access is denied, or Azure does not answer.
+        """
+        url = f"{MANAGEMENT}{self.workspace.scope}{path}"
+        return self._items(url, {"api-version": API_VERSION, **(params or {})}, most)
+
+    def location(self, path: str) -> list[JsonObject]:
+        """Return the items of a list of the workspace's location, for example ``vmSizes``.
+
+        Raises:
+            GaitwayError: Access is denied, or Azure does not answer.
+        """
+        place = str(self.get("").get("location", "")).replace(" ", "").lower()
+        subscription = self.workspace.names["azure_subscription_id"]
+        base = f"{MANAGEMENT}/subscriptions/{subscription}/providers/Microsoft.MachineLearningServices"
+        return self._items(f"{base}/locations/{place}/{path}", {"api-version": API_VERSION}, 5000)
+
+    def _items(self, url: str, params: Mapping[str, str], most: int) -> list[JsonObject]:
+        page = self._ask("GET", url, params=params).json()
+        found: list[JsonObject] = []
+        while True:
+            found += page.get("value") or page.get("amlCompute") or []
+            if not page.get("nextLink") or len(found) >= most:
+                return found[:most]
+            page = self._further(str(page["nextLink"]), MANAGEMENT).json()
+
+    def find(self, path: str) -> JsonObject | None:
+        """Return a resource of the workspace, or None if it does not exist.
+
+        Raises:
+            GaitwayError: Access is denied, the workspace itself is missing, or Azure does not answer.
         """
         answer = self._send("GET", f"{MANAGEMENT}{self.workspace.scope}{path}", params={"api-version": API_VERSION})
-        if answer.status_code == 404 and _code(answer) not in _WHOSE:
+        if answer.status_code == 404 and _code(answer) not in _NAME_AT_FAULT:
             return None
-        return self._checked(answer).json()
+        found: JsonObject = self._checked(answer).json()
+        return found
 
-    def cancel(self, name: str) -> None:
-        """Cancel a job and wait until Azure ML says that it has.
+    def put(self, path: str, document: JsonObject) -> JsonObject:
+        """Make a resource of the workspace and return it as Azure ML describes it.
 
         Raises:
-            GaitwayError: It is not cancelled.
+            GaitwayError: Azure ML refuses or does not answer.
+        """
+        url = f"{MANAGEMENT}{self.workspace.scope}{path}"
+        answer = self._send("PUT", url, params={"api-version": API_VERSION}, document=document)
+        found: JsonObject = self._checked(answer).json()
+        return found
+
+    def cancel(self, name: str) -> None:
+        """Cancel a job and wait for Azure ML to confirm it.
+
+        Raises:
+            GaitwayError: Azure ML refuses or does not answer.
         """
         url = f"{MANAGEMENT}{self.workspace.scope}/jobs/{name}/cancel"
         answer = self._ask("POST", url, params={"api-version": API_VERSION})
@@ -113,30 +177,37 @@ class Azure:
             self._pause(_seconds(answer, 1.0))
             answer = self._further(answer.headers["location"], MANAGEMENT)
 
-    def history(self, path: str, params: Mapping[str, str] | None = None) -> Any:
-        """Return the answer to a question to the workspace's run history.
+    def history(self, path: str, params: Mapping[str, str] | None = None) -> JsonObject:
+        """Return a document of the workspace's run history.
 
         Raises:
-            GaitwayError: It is not answered.
+            GaitwayError: The run history refuses or does not answer.
         """
         if not self._history:
-            tracking = str(self.get("")["properties"]["mlFlowTrackingUri"])
+            about = self.get("")["properties"]
+            tracking = str(about["mlFlowTrackingUri"]) if isinstance(about, Mapping) else ""
             self._history = f"https://{httpx.URL(tracking).host}/history/v1.0{self.workspace.scope}"
-        return self._ask("GET", f"{self._history}{path}", params=params).json()
+        found: JsonObject = self._ask("GET", f"{self._history}{path}", params=params).json()
+        return found
 
-    def more(self, url: str) -> Any:
-        """Return a further page of an answer of the run history's.
+    def more(self, url: str) -> JsonObject:
+        """Return the next page of an answer of the run history.
 
         Raises:
-            GaitwayError: It is not answered.
+            GaitwayError: The run history refuses or does not answer.
         """
-        return self._further(url, self._history).json()
+        found: JsonObject = self._further(url, self._history).json()
+        return found
 
     def text(self, url: str, offset: int = 0) -> bytes:
-        """Return up to :data:`BLOCK` bytes of a blob; nothing while there is no more. The URL opens it by itself.
+        """Return up to :data:`BLOCK` bytes of a blob from an offset; nothing where there is no more.
+
+        Args:
+            url: Address of the blob with its signature.
+            offset: Where to begin [bytes].
 
         Raises:
-            PlatformError: The storage does not hand it over.
+            PlatformError: The storage refuses.
         """
         wanted = {"Range": f"bytes={offset}-{offset + BLOCK - 1}"}
         answer = self._send("GET", url, headers=wanted, signed=True)
@@ -147,15 +218,15 @@ class Azure:
         return answer.content
 
     def size(self, url: str) -> int:
-        """Return how large a blob is [bytes]; 0 for one that is not there."""
+        """Return the size of a blob [bytes]; 0 if it does not exist."""
         answer = self._send("HEAD", url, signed=True)
         return int(answer.headers.get("content-length", 0)) if answer.status_code == 200 else 0
 
     def download(self, url: str, path: Path) -> None:
-        """Write a blob to a file, a block at a time; the file appears whole or not at all.
+        """Write a blob to a file, a block at a time; the file appears complete or not at all.
 
         Raises:
-            PlatformError: The storage does not hand it over.
+            PlatformError: The storage refuses.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.partial")
@@ -172,7 +243,7 @@ class Azure:
             partial.unlink(missing_ok=True)
 
     def _further(self, url: str, service: str) -> httpx.Response:
-        """Ask at an address that an answer has named; the token is for that very service alone."""
+        """Request an address that an answer has named; the token is sent to that service only."""
         if httpx.URL(url).host != httpx.URL(service).host or httpx.URL(url).scheme != "https":
             raise PlatformError("Azure names an address on another host", source=httpx.URL(url).host)
         return self._ask("GET", url)
@@ -188,24 +259,27 @@ class Azure:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         signed: bool = False,
+        document: JsonObject | None = None,
     ) -> httpx.Response:
-        """Send a request, again where the service is busy.
+        """Send a request; repeat it while the service is busy.
 
         Raises:
-            PlatformError: Nothing answers.
+            PlatformError: The service does not answer.
         """
         host = httpx.URL(url).host
         for attempt in range(ATTEMPTS):
             given = {} if signed else {"Authorization": f"Bearer {azure_token(AZURE_SCOPE)}"}
             try:
-                answer = self._http.request(method, url, params=params, headers={**given, **(headers or {})})
+                answer = self._http.request(
+                    method, url, params=params, headers={**given, **(headers or {})}, json=document
+                )
             except httpx.HTTPError as error:
                 problem = f"{host} cannot be reached: {type(error).__name__}"
                 wait = 2.0**attempt
             else:
                 if answer.status_code not in _BUSY:
                     return answer
-                problem = f"{host} answers {answer.status_code}{_said(answer)}"
+                problem = f"{host} answers {answer.status_code}{_message_suffix(answer)}"
                 wait = _seconds(answer, 2.0**attempt)
             if attempt + 1 < ATTEMPTS:
                 self._pause(min(wait, LONGEST_PAUSE_S))
@@ -214,46 +288,52 @@ class Azure:
     def _checked(self, answer: httpx.Response) -> httpx.Response:
         if answer.status_code < 400:
             return answer
-        raise meaning(answer.status_code, _code(answer), _message(answer), self.workspace)
+        raise error_of(answer.status_code, _code(answer), _message(answer), self.workspace)
 
 
-_WHOSE = {
+_NAME_AT_FAULT = {
     "SubscriptionNotFound": "subscription",
     "InvalidSubscriptionId": "subscription",
     "ResourceGroupNotFound": "resource group",
     "ResourceNotFound": "workspace",
 }
-"""Error codes of Azure, and the name that is at fault."""
+"""The name at fault by Azure's error code."""
 
 
-def meaning(status: int, code: str, message: str, workspace: Workspace) -> GaitwayError:
-    """Return the error that an answer of Azure amounts to.
+_STORAGE_REFUSALS = ("AuthorizationPermissionMismatch", "AuthorizationFailure", "InsufficientAccountPermissions")
+"""Codes with which the storage refuses an identity, and not the workspace."""
+
+
+def error_of(status: int, code: str, message: str, workspace: AzureWorkspace) -> GaitwayError:
+    """Return the error for a refusal by Azure.
 
     Args:
         status: HTTP status.
-        code: Azure's own error code; may be empty.
-        message: What it says.
-        workspace: Whom it was asked of.
+        code: Azure's error code; may be empty.
+        message: Azure's message.
+        workspace: The workspace that was asked.
     """
-    if code in _WHOSE:
-        what = _WHOSE[code]
+    if code in _NAME_AT_FAULT:
+        what = _NAME_AT_FAULT[code]
         return ConfigError(
-            f"there is no {what} {workspace.names[_KEYS[what]]}, or this identity may not see it",
-            source=workspace.told(what),
+            f"{what} {workspace.names[_KEYS[what]]} does not exist, or this identity cannot see it",
+            source=workspace.origin_of(what),
             hint=f"gaitway config explain {_KEYS[what]}; az account show",
         )
     if status == 401:
         return ConfigError(f"Azure does not accept the login: {message}", source="Azure credentials", hint="az login")
     if status == 403:
+        name = workspace.names["azure_workspace_name"]
+        role = f"{STORAGE_ROLE} on its storage account" if code in _STORAGE_REFUSALS else f"{ROLE} on {workspace.scope}"
         return ConfigError(
-            f"this identity may not do that in workspace {workspace.names['azure_workspace_name']}: {message}",
-            source=workspace.told("workspace"),
-            hint="it needs the role AzureML Data Scientist on the workspace",
+            f"this identity is not allowed to do that in workspace {name}: {message}",
+            source=workspace.origin_of("workspace"),
+            hint=f"give it the role {role}",
         )
     if "quota" in f"{code} {message}".lower():
         return PlatformError(
-            f"there is no quota for the job: {message}",
-            source=workspace.told("subscription"),
+            f"the quota is not enough for the job: {message}",
+            source=workspace.origin_of("subscription"),
             hint="ask for quota in Azure ML Studio, or choose another --compute or --instance-type",
         )
     return PlatformError(f"Azure ML refused: {message or code or f'HTTP {status}'}")
@@ -268,7 +348,7 @@ def _message(answer: httpx.Response) -> str:
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 
-def _error(answer: httpx.Response) -> Mapping[str, Any]:
+def _error(answer: httpx.Response) -> JsonObject:
     try:
         found = answer.json()["error"]
     except (ValueError, KeyError, TypeError):
@@ -276,7 +356,7 @@ def _error(answer: httpx.Response) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _said(answer: httpx.Response) -> str:
+def _message_suffix(answer: httpx.Response) -> str:
     message = _message(answer)
     return f": {message}" if message else ""
 

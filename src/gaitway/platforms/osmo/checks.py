@@ -1,4 +1,4 @@
-"""What OSMO would refuse, or worse, accept and let die: checked before anything leaves the machine.
+"""Checks of a workflow document against everything that OSMO refuses, or accepts and then fails.
 
 OSMO's own dry run only renders; its validation needs the server and files every failure under a number of its own.
 The rules are those of OSMO 6.2 to 6.4 and of the Kubernetes and Linux below it.
@@ -9,19 +9,22 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import UsageError, nearest
-from .delivery import INLINE_LIMIT
+from .payload import INLINE_LIMIT
 
 MAX_NAME = 64
 MAX_TASKS = 20
+MAX_LABELS = 16
 MAX_TEXT = 100_000
 """Longest argument or variable [bytes]. Linux refuses 131,072 when the container starts; nothing needs as much."""
 
 NAME = re.compile(r"[a-zA-Z]([a-zA-Z0-9_-]*[a-zA-Z0-9])?")
+LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+LABEL_PREFIX = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 SIZE = re.compile(r"\d+(\.\d+)?(Ki|Mi|Gi|Ti|Pi|K|M|G|T|P|B)?")
 TIME = re.compile(r"\d+[smhd]")
 EXIT_CODES = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
@@ -50,7 +53,7 @@ KEYS: dict[str, frozenset[str]] = {
 """Keys that OSMO knows; it refuses any other."""
 
 
-def check(document: Mapping[str, Any], source: str, folder: Path | None = None) -> None:
+def check(document: Mapping[str, object], source: str, folder: Path | None = None) -> None:
     """Check a rendered workflow document.
 
     Args:
@@ -71,6 +74,26 @@ def check(document: Mapping[str, Any], source: str, folder: Path | None = None) 
     _groups(workflow, source)
     for task in tasks_of(workflow):
         _task(task, workflow, f"{source}: task {task.get('name')}", folder)
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Check labels of a workflow, which Kubernetes puts on its pods.
+
+    Raises:
+        UsageError: One is not ``KEY=VALUE`` as Kubernetes has it, or there are too many.
+    """
+    for label in labels:
+        key, equals, value = label.partition("=")
+        prefix, _, name = key.rpartition("/")
+        good = equals and LABEL.fullmatch(name) and LABEL.fullmatch(value) and "/" not in prefix
+        if not good or (prefix and not LABEL_PREFIX.fullmatch(prefix)):
+            raise UsageError(
+                f"'{label}' cannot be a label",
+                source="--label",
+                allowed="KEY=VALUE, each at most 63 of letters, digits, '-', '_' and '.', letter or digit at both ends",
+            )
+    if len(labels) > MAX_LABELS:
+        raise UsageError(f"{len(labels)} labels are given", source="--label", allowed=f"at most {MAX_LABELS}")
 
 
 def check_marks(value: Any, source: str) -> None:
@@ -147,11 +170,27 @@ def _groups(workflow: Mapping[str, Any], source: str) -> None:
     every = tasks_of(workflow)
     if len(every) > MAX_TASKS:
         raise UsageError(f"the workflow has {len(every)} tasks", source=source, allowed=f"at most {MAX_TASKS}")
+    _order(tasks or groups, source)
     names = [group.get("name") for group in groups] + [task.get("name") for task in every]
     plain = [str(name).lower().replace("_", "-") for name in names]
     twice = next((name for name, key in zip(names, plain, strict=True) if plain.count(key) > 1), None)
     if twice is not None:
         raise UsageError(f"two tasks or groups are called {twice}", source=source)
+
+
+def _order(groups: Sequence[Mapping[str, Any]], source: str) -> None:
+    """Refuse a task that reads one which stands after it: OSMO takes tasks, and groups, as they are written."""
+    above: set[str] = set()
+    for group in groups:
+        members = group.get("tasks") or [group]
+        for task in members:
+            for item in task.get("inputs") or []:
+                name = str(item.get("task", ""))
+                if name and ":" not in name and name not in above:
+                    raise UsageError(
+                        f"task {task.get('name')} reads task {name}, which does not stand before it", source=source
+                    )
+        above |= {str(task.get("name")) for task in members}
 
 
 def _task(task: Mapping[str, Any], workflow: Mapping[str, Any], source: str, folder: Path | None) -> None:
@@ -249,7 +288,7 @@ def _decoded_size(contents: str, where: str) -> int:
         raise UsageError("the contents are not base64", source=where) from None
 
 
-def _dangling(task: Mapping[str, Any], workflow: Mapping[str, Any], source: str) -> None:
+def _dangling(task: Mapping[str, Any], workflow: Mapping[str, object], source: str) -> None:
     """Refuse tokens that name nothing: OSMO would leave them in the text."""
     inputs = task.get("inputs") or []
     known = {f"input:{index}" for index in range(len(inputs))}
@@ -263,7 +302,7 @@ def _dangling(task: Mapping[str, Any], workflow: Mapping[str, Any], source: str)
             )
 
 
-def _neighbours(task: Mapping[str, Any], workflow: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _neighbours(task: Mapping[str, object], workflow: Mapping[str, Any]) -> list[Mapping[str, object]]:
     for group in workflow.get("groups") or []:
         if any(member is task for member in group["tasks"]):
             return list(group["tasks"])

@@ -1,4 +1,4 @@
-"""The ``osmo`` command, as a program talks to it: JSON out, exit codes turned into the project's errors."""
+"""Client of the ``osmo`` command: JSON answers, and exit codes turned into the project's errors."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gaitway_runtime.tracking.redaction import scrub
+from gaitway_runtime.spec.secrets import scrub
 
 from ...errors import ConfigError, GaitwayError, Interrupted, PlatformError, UsageError
 
@@ -23,16 +23,26 @@ TIMEOUT_S = 120.0
 
 UPLOAD_TIMEOUT_S = 3600.0
 UNWELL = (10, 75)
-"""Exit codes of a service that cannot answer now: no connection or an error of its own, too many requests."""
+"""Exit codes of a service that cannot answer now: no connection or a server error (10), too many requests (75)."""
 
 LONGEST_MESSAGE = 600
-"""Characters of OSMO's own words that an error repeats."""
+"""Length of OSMO's message that an error repeats [characters]."""
+
+_SILENCE = "\0"
+"""Stands for a line that has not come."""
 
 LOG_HEADER = re.compile(r"Workflow \S+ has (error )?logs:$")
-"""The line before a log; without it, what the command prints is why there is none."""
+"""Line that precedes a log. Without it, the command's output says why there is no log."""
+
+_SENT = ("Read timed out", "Connection aborted", "Connection reset", "Remote end closed connection")
+"""Phrases of a request that was sent and got no answer; OSMO's command calls each of them "Cannot connect"."""
 
 _PREFACE = re.compile(r"^((Error message:|Workflow \S* ?submit failed:)\s*)+")
 _NOISE = re.compile(r"^(Error code:|Server responded|Status Code:|Header:|Body:?$|Traceback|  )")
+
+
+class NoAnswer(PlatformError):
+    """OSMO gave no answer in time: nobody knows whether it did what it was asked to."""
 
 
 def executable() -> str:
@@ -49,15 +59,15 @@ def executable() -> str:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a command."""
+    """Outcome of a command."""
 
     code: int
     stdout: str
     stderr: str
 
 
-def attempt(*words: str, timeout: float | None = None) -> Done:
-    """Run an ``osmo`` command, whether it succeeds or not.
+def execute(*words: str, timeout: float | None = None) -> Done:
+    """Run an ``osmo`` command and return its outcome, whether it succeeded or not.
 
     Args:
         words: What follows ``osmo``.
@@ -78,63 +88,67 @@ def attempt(*words: str, timeout: float | None = None) -> Done:
             stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
-        raise PlatformError(f"osmo {' '.join(words[:2])} gave no answer in {limit:g} s", hint="osmo version") from None
+        raise NoAnswer(f"osmo {' '.join(words[:2])} gave no answer in {limit:g} s", hint="osmo version") from None
     except OSError as error:
         raise ConfigError(f"the osmo command cannot be started: {error.strerror}", source=command[0]) from None
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def run(*words: str, timeout: float | None = None) -> str:
+def output_of(*words: str, timeout: float | None = None) -> str:
     """Run an ``osmo`` command and return its standard output.
 
     Raises:
         GaitwayError: It did not succeed; the error says what to do.
     """
-    done = attempt(*words, timeout=timeout)
+    done = execute(*words, timeout=timeout)
     if done.code != 0:
-        raise failure(done.code, done.stdout, done.stderr, words)
+        raise error_of(done.code, done.stdout, done.stderr, words)
     return done.stdout
 
 
-def ask(*words: str, timeout: float | None = None) -> Any:
+def json_of(*words: str, timeout: float | None = None) -> Any:
     """Run an ``osmo`` command with ``--format-type json`` and return what it answers.
 
     Raises:
         GaitwayError: It did not succeed, or answered something else.
     """
-    text = run(*words, "--format-type", "json", timeout=timeout)
+    text = output_of(*words, "--format-type", "json", timeout=timeout)
     try:
         return json.loads(text)
     except ValueError:
         raise PlatformError(f"osmo {' '.join(words[:2])} answered no JSON", source=shorten(text)) from None
 
 
-def ask_if_it_may_be(*words: str) -> Any:
-    """Ask as :func:`ask` does; None where OSMO refuses to answer, for whatever is its own reason.
+def json_unless_refused(*words: str) -> Any:
+    """Return the answer as :func:`json_of` does; None where OSMO refuses to answer (no permission, no such thing).
 
     Raises:
         GaitwayError: There is no login, or OSMO cannot be asked at all.
     """
-    done = attempt(*words, "--format-type", "json")
+    done = execute(*words, "--format-type", "json")
     if done.code == 0:
         return json.loads(done.stdout)
-    error = failure(done.code, done.stdout, done.stderr, words)
+    error = error_of(done.code, done.stdout, done.stderr, words)
     if isinstance(error, ConfigError) or done.code in UNWELL:
         raise error
     return None
 
 
-def stream(workflow_id: str, idle: float | None = None) -> Iterator[str]:
+def log_stream(
+    workflow_id: str, words: Sequence[str] = (), *, idle: float, goes_on: Callable[[], bool]
+) -> Generator[str, None, None]:
     """Yield the lines of a workflow's log as they come; returns when the stream ends, for whatever reason.
 
     Args:
         workflow_id: The workflow.
-        idle: Leave the stream when no line has come for so long [s]; OSMO keeps it open while a workflow runs.
+        words: Flags of ``osmo workflow logs``.
+        idle: Time without a line after which ``goes_on`` is asked [s].
+        goes_on: Whether to go on waiting: OSMO may keep a stream open after the workflow has ended.
 
     Raises:
         GaitwayError: The log cannot be read at all.
     """
-    command = [executable(), "workflow", "logs", workflow_id]
+    command = [executable(), "workflow", "logs", workflow_id, *words]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", stdin=subprocess.DEVNULL
     )
@@ -143,8 +157,13 @@ def stream(workflow_id: str, idle: float | None = None) -> Iterator[str]:
     told: list[str] = []
     opened = False
     try:
-        while (line := lines.get(timeout=idle if opened else TIMEOUT_S)) is not None:
-            if opened:
+        while (line := _next(lines, idle if opened else TIMEOUT_S)) is not None:
+            if line is _SILENCE:
+                if not opened:
+                    raise PlatformError("osmo workflow logs gave no answer", hint="osmo version")
+                if not goes_on():
+                    return
+            elif opened:
                 yield line
             elif LOG_HEADER.match(line):
                 opened = True
@@ -152,16 +171,20 @@ def stream(workflow_id: str, idle: float | None = None) -> Iterator[str]:
                 told.append(line)
         code = process.wait()
         if code != 0:
-            raise failure(code, "\n".join(told), "", ("workflow", "logs"))
-    except queue.Empty:
-        if not opened:
-            raise PlatformError("osmo workflow logs gave no answer", hint="osmo version") from None
+            raise error_of(code, "\n".join(told), "", ("workflow", "logs"))
     finally:
-        # Whoever reads may leave at any time; the command would stay as long as the workflow runs.
+        # A reader may stop at any time; the command would continue as long as the workflow runs.
         if process.poll() is None:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(5)
+
+
+def _next(lines: queue.SimpleQueue[str | None], limit: float) -> str | None:
+    try:
+        return lines.get(timeout=limit)
+    except queue.Empty:
+        return _SILENCE
 
 
 def _pump(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
@@ -172,10 +195,12 @@ def _pump(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) 
     lines.put(None)
 
 
-def failure(code: int, stdout: str, stderr: str, words: tuple[str, ...]) -> GaitwayError:
-    """Return the error that an ``osmo`` command's failure amounts to."""
+def error_of(code: int, stdout: str, stderr: str, words: tuple[str, ...]) -> GaitwayError:
+    """Return the error that stands for a failed ``osmo`` command."""
     message = message_of(stdout, stderr)
     what = f"osmo {' '.join(words[:2])}"
+    if any(mark in message for mark in _SENT):
+        return NoAnswer(f"OSMO gave no answer in time: {message}", hint="osmo version")
     for marks, make in _KNOWN:
         if any(mark in message for mark in marks):
             return make(message)
@@ -192,26 +217,24 @@ def failure(code: int, stdout: str, stderr: str, words: tuple[str, ...]) -> Gait
 
 
 def message_of(stdout: str, stderr: str) -> str:
-    """Return what a failed command says, without frames and secrets, in one line."""
+    """Return the message of a failed command on one line, without tracebacks and secrets."""
     with contextlib.suppress(ValueError, TypeError, KeyError):
         stdout = str(json.loads(stdout)["message"])
     lines = [_PREFACE.sub("", line.rstrip()) for line in (stdout.strip() or stderr.strip()).splitlines()]
-    told = [line.strip() for line in lines if line.strip() and not _NOISE.match(line)]
-    return shorten(scrub(" ".join(told))) or "it said nothing"
+    told = " ".join(line.strip() for line in lines if line.strip() and not _NOISE.match(line))
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        told = str(json.loads(told)["message"])  # the body of an answer that OSMO's command prints as it came
+    return shorten(scrub(told)) or "no message"
 
 
 def shorten(text: str) -> str:
-    """Return a text of bearable length."""
+    """Return a text on one line, cut to :data:`LONGEST_MESSAGE`."""
     text = " ".join(text.split())
     return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 3] + "..."
 
 
 def _login(message: str) -> GaitwayError:
     return ConfigError("the OSMO login is missing or has expired", source=message, hint="osmo login URL")
-
-
-def _pool(message: str) -> GaitwayError:
-    return UsageError(message.rstrip("."), source="--pool", hint="osmo pool list")
 
 
 def _platform(message: str) -> GaitwayError:
@@ -224,6 +247,18 @@ def _resources(message: str) -> GaitwayError:
 
 def _credential(message: str) -> GaitwayError:
     return ConfigError(message, source="OSMO credentials", hint="osmo credential list; osmo credential set --help")
+
+
+def _bucket(message: str) -> GaitwayError:
+    return ConfigError(
+        message.rstrip("."),
+        source="--dataset-bucket",
+        hint="name a bucket that OSMO has, or keep the payload in object storage: --payload upload --storage-uri URI",
+    )
+
+
+def _labels(message: str) -> GaitwayError:
+    return UsageError("this osmo command knows no labels: they came with release 6.4", source="--label")
 
 
 def _unreachable(message: str) -> GaitwayError:
@@ -239,7 +274,9 @@ _KNOWN: tuple[tuple[tuple[str, ...], Callable[[str], GaitwayError]], ...] = (
         ("Could not find the credential", "is not a valid credential", "validate access to", "key validation"),
         _credential,
     ),
+    (("Bucket ",), _bucket),
     (("Resource validation failed",), _resources),
+    (("unrecognized arguments: --label",), _labels),
     (("does not exist in pool", "does not have a platform"), _platform),
 )
-"""What messages say, whatever the exit code is, and the error for it."""
+"""Errors by phrases of OSMO's messages, whatever the exit code is."""

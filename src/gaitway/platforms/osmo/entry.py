@@ -1,16 +1,18 @@
-"""The first thing that runs in an OSMO task: lay out the payload, then start the runtime in it.
+"""Entry script of an OSMO task: lays out the payload, then starts the runtime in it.
 
 Mounted into the container as a file and run by whatever Python there is (3.10 or later), before anything of gaitway
 exists there. Standard library only. What it needs to know is in the environment:
 
 - ``PAYLOAD``: the archive, or a folder in which it or the files themselves lie;
 - ``PAYLOAD_ROOT``: folder to unpack an archive to;
+- ``PAYLOAD_COPY``: path that gets a copy of the archive, for later tasks of the same workflow;
 - ``PAYLOAD_LINK``: path under which the files are to be found as well (``/data/<dataset>/training``).
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -20,7 +22,10 @@ RUNTIME = "gaitway_runtime"
 
 def main() -> None:
     """Lay out the payload and become the runtime."""
-    root = lay_out(Path(os.environ["PAYLOAD"]), Path(os.environ["PAYLOAD_ROOT"]))
+    payload = Path(os.environ["PAYLOAD"])
+    if os.environ.get("PAYLOAD_COPY"):
+        shutil.copyfile(payload, os.environ["PAYLOAD_COPY"])
+    root = lay_out(payload, Path(os.environ["PAYLOAD_ROOT"]))
     link = os.environ.get("PAYLOAD_LINK", "")
     if link:
         root = linked(Path(link), root)
@@ -67,7 +72,7 @@ def linked(link: Path, root: Path) -> Path:
             link.unlink()
         link.symlink_to(root, target_is_directory=True)
     except OSError as error:
-        print(f"entry: {link} could not be made ({error.strerror}); going on with {root}", flush=True)
+        print(f"entry: {link} could not be made ({error.strerror}); continuing with {root}", flush=True)
         return root
     return link
 

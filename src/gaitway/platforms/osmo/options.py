@@ -1,13 +1,19 @@
-"""The settings of OSMO, and what they come to for a submission."""
+"""Settings of the OSMO platform, with the defaults of each kind of job."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gaitway_runtime.fields import setting
+from gaitway_runtime.spec.files import is_remote
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.settings import setting
 
+from ...variations import SWEEP
 from ..base import Submission
-from ..container import ContainerOptions
+from ..container import ContainerOptions, DataOptions
+
+TRACKING_PORT = 5000
+"""Port of a training's task at which its own MLflow server listens."""
 
 ROUTES = ("auto", "inline", "dataset", "upload")
 """Ways a payload reaches a task."""
@@ -15,7 +21,7 @@ ROUTES = ("auto", "inline", "dataset", "upload")
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a job of some kind asks for unless told otherwise."""
+    """Resources that a kind of job asks for by default."""
 
     cpu: int
     memory: str
@@ -30,13 +36,15 @@ DEFAULTS = {
     "validate": Defaults(4, "32Gi", "40Gi", "2h", "isaaclab-validation"),
     "infer": Defaults(4, "32Gi", "40Gi", "2h", "isaaclab-inference"),
     "dump-contract": Defaults(4, "32Gi", "40Gi", "1h", "isaaclab-contract"),
+    "ship": Defaults(8, "48Gi", "80Gi", "25h", "isaaclab-ship"),
+    SWEEP: Defaults(8, "48Gi", "80Gi", "23h", "isaaclab-sweep"),
 }
 DATASET_TRAINING = "isaaclab-dataset-training"
 """Name of a training workflow whose payload is a folder of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class OsmoOptions(ContainerOptions):
+class OsmoOptions(ContainerOptions, DataOptions):
     """What can be set for a job on OSMO beside the job itself."""
 
     payload_root: str = setting(
@@ -54,6 +62,12 @@ class OsmoOptions(ContainerOptions):
         address=True,
         metavar="URI",
     )
+    with_tracking: bool = setting(
+        False,
+        "Run an MLflow server beside a training that reports to none; gaitway port-forward RUN 5000 leads to it.",
+        flags="--with-tracking",
+        env="OSMO_WITH_TRACKING",
+    )
     pool: str | None = setting(
         None, "OSMO pool; your profile's default when omitted.", flags="--pool", env="OSMO_POOL", metavar="NAME"
     )
@@ -66,14 +80,14 @@ class OsmoOptions(ContainerOptions):
     )
     priority: str | None = setting(
         None,
-        "Priority; LOW may be preempted and goes on by itself.",
+        "Priority; LOW may be preempted, and continues as often as OSMO allows.",
         flags="--priority",
         env="OSMO_PRIORITY",
         choices=("HIGH", "NORMAL", "LOW"),
     )
     cpu: int | None = setting(
         None,
-        "CPU cores of each node; 8 for training, else 4, when omitted.",
+        "CPU cores of each node; 8 for each GPU of a training, else 4, when omitted.",
         flags="--cpu",
         env="OSMO_CPU",
         minimum=1,
@@ -81,7 +95,7 @@ class OsmoOptions(ContainerOptions):
     )
     memory: str | None = setting(
         None,
-        "Memory of each node; 48Gi for training, else 32Gi, when omitted.",
+        "Memory of each node; 48Gi for each GPU of a training, else 32Gi, when omitted.",
         flags="--memory",
         env="OSMO_MEMORY",
         metavar="SIZE",
@@ -99,6 +113,39 @@ class OsmoOptions(ContainerOptions):
         flags="--exec-timeout",
         env="OSMO_EXEC_TIMEOUT",
         metavar="TIME",
+    )
+    queue_timeout: str | None = setting(
+        None,
+        "Time after which OSMO gives up waiting for nodes; OSMO's own when omitted.",
+        flags="--queue-timeout",
+        env="OSMO_QUEUE_TIMEOUT",
+        metavar="TIME",
+    )
+    topology: str | None = setting(
+        None,
+        "Part of the cluster that all nodes of a job have to share, by the pool's name for it (rack, nvlink-domain).",
+        flags="--topology",
+        env="OSMO_TOPOLOGY",
+        metavar="KEY",
+    )
+    labels: tuple[str, ...] = setting(
+        (),
+        "Label of the workflow, KEY=VALUE; repeatable (OSMO 6.4).",
+        flags="--label",
+        env="OSMO_LABELS",
+        metavar="KEY=VALUE",
+    )
+    require_resume: bool = setting(
+        False,
+        "Refuse the job where a preempted training would not continue from its newest checkpoint.",
+        flags="--require-resume",
+        env="OSMO_REQUIRE_RESUME",
+    )
+    accept_loss: bool = setting(
+        False, "Submit although nothing keeps the results.", flags="--accept-loss", env="OSMO_ACCEPT_LOSS"
+    )
+    validate: bool = setting(
+        False, "Let OSMO check the workflow before it is submitted.", flags="--validate", env="OSMO_VALIDATE"
     )
     payload: str = setting(
         "auto",
@@ -151,7 +198,11 @@ class OsmoOptions(ContainerOptions):
         None, "Azure tenant of the task's identity.", flags="--azure-tenant-id", metavar="ID"
     )
     tmp_dir: str = setting(
-        ".tmp", "Folder that keeps a copy of the payload that was sent.", env="TMP_DIR", metavar="DIR"
+        ".tmp",
+        "Folder that keeps a copy of the payload that was sent.",
+        env="TMP_DIR",
+        container_only=True,
+        metavar="DIR",
     )
 
 
@@ -171,17 +222,38 @@ def chosen(submission: Submission) -> Chosen:
     names = OsmoOptions.__dataclass_fields__
     options = OsmoOptions(**{name: submission.option(name) for name in names if name in submission.settings})
     defaults = DEFAULTS[submission.job.kind]
+    # One process a GPU, each with its own environments.
+    scale = max(1, options.num_gpus) if isinstance(submission.job, TrainJob) else 1
     return Chosen(
         options=options,
-        cpu=options.cpu or defaults.cpu,
-        memory=options.memory or defaults.memory,
+        cpu=options.cpu or defaults.cpu * scale,
+        memory=options.memory or _times(defaults.memory, scale),
         storage=options.storage or defaults.storage,
         exec_timeout=options.exec_timeout or defaults.exec_timeout,
     )
 
 
+def _times(size: str, factor: int) -> str:
+    """Return so many times a size in whole Gi."""
+    return f"{int(size.removesuffix('Gi')) * factor}Gi"
+
+
+def reports_to_server(submission: Submission, options: OsmoOptions) -> bool:
+    """Return whether a job reports to an MLflow server that others can ask."""
+    azure = submission.context.azure
+    return is_remote(options.tracking_uri) or bool(azure.subscription_id and azure.resource_group)
+
+
+def names_outputs(submission: Submission, options: OsmoOptions) -> bool:
+    """Return whether the task with the results names places for outputs: OSMO's own store then gets none of them.
+
+    The training of a ship job is read by later tasks, for which OSMO keeps its outputs there as well.
+    """
+    return bool(options.storage_uri or options.data_outputs) and submission.job.kind != "ship"
+
+
 def workflow_name(options: OsmoOptions, kind: str, route: str) -> str:
-    """Return the name of a workflow: the user's, else one that tells what it does and how its payload travels."""
+    """Return the name of a workflow: the user's, else one made of the kind of job and the route of its payload."""
     if kind == "train" and route != "inline":
         return options.workflow_name or DATASET_TRAINING
     return options.workflow_name or DEFAULTS[kind].name

@@ -1,4 +1,4 @@
-"""What a video shows, as one file that a process of its own can read."""
+"""Content of a video, as one file that a separate process can read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..simulators.base import EPISODE_OVER
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .rollout import Watch
+    from .rollout import Recording
+
+HELD_S = 0.6
+"""Time that the last state of an episode is shown before the next begins [s]."""
 
 DRAWERS: dict[str, str] = {
-    "mujoco": "gaitway_runtime.simulators.mujoco.render",
+    "mujoco": "gaitway_runtime.simulators.mujoco.render.frames",
     "isaaclab": "gaitway_runtime.simulators.isaaclab.replay",
 }
 """Modules that draw, by simulator. Each offers ``pictures(film, backend)``."""
@@ -67,13 +72,20 @@ def load_film(path: Path) -> Film:
         return Film(snapshots=archive["snapshots"], measurements=measured, **meta)
 
 
-def film_of(watch: Watch, **meta: Any) -> Film:
-    """Return the film of a rollout's first world.
+def film_of(recording: Recording, *, step_dt: float, every: int = 1, **meta: Any) -> Film:
+    """Return the film of a rollout's filmed world. Where an episode ends, its last state stays for a moment.
 
     Args:
-        watch: Step-by-step record; its snapshots are the frames.
+        recording: Step-by-step record; its snapshots are the frames.
+        step_dt: Time between two control steps [s].
+        every: Control steps from frame to frame.
         meta: The other fields of :class:`Film`.
     """
-    frames = len(watch.snapshots)
-    measured = {name: values[:frames, 0] for name, values in watch.measurements.items()}
-    return Film(snapshots=watch.snapshots, measurements=measured, **meta)
+    frames, world = len(recording.snapshots), recording.filmed
+    over = recording.done[:frames, world]
+    shown = sorted({*range(0, frames, every), *np.flatnonzero(over).tolist()})
+    held = round(HELD_S / (step_dt * every))
+    order = [step for step in shown for _ in range(1 + held * bool(over[step]))]
+    measured = {name: values[order, world] for name, values in recording.measurements.items()}
+    measured[EPISODE_OVER] = over[order].astype(np.float32)
+    return Film(snapshots=recording.snapshots[order], measurements=measured, step_dt=step_dt * every, **meta)

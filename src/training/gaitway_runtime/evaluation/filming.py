@@ -1,13 +1,15 @@
-"""Draw a film and encode it: ``python -m gaitway_runtime.evaluation.filming FILM.npz OUT.mp4 BACKEND``.
+"""Process that draws a film and encodes it: ``python -m gaitway_runtime.evaluation.filming FILM.npz OUT.mp4 BACKEND``.
 
-A process of its own, because an OpenGL that is half installed can end a process, and because OpenGL has to be chosen
-before MuJoCo is imported. Prints one JSON line: how many frames, of which how many are black; or the error.
+With ``gives-way`` behind that it draws only while no other process wants the processor. A process of its own, because
+an OpenGL that is half installed can end a process, and because OpenGL has to be chosen before MuJoCo is imported.
+Prints one JSON line: how many frames, of which how many are black, and the processor time of it [s]; or the error.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +17,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..process.lifecycle import stop_with_parent
+from ..spec.registry import ForeignError, call_foreign
 from .film import DRAWERS, Film, load_film
 from .video import partial_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+GIVES_WAY = "gives-way"
+"""Argument that asks to draw only while no other process wants the processor."""
 
 _BLACK = 8
 """A frame whose brightest channel stays below this on average shows nothing, of 255."""
@@ -29,10 +36,17 @@ _SAMPLE = 8
 
 def main(arguments: list[str]) -> int:
     """Draw, encode, and print what was made or why it was not."""
+    stop_with_parent()
+    if GIVES_WAY in arguments and hasattr(os, "nice"):
+        os.nice(19)
     try:
-        made: dict[str, int | str] = {**_make(Path(arguments[0]), Path(arguments[1]), arguments[2])}
-    except Exception as error:  # noqa: BLE001 - the edge of this process; OpenGL bindings raise anything
-        made = {"error": f"{type(error).__name__}: {error}"}
+        made: dict[str, int | float | str] = {
+            # OpenGL's bindings raise anything.
+            **call_foreign(lambda: _make(Path(arguments[0]), Path(arguments[1]), arguments[2]))
+        }
+        made["cpu_s"] = sum(os.times()[:4])
+    except ForeignError as error:
+        made = {"error": str(error)}
     print(json.dumps(made))
     return int("error" in made)
 

@@ -1,4 +1,4 @@
-"""The gate: when a policy may be called validated, and how sure that is."""
+"""Gate of a task: when a policy may be called validated, and how sure that is."""
 
 from __future__ import annotations
 
@@ -6,49 +6,25 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ..catalog import Gate, Threshold, find
-from .metrics import Metrics, finite
-from .rollout import Ending, Episode
+from ..spec.catalog import Gate, SuccessRule, Threshold, find
+from ..spec.result import GateVerdict
+from ..tasks.velocity import follows_commands
+from .metrics import RolloutMetrics, finite
+from .rollout import Ending, Episode, Rollout
 
 CONFIDENCE = 0.95
 _Z = 1.959963984540054
 """Standard normal quantile of a two-sided 95 % interval."""
 
 
-@dataclass(frozen=True)
-class Family:
-    """What one episode must show to be a success, for every task whose name contains ``pattern``.
-
-    A threshold of the task's own gate on the same measurement replaces a family's bound.
-    """
-
-    pattern: str
-    mean: tuple[Threshold, ...] = ()
-    """Over the mean of a measurement in the episode."""
-    last: tuple[Threshold, ...] = ()
-    """On the magnitude of a measurement at the episode's last step."""
-
-
-FAMILIES = (
-    Family(
-        "Velocity", mean=(Threshold("error_vel_xy", "<=", 0.5, "m/s"), Threshold("error_vel_yaw", "<=", 0.5, "rad/s"))
-    ),
-    Family("Ant", mean=(Threshold("forward_speed", ">=", 3.0, "m/s"),)),
-    Family("Humanoid", mean=(Threshold("forward_speed", ">=", 1.0, "m/s"),)),
-    Family("Cartpole", last=(Threshold("pole_angle", "<=", 0.2, "rad"), Threshold("cart_position", "<=", 3.0, "m"))),
-)
-"""Success criteria by task family. A time-out is part of each: an episode that ends in a failure is none.
-
-The pole counts as upright within 0.2 rad (11 degrees); the rail's half length is Isaac Lab's own bound.
-"""
-
-_DEFAULT_GATE = Gate("the episode times out")
+_UNKNOWN = Gate(success_rate=0.7)
+"""Gate of a task that is not registered."""
+_TIME_OUT = SuccessRule(sentence="the episode times out")
 
 
 @dataclass(frozen=True)
-class Check:
+class BoundCheck:
     """One bound of the gate and what was measured."""
 
     bound: str
@@ -71,23 +47,23 @@ class Verdict:
     confidence_high: float | None
     """Wilson interval of the rate at :data:`CONFIDENCE`."""
     success_threshold: float
-    checks: tuple[Check, ...]
+    checks: tuple[BoundCheck, ...]
     reasons: tuple[str, ...]
     """What failed, a sentence each; empty on a pass."""
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return the verdict as JSON values."""
-        document: dict[str, Any] = finite({**dataclasses.asdict(self), "confidence": CONFIDENCE})
+        document: dict[str, object] = finite({**dataclasses.asdict(self), "confidence": CONFIDENCE})
         return document
 
 
 def judge(
-    task: str, episodes: Sequence[Episode], metrics: Metrics, *, success_threshold: float | None = None
+    task: str, episodes: Sequence[Episode], metrics: RolloutMetrics, *, success_threshold: float | None = None
 ) -> Verdict:
     """Judge evaluated episodes by their task's gate.
 
     Args:
-        task: Task name; a task that the catalog does not list is judged by survival alone.
+        task: Task name; for one that is not registered see :func:`rule_of`.
         episodes: Ended episodes.
         metrics: Metrics of the same rollout, for the bounds over all episodes.
         success_threshold: Share of successes that passes; the task's own when None.
@@ -95,14 +71,15 @@ def judge(
     gate = gate_of(task)
     required = gate.success_rate if success_threshold is None else success_threshold
     counted = [episode for episode in episodes if episode.ending is not Ending.DIVERGED]
-    count = sum(successes(task, counted))
+    rule = rule_of(task, counted)
+    count = sum(is_success(episode, rule) for episode in counted)
     rate = count / len(counted) if counted else None
     low, high = wilson_interval(count, len(counted)) if counted else (None, None)
     checks = tuple(_check(threshold, metrics) for threshold in gate.thresholds)
-    reasons = (*_unmeasured(family_of(task), counted), *_reasons(rate, required, checks))
+    reasons = (*_unmeasured(rule, counted), *_reasons(rate, required, checks))
     return Verdict(
         passed=not reasons,
-        criterion=gate.success,
+        criterion=rule.sentence,
         successes=count,
         episodes=len(counted),
         success_rate=rate,
@@ -114,42 +91,92 @@ def judge(
     )
 
 
+@dataclass(frozen=True)
+class Assessment:
+    """Verdict of a task's gate on a rollout that was not played for it, and why."""
+
+    verdict: GateVerdict
+    reasons: tuple[str, ...] = ()
+
+
+def assess(task: str, rollout: Rollout, metrics: RolloutMetrics) -> Assessment:
+    """Return what a rollout of any length shows of a task's gate.
+
+    Episodes of full length are judged as a validation judges them. Of shorter ones only failures count: enough of them
+    settle that the gate is not met, none of them that it is.
+    """
+    if find(task) is None:
+        return Assessment(GateVerdict.NOT_JUDGED, (f"task {task} has no gate here",))
+    required = gate_of(task).success_rate
+    survival = metrics.survival_rate
+    if survival is not None and survival < required:
+        return Assessment(
+            GateVerdict.NOT_MET, (f"{1 - survival:.0%} of the episodes failed, {required:.0%} must succeed",)
+        )
+    if rollout.steps < rollout.max_episode_length:
+        return Assessment(
+            GateVerdict.NOT_JUDGED,
+            (
+                f"{rollout.steps} steps were played of episodes of {rollout.max_episode_length}: "
+                "--gate plays them whole, gaitway validate judges more of them",
+            ),
+        )
+    verdict = judge(task, rollout.episodes, metrics)
+    return Assessment(GateVerdict.MET if verdict.passed else GateVerdict.NOT_MET, verdict.reasons)
+
+
+def worst(assessments: Sequence[Assessment]) -> Assessment:
+    """Return the assessment that holds for several forms of one policy; not judged where there is none."""
+    for verdict in (GateVerdict.NOT_MET, GateVerdict.NOT_JUDGED, GateVerdict.MET):
+        found = next((each for each in assessments if each.verdict is verdict), None)
+        if found is not None:
+            return found
+    return Assessment(GateVerdict.NOT_JUDGED, ("nothing was played",))
+
+
 def successes(task: str, episodes: Sequence[Episode]) -> list[bool]:
     """Return for each episode of a task whether it is a success."""
-    gate, family = gate_of(task), family_of(task)
-    return [is_success(episode, family, gate) for episode in episodes]
+    rule = rule_of(task, episodes)
+    return [is_success(episode, rule) for episode in episodes]
 
 
 def gate_of(task: str) -> Gate:
-    """Return a task's gate; survival alone where the catalog does not list the task."""
+    """Return a task's gate; of one that is not registered a share of successes alone."""
     info = find(task)
-    return info.gate if info else _DEFAULT_GATE
+    return info.gate if info else _UNKNOWN
 
 
-def family_of(task: str) -> Family:
-    """Return the success criterion of a task by its family; one that asks for a time-out alone where it has none."""
-    return next((family for family in FAMILIES if family.pattern in task), Family(task))
+def rule_of(task: str, episodes: Sequence[Episode]) -> SuccessRule:
+    """Return the success rule of a task.
+
+    A task that is not registered, but whose environment measures how a velocity command is followed, is judged by that;
+    any other by its time-outs alone.
+    """
+    info = find(task)
+    if info is not None:
+        return info.success
+    following = follows_commands()
+    measured = [all(bound.metric in episode.means for bound in following.mean) for episode in episodes]
+    return following if measured and all(measured) else _TIME_OUT
 
 
-def is_success(episode: Episode, family: Family, gate: Gate) -> bool:
-    """Whether an episode meets its family's criterion: timed out, and every bounded measurement there and in bounds."""
-    return episode.ending is Ending.TIME_OUT and _within_bounds(episode, family, gate)
+def is_success(episode: Episode, rule: SuccessRule) -> bool:
+    """Whether an episode timed out with every bounded measurement there and in bounds."""
+    return episode.ending is Ending.TIME_OUT and _within_bounds(episode, rule)
 
 
 def share_within_bounds(task: str, episodes: Sequence[Episode]) -> float:
     """Return the share of episodes, ended or not, that did not fail and are within bounds as far as they went."""
-    gate, family = gate_of(task), family_of(task)
+    rule = rule_of(task, episodes)
     good = [
-        episode.ending in (Ending.TIME_OUT, Ending.UNFINISHED) and _within_bounds(episode, family, gate)
-        for episode in episodes
+        episode.ending in (Ending.TIME_OUT, Ending.UNFINISHED) and _within_bounds(episode, rule) for episode in episodes
     ]
     return sum(good) / max(1, len(good))
 
 
-def _within_bounds(episode: Episode, family: Family, gate: Gate) -> bool:
-    own = {threshold.metric.removeprefix("mean_"): threshold for threshold in gate.thresholds}
-    over_time = (own.get(bound.metric, bound).holds(episode.means.get(bound.metric, math.nan)) for bound in family.mean)
-    at_end = (bound.holds(abs(episode.last.get(bound.metric, math.nan))) for bound in family.last)
+def _within_bounds(episode: Episode, rule: SuccessRule) -> bool:
+    over_time = (bound.holds(episode.means.get(bound.metric, math.nan)) for bound in rule.mean)
+    at_end = (bound.holds(abs(episode.last.get(bound.metric, math.nan))) for bound in rule.last)
     return all(over_time) and all(at_end)
 
 
@@ -167,22 +194,19 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     return centre - half if successes else 0.0, centre + half if successes < trials else 1.0
 
 
-def _check(threshold: Threshold, metrics: Metrics) -> Check:
+def _check(threshold: Threshold, metrics: RolloutMetrics) -> BoundCheck:
     measured = metrics.value(threshold.metric)
-    return Check(str(threshold), measured, measured is not None and threshold.holds(measured))
+    return BoundCheck(str(threshold), measured, measured is not None and threshold.holds(measured))
 
 
-def _unmeasured(family: Family, episodes: Sequence[Episode]) -> list[str]:
+def _unmeasured(rule: SuccessRule, episodes: Sequence[Episode]) -> list[str]:
     missing = {
-        bound.metric
-        for bound in (*family.mean, *family.last)
-        for episode in episodes
-        if bound.metric not in episode.means
+        bound.metric for bound in (*rule.mean, *rule.last) for episode in episodes if bound.metric not in episode.means
     }
     return [f"{metric}, which the criterion asks for, is not measured by this simulator" for metric in sorted(missing)]
 
 
-def _reasons(rate: float | None, required: float, checks: Sequence[Check]) -> tuple[str, ...]:
+def _reasons(rate: float | None, required: float, checks: Sequence[BoundCheck]) -> tuple[str, ...]:
     reasons = []
     if rate is None:
         reasons.append("no episode could be judged")

@@ -1,11 +1,9 @@
-"""What a rollout comes to, as one documented JSON document."""
+"""Metrics of a rollout, as one documented JSON document."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import math
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..spec.result import versions
 from .rollout import Ending, Rollout
 
 METRICS_SCHEMA = 1
@@ -30,8 +29,6 @@ EARLIER_NAMES = {
 
 _SIGNED = ("command_", "vel_")
 """Measurements that go both ways: they are drawn over time, their mean says nothing."""
-
-_LIBRARIES = ("mujoco", "torch", "onnxruntime", "onnx", "rsl-rl-lib", "skrl", "isaaclab", "numpy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +55,7 @@ class InferenceTime:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metrics:
+class RolloutMetrics:
     """Everything measured while a policy was played. None stands for "could not be measured"; see the reasons.
 
     ``measurements`` and the keys of :data:`EARLIER_NAMES` stand beside the others in the document.
@@ -126,7 +123,7 @@ class Metrics:
         }
         earlier = {old: values[new] for old, new in EARLIER_NAMES.items()}
         measured = {key: number for key, number in values.pop("measurements").items() if key not in values}
-        document: dict[str, Any] = finite({**values, **measured, **flat, **earlier})
+        document: dict[str, object] = finite({**values, **measured, **flat, **earlier})
         return document
 
 
@@ -136,8 +133,8 @@ def summarize(
     format: str,
     simulator: str,
     inference: InferenceTime | None = None,
-    parity: Mapping[str, Any] | None = None,
-) -> Metrics:
+    parity: Mapping[str, object] | None = None,
+) -> RolloutMetrics:
     """Turn a rollout into metrics."""
     ended = [episode for episode in rollout.episodes if episode.ending is not Ending.DIVERGED]
     lost = len(rollout.episodes) - len(ended)
@@ -145,7 +142,7 @@ def summarize(
     started = len(ended) + len(rollout.unfinished)
     rewards = np.array([episode.reward for episode in ended])
     env_steps = rollout.steps * rollout.num_envs
-    return Metrics(
+    return RolloutMetrics(
         task=rollout.task,
         format=format,
         simulator=simulator,
@@ -214,12 +211,6 @@ def inference_time(
     )
 
 
-def versions() -> dict[str, str]:
-    """Return the releases of the libraries that decide a measurement, as far as they are installed."""
-    found = {name: _version(name) for name in _LIBRARIES}
-    return {"python": platform.python_version(), **{name: version for name, version in found.items() if version}}
-
-
 def finite(value: Any) -> Any:
     """Return a JSON value in which every number that is not finite has become None."""
     if isinstance(value, float):
@@ -239,10 +230,3 @@ def _no_reward(rollout: Rollout, lost: int) -> str:
         f"no episode ended in {rollout.steps} steps: an episode of this task lasts {rollout.max_episode_length}, "
         f"the longest was at {longest}"
     )
-
-
-def _version(library: str) -> str | None:
-    try:
-        return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:
-        return None

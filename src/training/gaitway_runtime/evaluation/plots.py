@@ -6,6 +6,7 @@ Each figure is kept twice: as a PNG file, and as an SVG whose ink takes the colo
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -116,15 +117,15 @@ def training_curves(history: History, folder: Path) -> Plot | None:
             axes.plot(points[:, 0], points[:, 1], color=BLUE)
             axes.set(title=title, xlabel="iteration")
 
-    return _plot("training", "Training", "As logged by the training run.", folder, draw, columns=len(found))
+    return draw_figure("training", "Training", "As logged by the training run.", folder, draw, columns=len(found))
 
 
-def compared(histories: Mapping[str, History], numbers: Mapping[str, tuple[float, float]], path: Path) -> Plot | None:
-    """Draw the training curves of two runs in one figure, and the metrics that people look at first.
+def compared(histories: Mapping[str, History], numbers: Mapping[str, Sequence[float]], path: Path) -> Plot | None:
+    """Draw the training curves of some runs in one figure, and the metrics that people look at first.
 
     Args:
-        histories: Training curves of each of the two, by its name; empty for one that has none.
-        numbers: Metrics that both have.
+        histories: Training curves of each run, by its name; empty for one that has none.
+        numbers: Metrics that all have, one value a run.
         path: The PNG file.
 
     Returns:
@@ -135,7 +136,7 @@ def compared(histories: Mapping[str, History], numbers: Mapping[str, tuple[float
     shown = [name for wanted in COMPARED for name in numbers if name.rpartition(".")[2] == wanted][:6]
     if not titles and not shown:
         return None
-    colours = dict(zip(histories, (BLUE, ORANGE), strict=False))
+    colours = dict(zip(histories, itertools.cycle((BLUE, ORANGE, GREEN, RED))))
 
     def draw(panels: Sequence[Axes]) -> None:
         for axes, title in zip(panels, titles, strict=False):
@@ -154,7 +155,7 @@ def compared(histories: Mapping[str, History], numbers: Mapping[str, tuple[float
 
     count = len(titles) + len(shown)
     columns = min(3, count)
-    return _plot(
+    return draw_figure(
         path.stem, "Comparison", "", path.parent, draw, rows=-(-count // columns), columns=columns, sharex="none"
     )
 
@@ -167,13 +168,13 @@ def _known_curves(history: History) -> dict[str, NDArray[np.float64]]:
 
 def traces(rollout: Rollout, folder: Path) -> Plot | None:
     """Draw what the first world was asked for and did, over time; None where the task measures nothing."""
-    measured = rollout.watch.measurements
+    measured = rollout.recording.measurements
     panels = [trace for trace in TRACES if trace.measured in measured]
     if not panels:
         return None
     commanded = any(trace.commanded for trace in panels)
-    time = rollout.step_dt * np.arange(len(rollout.watch.done))
-    ends = rollout.watch.done[:, 0]
+    time = rollout.step_dt * np.arange(len(rollout.recording.done))
+    ends = rollout.recording.done[:, 0]
 
     def draw(axes_of_panels: Sequence[Axes]) -> None:
         for axes, trace in zip(axes_of_panels, panels, strict=True):
@@ -188,7 +189,7 @@ def traces(rollout: Rollout, folder: Path) -> Plot | None:
 
     caption = "First environment; a gap is the end of an episode."
     title = "Commanded and measured velocity" if commanded else "Motion"
-    return _plot("tracking", title, caption, folder, draw, rows=len(panels), height=1.35)
+    return draw_figure("tracking", title, caption, folder, draw, rows=len(panels), height=1.35)
 
 
 def reward_terms(rates: Mapping[str, float], folder: Path) -> Plot | None:
@@ -207,7 +208,7 @@ def reward_terms(rates: Mapping[str, float], folder: Path) -> Plot | None:
         panels[0].set_xlabel("per simulated second")
 
     caption = "Mean share of each term in the task's own reward, weight included."
-    return _plot("reward_terms", "Reward by term", caption, folder, draw, height=0.7 + 0.26 * len(ordered))
+    return draw_figure("reward_terms", "Reward by term", caption, folder, draw, height=0.7 + 0.26 * len(ordered))
 
 
 def episode_returns(episodes: Sequence[Episode], folder: Path, successes: Sequence[bool]) -> Plot | None:
@@ -232,12 +233,12 @@ def episode_returns(episodes: Sequence[Episode], folder: Path, successes: Sequen
         panels[0].set_ylabel("episodes")
         panels[0].legend()
 
-    return _plot("episodes", "Episodes", "Task's own reward, summed over each episode.", folder, draw, height=2.6)
+    return draw_figure("episodes", "Episodes", "Task's own reward, summed over each episode.", folder, draw, height=2.6)
 
 
 _TITLE = 14
 """Longest line of a narrow panel's title [characters]."""
-SWEEPS = {"sweep": "How far it carries", "ground": "What ground it masters"}
+SWEEPS = {"sweep": "How far it carries", "commands": "Where it walks", "ground": "What ground it masters"}
 """Plots of a sweep by name, with their titles."""
 
 
@@ -276,7 +277,7 @@ def sweep(points: Sequence[Point], folder: Path, name: str = "sweep") -> Plot | 
 
     caption = "One condition at a time leaves the nominal; everything else is as in the validation."
     widths = [max(3.0, len(found)) for found in axes_of.values()]
-    return _plot(name, SWEEPS[name], caption, folder, draw, rows=1 + tracked, columns=len(axes_of), widths=widths)
+    return draw_figure(name, SWEEPS[name], caption, folder, draw, rows=1 + tracked, columns=len(axes_of), widths=widths)
 
 
 def _broken(values: NDArray[np.float32], ends: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -284,7 +285,7 @@ def _broken(values: NDArray[np.float32], ends: NDArray[np.bool_]) -> NDArray[np.
     return np.where(ends, np.float32(np.nan), values)
 
 
-def _plot(
+def draw_figure(
     name: str,
     title: str,
     caption: str,

@@ -1,4 +1,4 @@
-"""Finding out why a policy fails by experiment: undo one suspicion at a time, and see whether it then succeeds.
+"""Experiments on why a policy fails: one suspicion is undone at a time, to see whether it then succeeds.
 
 A suspicion is a contract that differs in one thing from the one the policy came with. Where playing the policy under
 it restores what was lost, that one thing is named; nothing is guessed.
@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import UsageError
-from ..policies.adapting import adapt
-from ..policies.contract import PolicyContract
+from ..policies.adapter import adapt
 from ..policies.sessions import checkpoint_session
-from .diagnosis import Finding
+from ..spec.contract import PolicyContract
+from ..spec.errors import UsageError
+from .diagnosis import LikelyCause
 from .gate import share_within_bounds
 from .rollout import run_steps
 from .subject import Subject
@@ -54,7 +54,7 @@ class Remedy:
 
 def try_remedies(
     env: Env, subject: Subject, *, seed: int, on_step: Callable[[int, int], None] | None = None
-) -> tuple[Finding, ...]:
+) -> tuple[LikelyCause, ...]:
     """Play the policy under one remedy after another and return those that restore it, the best first.
 
     Args:
@@ -81,7 +81,7 @@ def try_remedies(
             break
     seconds = steps * env.step_dt
     return tuple(
-        Finding(
+        LikelyCause(
             remedy.cause,
             f"With this undone, {share:.0%} of the environments do well for {seconds:.0f} s; as it came, {before:.0%}.",
             remedy.advice,
@@ -142,7 +142,7 @@ def _disagreements(home: PolicyContract, here: PolicyContract) -> Iterator[Remed
 def _usual_mistakes(home: PolicyContract) -> Iterator[Remedy]:
     """Yield contracts under which the policy may in truth have been trained."""
     rows = _rows(home)
-    for name, order in _conventions(_action_joints(home)):
+    for name, order in joint_orders(_action_joints(home)):
         yield Remedy(
             f"Wrong joint order: the policy was trained with joints {name}",
             f"Its first joints would be {', '.join(order[:4])}.",
@@ -168,15 +168,17 @@ def _usual_mistakes(home: PolicyContract) -> Iterator[Remedy]:
             )
 
 
-def _conventions(joints: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def joint_orders(joints: Sequence[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the orders in which simulators list the joints of a legged robot, named ``<leg>_<joint>``."""
-    parts = [joint.rpartition("_") for joint in joints]
+    parts = [joint.partition("_") for joint in joints]
     legs = list(dict.fromkeys(leg for leg, _, _ in parts))
     kinds = list(dict.fromkeys(kind for _, _, kind in parts))
     if len(legs) * len(kinds) != len(joints) or len(legs) < 2 or len(kinds) < 2:
         return
-    # Side by side or row by row: the second and the third of four legs change places.
-    for around in (legs, [legs[0], *reversed(legs[1:-1]), legs[-1]]):
+    # Side by side or row by row: the second and the third of four legs change places; Unitree's motors start right.
+    for around in (legs, [legs[0], *reversed(legs[1:-1]), legs[-1]], [legs[k ^ 1] for k in range(len(legs) & ~1)]):
+        if len(around) != len(legs):
+            continue
         text = ", ".join(around)
         yield f"leg by leg ({text})", tuple(f"{leg}_{kind}" for leg in around for kind in kinds)
         yield f"kind by kind ({text})", tuple(f"{leg}_{kind}" for kind in kinds for leg in around)
@@ -233,10 +235,18 @@ def _with_actions(
 
 def _with_pose(contract: PolicyContract, here: PolicyContract) -> PolicyContract:
     pose = dict(zip(here.robot.joint_names, here.robot.default_joint_pos, strict=True))
-    if not set(contract.robot.joint_names) <= set(pose):
+    observed = {joint for term in contract.observations for joint in term.joint_names}
+    if not {*contract.robot.joint_names, *observed} <= set(pose):
         return contract
     default = tuple(pose[name] for name in contract.robot.joint_names)
-    return replace(contract, robot=replace(contract.robot, default_joint_pos=default))
+    observations = (
+        replace(term, offset=tuple(pose[joint] for joint in term.joint_names) * term.history)
+        if term.quantity == "joint_position" and term.joint_names and any(term.offset)
+        else term
+        for term in contract.observations
+    )
+    robot = replace(contract.robot, default_joint_pos=default)
+    return replace(contract, observations=tuple(observations), robot=robot)
 
 
 def _with_scale(contract: PolicyContract, name: str, scale: float) -> PolicyContract:

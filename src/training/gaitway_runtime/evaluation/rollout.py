@@ -1,4 +1,4 @@
-"""Play a policy in an environment and keep what the metrics, the gate, the plots and the video need.
+"""Rollouts: a policy played in an environment, with what metrics, gate, plots and video need.
 
 Two ways to stop: after a number of control steps (``infer``), or when every world has ended the number of episodes
 it was given beforehand (``validate``). The second has no bias towards short episodes: a world that falls early does
@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from ..simulators.base import policy_observations
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..simulators.base import Env, Transition
 
-WATCHED_WORLDS = 4
+RECORDED_WORLDS = 4
 """Worlds whose observations, actions and measurements are kept step by step."""
 
-WATCHED_STEPS = 1000
+RECORDED_STEPS = 1000
 """Longest step-by-step record [control steps]."""
 
 
@@ -66,7 +68,7 @@ class Episode:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watch:
+class Recording:
     """Step-by-step record of the first worlds. T steps, W worlds."""
 
     observations: NDArray[np.float32]
@@ -78,7 +80,9 @@ class Watch:
     measurements: Mapping[str, NDArray[np.float32]]
     """Each measurement, (T, W)."""
     snapshots: NDArray[np.float64]
-    """State of world 0 before each of the first steps, (frames, nq): what the video shows."""
+    """State of one world before each of the first steps, (frames, nq): what the video shows."""
+    filmed: int = 0
+    """Which world that is, of those that are recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +111,7 @@ class Rollout:
     """Mean of the task's own reward per simulated second."""
     reward_terms: Mapping[str, float]
     """Each reward term's mean contribution per simulated second."""
-    watch: Watch
+    recording: Recording
 
 
 def run_steps(
@@ -117,6 +121,7 @@ def run_steps(
     *,
     seed: int,
     snapshots: int = 0,
+    filmed: int = 0,
     on_step: Callable[[int, int], None] | None = None,
 ) -> Rollout:
     """Play a fixed number of control steps in every world.
@@ -127,9 +132,10 @@ def run_steps(
         steps: Control steps.
         seed: Seed of the reset.
         snapshots: Steps whose state is kept for a video.
+        filmed: World that the video shows; one that is recorded and there is taken where it is not.
         on_step: Told ``(steps done, steps to do)``; may raise to stop.
     """
-    return _run(env, actor, steps, None, seed=seed, snapshots=snapshots, on_step=on_step)
+    return _run(env, actor, steps, None, seed=seed, snapshots=snapshots, filmed=filmed, on_step=on_step)
 
 
 def run_episodes(
@@ -172,34 +178,37 @@ def _run(
     seed: int,
     snapshots: int,
     on_step: Callable[[int, int], None] | None,
+    filmed: int = 0,
 ) -> Rollout:
-    book = _Book(env.num_envs, quotas)
-    watched = min(limit, max(WATCHED_STEPS, snapshots))
-    tape = _Tape(watched, min(env.num_envs, WATCHED_WORLDS), min(limit, snapshots))
+    totals = _Totals(env.num_envs, quotas)
+    watched = min(limit, max(RECORDED_STEPS, snapshots))
+    recorder = _Recorder(watched, min(env.num_envs, RECORDED_WORLDS), min(limit, snapshots), filmed)
     act_seconds: list[float] = []
-    observations = env.reset(seed)["policy"]
+    observations = policy_observations(env, env.reset(seed))
     actor.reset()
     begin = time.perf_counter()
     for step in range(limit):
-        tape.before(env, step)
+        recorder.before(env, step)
         start = time.perf_counter()
         actions = actor.act(observations)
         act_seconds.append(time.perf_counter() - start)
         transition = env.step(actions)
         done = transition.terminated | transition.truncated
-        tape.after(step, observations, actions, done, transition.diagnostics)
-        book.add(transition, done)
+        recorder.after(step, observations, actions, done, transition.diagnostics)
+        totals.add(transition, done)
         if done.any():
             actor.reset(done)
-        observations = transition.observations["policy"]
+        observations = policy_observations(env, transition.observations)
         if on_step is not None:
             on_step(step + 1, limit)
-        if book.complete:
+        if totals.complete:
             break
-    return _rollout(env, seed, time.perf_counter() - begin, act_seconds, book, tape)
+    return _rollout(env, seed, time.perf_counter() - begin, act_seconds, totals, recorder)
 
 
-def _rollout(env: Env, seed: int, seconds: float, act_seconds: list[float], book: _Book, tape: _Tape) -> Rollout:
+def _rollout(
+    env: Env, seed: int, seconds: float, act_seconds: list[float], totals: _Totals, recorder: _Recorder
+) -> Rollout:
     return Rollout(
         task=env.task,
         num_envs=env.num_envs,
@@ -209,17 +218,17 @@ def _rollout(env: Env, seed: int, seconds: float, act_seconds: list[float], book
         steps=len(act_seconds),
         seconds=seconds,
         act_seconds=np.asarray(act_seconds),
-        episodes=tuple(book.episodes),
-        unfinished=tuple(book.unfinished()),
-        counted_steps=book.counted_steps,
-        means=book.means(),
-        reward_per_second=book.per_second(book.total_reward, env.step_dt),
-        reward_terms=book.term_rates(env.step_dt),
-        watch=tape.watch(),
+        episodes=tuple(totals.episodes),
+        unfinished=tuple(totals.unfinished()),
+        counted_steps=totals.counted_steps,
+        means=totals.means(),
+        reward_per_second=totals.per_second(totals.total_reward, env.step_dt),
+        reward_terms=totals.term_rates(env.step_dt),
+        recording=recorder.recording(),
     )
 
 
-class _Book:
+class _Totals:
     """Sums per world since its episode began, and totals over everything that counts."""
 
     def __init__(self, num_envs: int, quotas: NDArray[np.int64] | None) -> None:
@@ -294,11 +303,11 @@ class _Book:
         return {name: rate for name, rate in rates.items() if rate is not None}
 
 
-class _Tape:
+class _Recorder:
     """Step-by-step record of the first worlds and the first steps."""
 
-    def __init__(self, steps: int, worlds: int, snapshots: int) -> None:
-        self.steps, self.worlds, self.frames = steps, worlds, snapshots
+    def __init__(self, steps: int, worlds: int, snapshots: int, filmed: int) -> None:
+        self.steps, self.worlds, self.frames, self.filmed = steps, worlds, snapshots, filmed % worlds
         self.observations: list[NDArray[np.float32]] = []
         self.actions: list[NDArray[np.float32]] = []
         self.done: list[NDArray[np.bool_]] = []
@@ -307,7 +316,7 @@ class _Tape:
 
     def before(self, env: Env, step: int) -> None:
         if step < self.frames:
-            self.snapshots.append(env.snapshot()[0])
+            self.snapshots.append(env.snapshot()[self.filmed])
 
     def after(
         self,
@@ -325,11 +334,12 @@ class _Tape:
         for name, values in measurements.items():
             self.measurements.setdefault(name, []).append(values[: self.worlds].copy())
 
-    def watch(self) -> Watch:
-        return Watch(
+    def recording(self) -> Recording:
+        return Recording(
             observations=np.stack(self.observations),
             actions=np.stack(self.actions),
             done=np.stack(self.done),
             measurements={name: np.stack(values) for name, values in self.measurements.items()},
             snapshots=np.stack(self.snapshots) if self.snapshots else np.zeros((0, 0)),
+            filmed=self.filmed,
         )

@@ -1,27 +1,28 @@
-"""The policy that is evaluated: read from its checkpoint, matched with the simulator that shall run it."""
+"""Policy under evaluation, read from its checkpoint and matched with the simulator that runs it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import catalog
-from ..errors import UsageError
-from ..policies.adapting import Adapter, Affine, adapt
-from ..policies.contract import PolicyContract
+from ..policies.adapter import Adapter, AffineMap, adapt
+from ..policies.fit import check_fit
 from ..simulators.base import TakesGains
+from ..spec import catalog
+from ..spec.contract import PolicyContract, read_contract
+from ..spec.errors import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..job import Job
+    from ..policies.checkpoint import Checkpoint
     from ..policies.network import Policy
     from ..simulators.base import Env
+    from ..spec.job import Job
     from .rollout import Actor
 
 EMBEDDED = "mujoco"
@@ -76,44 +77,42 @@ class AdaptedActor:
 
 
 def read_subject(
-    checkpoint: Path,
+    checkpoint: Checkpoint | Path,
     here: PolicyContract,
     *,
     activation: str | None = None,
     contract: str | None = None,
-    tags: Mapping[str, str] | None = None,
 ) -> Subject:
     """Read a checkpoint and match it with a simulator.
 
     Args:
-        checkpoint: The file.
+        checkpoint: An opened checkpoint, or the path of a file.
         here: The simulator's contract.
-        activation: Activation of the network, when its surroundings do not tell.
+        activation: Activation of the network, where neither the checkpoint nor its configuration names it.
         contract: File with the contract the policy was trained under; by default the checkpoint's own.
-        tags: Tags of the run that made the checkpoint.
 
     Raises:
         UsageError: The checkpoint or the contract cannot be read, or its inputs or outputs do not fit the simulator;
             the error names the term.
     """
-    from ..policies.reading import read_checkpoint
+    from ..policies.reader import read_checkpoint
 
-    policy = read_checkpoint(checkpoint, activation=activation, tags=tags)
+    policy = read_checkpoint(checkpoint, activation=activation)
     home = read_contract(Path(contract)) if contract else policy.contract
     if home is None:
-        here.check_against(policy)
+        check_fit(policy, here)
         return Subject(policy, here, here, None)
-    home.check_against(policy)
+    check_fit(policy, home)
     try:
         adapter = adapt(home, here)
     except UsageError:
         # Where already the sizes differ, saying both helps more than the first name that is missing.
-        here.check_against(policy)
+        check_fit(policy, here)
         raise
     return Subject(policy, home, here, None if _changes_nothing(adapter) else adapter)
 
 
-def placed(job: Job, simulator: str) -> Job:
+def playable_job(job: Job) -> Job:
     """Return the job in the task in which it can be played, where the simulator does not have its own.
 
     With ``--contract`` the embedded simulator plays a policy of any task whose joints and observations one of its tasks
@@ -122,16 +121,16 @@ def placed(job: Job, simulator: str) -> Job:
     Raises:
         UsageError: The contract cannot be read, or fits no task.
     """
-    if simulator != EMBEDDED or job.contract is None or catalog.find(job.task):
+    if job.simulator != EMBEDDED or job.contract is None or catalog.find(job.task):
         return job
-    from ..simulators.mujoco.tasks.fitting import fitting_task
+    from ..simulators.mujoco.fitting import fitting_task
 
     task = fitting_task(read_contract(Path(job.contract))).name
     log.warning("the embedded simulator does not have %s: its policy is played in %s", job.task, task)
     return replace(job, task=task)
 
 
-def with_own_gains(subject: Subject, env: Env) -> Subject:
+def apply_gains(subject: Subject, env: Env) -> Subject:
     """Let the simulator drive the robot with the gains the policy was trained with, where it can.
 
     What is then no difference any more is taken out of the subject's differences, and what was done is put in.
@@ -148,23 +147,11 @@ def with_own_gains(subject: Subject, env: Env) -> Subject:
     return replace(subject, adapter=replace(adapter, differences=(*others, done)))
 
 
-def read_contract(path: Path) -> PolicyContract:
-    """Read a contract file.
-
-    Raises:
-        UsageError: It cannot be read, or is no contract.
-    """
-    try:
-        return PolicyContract.from_json(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise UsageError(f"the contract cannot be read: {error.strerror}", source=f"--contract {path}") from None
-
-
 def _changes_nothing(adapter: Adapter) -> bool:
     return not adapter.differences and all(_is_identity(part) for part in (adapter.observe, adapter.act))
 
 
-def _is_identity(part: Affine) -> bool:
+def _is_identity(part: AffineMap) -> bool:
     straight = np.array_equal(part.index, np.arange(len(part.index)))
     unbounded = bool(np.isneginf(part.low).all() and np.isposinf(part.high).all())
     return straight and unbounded and bool((part.gain == 1).all() and (part.bias == 0).all())

@@ -1,4 +1,4 @@
-"""How far a policy carries: survival and tracking as one condition at a time leaves the nominal.
+"""Sweep of conditions: survival and tracking as one condition at a time leaves its nominal value.
 
 A condition is a handful of ``env.KEY=VALUE`` overrides, so that everything here can be repeated by hand with ``--set``.
 """
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..policies.sessions import checkpoint_session
 from .metrics import finite, summarize
-from .rollout import run_steps
-from .subject import Subject, with_own_gains
+from .rollout import Actor, run_steps
+from .subject import Subject, apply_gains
 
 if TYPE_CHECKING:
-    from ..job import Job
-    from ..policies.contract import PolicyContract
     from ..simulators.base import Env, SimulatorModule
+    from ..spec.contract import PolicyContract
+    from ..spec.job import Job
 
 WORLDS = 32
 SECONDS, LONG_SECONDS = 10.0, 20.0
@@ -45,6 +45,16 @@ FRICTIONS = (0.1, 0.3, 0.6, 1.0)
 """Factors on the robot's friction; training has 0.7 to 1.3."""
 PAYLOADS = (0.0, 10.0, 20.0, 40.0)
 """Masses added to the base [kg]; training has up to 5."""
+DELAYS = (0, 1, 2, 3)
+"""Control steps by which actions or observations are late."""
+STRENGTHS = (0.4, 0.6, 0.8, 1.0)
+"""Factors on the drives' torque."""
+JOINT_FRICTIONS = (0.0, 0.5, 1.0, 2.0)
+"""Dry friction of the joints [N m]."""
+OFFSETS = (0.0, 0.05, 0.1, 0.2)
+"""Greatest errors of encoders and of the measured direction of gravity [rad]."""
+DRIFTS = (0.0, 0.2, 0.5, 1.0)
+"""Greatest drifts of the angular rate [rad/s]."""
 LEVEL_STEP = 2
 """Every so many levels of each kind of rough ground are tried."""
 
@@ -74,16 +84,16 @@ class Point:
     error_vel_yaw: float | None
     reward_per_second: float | None
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         """Return the point as JSON values."""
-        document: dict[str, Any] = finite(dataclasses.asdict(self))
+        document: dict[str, object] = finite(dataclasses.asdict(self))
         return document
 
 
 def conditions_for(contract: PolicyContract) -> tuple[Condition, ...]:
     """Return what can be varied: commands where it takes any, strains where it roams, the ground where it is rough."""
     commanded = tuple(_directions()) if "base_velocity" in contract.commands else ()
-    strains = tuple(_strains()) if contract.robot.base_com else ()
+    strains = tuple(_strains(driven=any(contract.robot.stiffness))) if contract.robot.base_com else ()
     return (*commanded, *strains, *_grounds(contract.conventions.get("terrain", {})))
 
 
@@ -107,13 +117,15 @@ def run_sweep(
     for number, condition in enumerate(conditions):
         varied = dataclasses.replace(job, overrides=(*job.overrides, *condition.overrides))
         with contextlib.closing(module.open_env(varied, num_envs=WORLDS, training=False, seed=job.seed)) as env:
-            points.append(_measure(env, subject, condition, job.seed))
+            apply_gains(subject, env)
+            actor = subject.actor(checkpoint_session(subject.policy))
+            points.append(measure(env, actor, condition, job.seed))
         if on_step is not None:
             on_step(number + 1, len(conditions))
     return tuple(points)
 
 
-def table(points: Sequence[Point]) -> list[str]:
+def sweep_table(points: Sequence[Point]) -> list[str]:
     """Return what was measured as lines to print, one a condition under the name of its axis."""
     lines, axis = [], None
     for point in points:
@@ -131,11 +143,17 @@ def table(points: Sequence[Point]) -> list[str]:
     return lines
 
 
-def _measure(env: Env, subject: Subject, condition: Condition, seed: int) -> Point:
-    with_own_gains(subject, env)
+def measure(env: Env, actor: Actor, condition: Condition, seed: int) -> Point:
+    """Play a policy under one condition.
+
+    Args:
+        env: Environment under that condition.
+        actor: The policy.
+        condition: What it is called, and how long it is played.
+        seed: Seed of the environment.
+    """
     steps = min(env.max_episode_length, round(condition.seconds / env.step_dt))
-    rollout = run_steps(env, subject.actor(checkpoint_session(subject.policy)), steps, seed=seed)
-    metrics = summarize(rollout, format="checkpoint", simulator=env.contract.simulator)
+    metrics = summarize(run_steps(env, actor, steps, seed=seed), format="checkpoint", simulator=env.contract.simulator)
     return Point(
         axis=condition.axis,
         label=condition.label,
@@ -161,13 +179,23 @@ def _command(vx: float, vy: float, wz: float) -> tuple[str, ...]:
     return (*constant, "env.command.rel_heading_envs=0", "env.command.rel_standing_envs=0")
 
 
-def _strains() -> Iterator[Condition]:
+def _strains(*, driven: bool) -> Iterator[Condition]:
+    """Yield what strains a robot from outside, and the imperfections of its own that apply to position drives."""
     axes: Sequence[tuple[str, str, str, Sequence[float], float]] = (
         ("push [m/s]", "push", "{:g}", PUSHES, LONG_SECONDS),
         ("friction factor", "friction_scale", "{:g}", FRICTIONS, SECONDS),
         ("payload [kg]", "payload", "{:g}", PAYLOADS, SECONDS),
     )
-    for axis, key, label, values, seconds in axes:
+    own: Sequence[tuple[str, str, str, Sequence[float], float]] = (
+        ("action delay [steps]", "action_delay", "{:g}", DELAYS, SECONDS),
+        ("observation delay [steps]", "observation_delay", "{:g}", DELAYS, SECONDS),
+        ("motor strength", "motor_strength", "{:g}", STRENGTHS, SECONDS),
+        ("joint friction [N m]", "joint_friction", "{:g}", JOINT_FRICTIONS, SECONDS),
+        ("encoder error [rad]", "joint_offset", "{:g}", OFFSETS, SECONDS),
+        ("gyro drift [rad/s]", "gyro_bias", "{:g}", DRIFTS, SECONDS),
+        ("tilt error [rad]", "tilt_bias", "{:g}", OFFSETS, SECONDS),
+    )
+    for axis, key, label, values, seconds in (*axes, *(own if driven else ())):
         for value in values:
             yield Condition(axis, label.format(value), (f"env.conditions.{key}={value:g}",), seconds)
 

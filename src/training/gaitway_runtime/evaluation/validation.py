@@ -1,4 +1,4 @@
-"""Validating a policy: its episodes, their metrics, the verdict, and why it may have failed."""
+"""Validation of a policy: its episodes, their metrics, the verdict, and why it may have failed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from ..policies.sessions import checkpoint_session
 from ..simulators import base as simulators
-from .diagnosis import Finding, diagnose
-from .gate import Verdict, judge
-from .metrics import Metrics, finite, inference_time, summarize
+from .diagnosis import LikelyCause, diagnose, short_training
+from .gate import Verdict, judge, successes
+from .metrics import RolloutMetrics, finite, inference_time, summarize
 from .remedies import try_remedies
 from .rollout import Rollout, run_episodes
-from .subject import Subject, read_subject, with_own_gains
+from .subject import Subject, apply_gains, read_subject
 
 if TYPE_CHECKING:
-    from ..job import Job
     from ..simulators.base import Env
+    from ..spec.job import Job
+
+EPISODES_FILE = "metrics/episodes.json"
+EPISODES_SCHEMA = 1
 
 EPISODES = 100
 NUM_ENVS = 64
@@ -31,21 +34,38 @@ class Validation:
     """What a validation came to."""
 
     verdict: Verdict
-    metrics: Metrics
+    metrics: RolloutMetrics
     rollout: Rollout
-    findings: tuple[Finding, ...] = ()
+    successes: tuple[bool, ...] = ()
+    """Whether each episode is a success."""
+    findings: tuple[LikelyCause, ...] = ()
     """Likely causes; see :func:`explain`."""
 
     def document(self) -> dict[str, Any]:
         """Return ``metrics/validation.json``: the metrics, with the verdict beside them."""
         findings = [finding.document() for finding in self.findings]
-        document: dict[str, Any] = finite(
+        document: dict[str, object] = finite(
             {
                 **self.metrics.document(),
                 "passed": self.verdict.passed,
                 "success_rate": self.verdict.success_rate,
                 "verdict": self.verdict.document(),
                 "likely_causes": findings,
+            }
+        )
+        return document
+
+    def episodes(self) -> dict[str, Any]:
+        """Return ``metrics/episodes.json``: what each episode came to, for a comparison with another policy's."""
+        played = self.rollout.episodes
+        document: dict[str, object] = finite(
+            {
+                "schema": EPISODES_SCHEMA,
+                "seed": self.rollout.seed,
+                "reward": [episode.reward for episode in played],
+                "steps": [episode.steps for episode in played],
+                "ending": [episode.ending.value for episode in played],
+                "success": list(self.successes),
             }
         )
         return document
@@ -93,7 +113,8 @@ def evaluate(
     timing = inference_time(rollout.act_seconds, batch=env.num_envs, provider=session.provider, threads=session.threads)
     metrics = summarize(rollout, format=session.format, simulator=env.contract.simulator, inference=timing)
     verdict = judge(env.task, rollout.episodes, metrics, success_threshold=success_threshold)
-    return Validation(verdict=verdict, metrics=metrics, rollout=rollout)
+    succeeded = tuple(successes(env.task, rollout.episodes))
+    return Validation(verdict=verdict, metrics=metrics, rollout=rollout, successes=succeeded)
 
 
 def explain(
@@ -110,7 +131,8 @@ def explain(
     if validation.verdict.passed:
         return validation
     tried = try_remedies(env, subject, seed=validation.rollout.seed, on_step=on_step)
-    return replace(validation, findings=(*tried, *diagnose(validation.rollout, subject)))
+    found = (*tried, *short_training(env.task, subject), *diagnose(validation.rollout, subject))
+    return replace(validation, findings=found)
 
 
 def validate_checkpoint(
@@ -133,11 +155,10 @@ def validate_checkpoint(
     Raises:
         UsageError: The checkpoint cannot be read or is of another task's shape.
     """
-    name = simulators.choose(job.simulator)
-    module = simulators.load(name)
+    module = simulators.load(job.simulator)
     worlds = min(num_envs, episodes)
     with contextlib.closing(module.open_env(job, num_envs=worlds, training=False, seed=job.seed)) as env:
         subject = read_subject(checkpoint, env.contract, activation=job.activation, contract=job.contract)
-        subject = with_own_gains(subject, env)
+        subject = apply_gains(subject, env)
         validation = evaluate(env, subject, episodes=episodes, seed=job.seed, on_step=on_step)
         return explain(validation, env, subject, on_step=on_step)

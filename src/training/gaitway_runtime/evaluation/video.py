@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..process.lifecycle import bond
 from .film import DRAWERS, Film
 
 VIDEO_NAME = "rl-video-step-0.mp4"
@@ -43,6 +44,8 @@ class Video:
     frames: int = 0
     frames_per_second: float = 0.0
     backend: str = ""
+    cpu_s: float = 0.0
+    """Processor time that drawing took [s]."""
     reason: str = ""
     """Why there is no video; empty when there is one."""
 
@@ -55,6 +58,8 @@ class Filming:
         folder: Gets the video and its poster.
         backends: Ways to draw, the one to try first first; found out when omitted.
         check: Called now and then while waiting; may raise to stop.
+        name: File name of the video.
+        gives_way: Whether to draw only while no other process wants the processor.
     """
 
     def __init__(
@@ -63,14 +68,21 @@ class Filming:
         folder: Path,
         backends: tuple[str, ...] | None = None,
         check: Callable[[], None] = lambda: None,
+        name: str = VIDEO_NAME,
+        gives_way: bool = False,
     ) -> None:
-        self.film, self.target = film, folder / VIDEO_NAME
+        self.film, self.target, self._gives_way = film, folder / name, gives_way
         self._backends = list(backends or available_backends())
         self._check = check
         self._scratch = tempfile.TemporaryDirectory(prefix="gaitway-film-")
         self._source = Path(self._scratch.name) / "film.npz"
         self._process: subprocess.Popen[str] | None = None
         self._reason = self._begin()
+
+    @property
+    def done(self) -> bool:
+        """Whether :meth:`result` returns at once, but for backends that cannot draw here."""
+        return self._process is None or self._process.poll() is not None
 
     def result(self) -> Video:
         """Wait for the video; where a backend cannot draw here, let the next one try."""
@@ -88,7 +100,7 @@ class Filming:
             self.close()
 
     def close(self) -> None:
-        """End the drawing, if it still goes on, and remove what it left behind."""
+        """End the drawing, if it still runs, and remove what it left behind."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -121,13 +133,14 @@ class Filming:
 
     def _start(self) -> None:
         backend = self._backends[0]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "LP_NUM_THREADS": "1"}
+        environment = {**os.environ, **bond(), "OMP_NUM_THREADS": "1", "LP_NUM_THREADS": "1"}
         if backend in _OPENGL:
             environment["MUJOCO_GL"] = backend
         package_root = str(Path(__file__).resolve().parents[2])
         environment["PYTHONPATH"] = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
+        command = (sys.executable, "-m", f"{__package__}.filming")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.filming", str(self._source), str(self.target), backend],
+            [*command, str(self._source), str(self.target), backend, *(["gives-way"] if self._gives_way else [])],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
@@ -156,6 +169,7 @@ class Filming:
             frames=made["frames"],
             frames_per_second=self.film.frames_per_second,
             backend=backend,
+            cpu_s=made["cpu_s"],
         )
 
     def _wait(self) -> tuple[int, str, str] | None:

@@ -1,46 +1,64 @@
-"""What a job is, to the process that runs it."""
+"""Interface of a job module, its workspace, the tracked run around its work, and trainings of several processes."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import functools
 import importlib
-import sys
-import traceback
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
 
-from ..errors import UsageError
-from ..job import Job, RunContext
-from ..lifecycle import StopRequest
-from ..progress import Progress
-from ..ranks import ALONE, Rank
-from ..result import Result
+from ..distributed.group import ALONE, Rank
+from ..learners.base import LearnerTraining, TrainingStart
+from ..process.lifecycle import Progress, StopRequest
+from ..spec.errors import Interrupted, UsageError
+from ..spec.job import Job, RunContext, TrainJob
+from ..spec.result import Result
+from ..stores.tracking_server import outlives_job
+from ..tracking import mlflow_tracker
+from ..tracking.file_tracker import FileTracker
+
+if TYPE_CHECKING:
+    from ..distributed.group import Group
+    from ..learners.base import Learner
+    from ..tracking.base import Tracker
+
 
 JOBS: dict[str, str] = {
     "train": "gaitway_runtime.jobs.train",
     "validate": "gaitway_runtime.jobs.validate",
     "infer": "gaitway_runtime.jobs.infer",
     "dump-contract": "gaitway_runtime.jobs.dump_contract",
+    "ship": "gaitway_runtime.jobs.ship",
+    "register": "gaitway_runtime.jobs.register",
 }
-"""Job modules by kind, imported when a job of that kind runs. Each offers ``run``."""
+"""Job modules by kind, imported when a job of that kind runs."""
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """What a job works with: where its files go, whether it should stop, whom to tell how far it is, who it is."""
+    """What a job works with."""
 
     output_dir: Path
+    """Folder for everything that this process makes."""
     stop: StopRequest
+    """Whether the job was asked to stop."""
     progress: Progress
+    """Where the job reports how far it is."""
     rank: Rank = ALONE
+    """The place of this process among those that train together."""
 
 
 class JobModule(Protocol):
-    """What a module in :data:`JOBS` offers."""
+    """A module in :data:`JOBS`."""
 
     def run(self, job: Job, context: RunContext, workspace: Workspace) -> Result:
-        """Do the job and say how it ended; the caller writes ``result.json``.
+        """Do the job and return how it ended; the caller writes ``result.json``.
 
         A result may have status ``failed`` (a gate that was not met, with ``exit_code`` 5 and the ``error``) or
         ``cancelled`` (asked to stop, and saved).
@@ -63,21 +81,108 @@ def load(kind: str) -> JobModule:
     return module
 
 
-def import_task_modules(names: Sequence[str]) -> None:
-    """Import the user's modules, which register tasks as they are imported.
+@contextlib.contextmanager
+def tracked_run(job: Job, context: RunContext, output_dir: Path, *, run_id: str | None = None) -> Iterator[Tracker]:
+    """Open the job's MLflow run and say so in the log; what is raised inside closes it as what it was.
+
+    Args:
+        job: The job.
+        context: The run it is part of.
+        output_dir: The job's output folder.
+        run_id: MLflow run to continue.
+    """
+    tracker: Tracker
+    if outlives_job(context):
+        tracker = mlflow_tracker.open_tracker(job, context, run_id=run_id, output_dir=output_dir)
+    else:
+        tracker = FileTracker(job, context, output_dir)
+    mlflow_tracker.announce(tracker)
+    with contextlib.ExitStack() as stack:
+        stack.push(functools.partial(_close_after_error, tracker))
+        yield tracker
+
+
+def _close_after_error(
+    tracker: Tracker, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+) -> None:
+    """Close a run as what it was when something was raised; a job that got to its end closes it itself."""
+    if kind is not None:
+        tracker.close("KILLED" if issubclass(kind, (Interrupted, KeyboardInterrupt)) else "FAILED")
+
+
+def with_rank_seed(job: TrainJob, rank: Rank) -> TrainJob:
+    """Return the job with a seed of this rank's own, so that no two see the same episodes."""
+    return dataclasses.replace(job, seed=job.seed + rank.number)
+
+
+def common_start(start: TrainingStart | None, group: Group, folder: Path) -> TrainingStart:
+    """Return rank 0's start to all, with copies of its checkpoint and companion.
+
+    Args:
+        start: Where rank 0 starts from; None on the others.
+        group: The processes that train together.
+        folder: Gets the copies.
+    """
+    files = [found.path for found in (start.saved, start.state) if found] if start else []
+    mine = {"mode": start.mode, "names": [path.name for path in files], "no_state": start.no_state} if start else {}
+    shared = json.loads(group.share(json.dumps(mine).encode()))
+    contents = [group.share(files[number].read_bytes() if files else b"") for number in range(len(shared["names"]))]
+    if start is not None:
+        return start
+    copies = [folder / name for name in shared["names"]]
+    for copy, content in zip(copies, contents, strict=True):
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(content)
+    # They import torch, which some simulators must be started before.
+    from ..learners.checkpoints import open_saved
+    from ..learners.state import open_state
+
+    return TrainingStart(
+        mode=shared["mode"],
+        saved=open_saved(copies[0]) if copies else None,
+        state=open_state(copies[1]) if len(copies) > 1 else None,
+        no_state=shared["no_state"],
+    )
+
+
+def should_stop(workspace: Workspace, group: Group) -> bool:
+    """Return whether any process was asked to stop: all then stop at the same iteration."""
+    agreed = group.agree(workspace.stop.requested)
+    if agreed:
+        workspace.stop.request("another process was asked to")
+    # Not what is requested by now: a signal after the question would stop this process alone.
+    return agreed
+
+
+def train_beside_rank_zero(training: LearnerTraining, learner: Learner, workspace: Workspace) -> Result:
+    """Train with rank 0, which alone reports.
 
     Raises:
-        UsageError: One cannot be imported; the error names it, why, and which were asked for. The traceback is logged.
+        Interrupted: All were asked to stop: a platform that starts one of them again must start them all.
     """
-    name = ""
-    try:
-        for name in names:
-            importlib.import_module(name)
-    except Exception as error:
-        # A user's module may raise anything.
-        traceback.print_exc(file=sys.stderr)
-        raise UsageError(
-            f"module '{name}' cannot be imported: {type(error).__name__}: {error}",
-            source=f"--import {' --import '.join(names)}",
-            hint="ship its folder with --with PATH",
-        ) from error
+    group = training.group
+    outcome = learner.train(training, _QuietCallbacks(workspace, group), {})
+    group.leave()
+    if outcome.stopped:
+        # Some launchers end rank 0, which still saves, as soon as another one reports a stop.
+        group.await_rank_zero()
+        raise Interrupted(f"the training was stopped ({workspace.stop.reason})")
+    return Result(kind=training.job.kind, task=training.job.task, status="succeeded")
+
+
+class _QuietCallbacks:
+    """Callbacks that report nothing; see :class:`..learners.base.Callbacks`."""
+
+    def __init__(self, workspace: Workspace, group: Group) -> None:
+        self._workspace = workspace
+        self._group = group
+
+    def on_iteration(self, iteration: int, total: int, steps: int, metrics: Mapping[str, float]) -> None:
+        """See :meth:`.Callbacks.on_iteration`."""
+
+    def on_checkpoint(self, path: Path, iteration: int) -> None:
+        """See :meth:`.Callbacks.on_checkpoint`."""
+
+    def should_stop(self) -> bool:
+        """See :meth:`.Callbacks.should_stop`."""
+        return should_stop(self._workspace, self._group)

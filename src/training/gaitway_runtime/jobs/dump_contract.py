@@ -10,12 +10,11 @@ import contextlib
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from ..job import DumpContractJob, Job, RunContext
-from ..policies.contract import CONTRACT_FILE
-from ..result import Result, write_json
 from ..simulators import base as simulators
-from .base import Workspace
-from .tracked import tracked_run
+from ..spec.contract import CONTRACT_FILE
+from ..spec.job import DumpContractJob, Job, RunContext
+from ..spec.result import Result, write_json
+from .base import Workspace, tracked_run
 
 if TYPE_CHECKING:
     from ..simulators.base import Env
@@ -34,8 +33,7 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     import numpy as np
 
     assert isinstance(job, DumpContractJob)
-    simulator = simulators.choose(job.simulator)
-    module = simulators.load(simulator)
+    module = simulators.load(job.simulator)
     workspace.progress.phase("starting")
     with contextlib.closing(module.open_env(job, num_envs=1, training=False, seed=job.seed)) as env:
         write_json(dataclasses.asdict(env.contract), workspace.output_dir / CONTRACT_FILE)
@@ -53,7 +51,7 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
         experiment=tracker.experiment,
         mlflow_run_id=tracker.run_id or None,
         artifacts=(CONTRACT_FILE, TRACE_FILE),
-        simulator=simulator,
+        simulator=job.simulator,
     )
 
 
@@ -63,12 +61,12 @@ def _trace(env: Env, job: DumpContractJob, workspace: Workspace) -> dict[str, An
 
     spread = np.random.default_rng(job.seed).normal(0, ACTION_SPREAD, (job.max_steps, 1, env.num_actions))
     actions = spread.astype(np.float32)
-    observations, states = [env.reset(job.seed)["policy"][0].copy()], [env.snapshot()[0]]
+    observations, states = [simulators.policy_observations(env, env.reset(job.seed))[0].copy()], [env.snapshot()[0]]
     rewards, ended, terms = [], [], []
     for number, action in enumerate(actions):
         workspace.stop.check()
         step = env.step(action)
-        observations.append(step.observations["policy"][0].copy())
+        observations.append(simulators.policy_observations(env, step.observations)[0].copy())
         states.append(env.snapshot()[0])
         rewards.append(step.task_rewards[0])
         terms.append({name: values[0] for name, values in step.reward_terms.items()})

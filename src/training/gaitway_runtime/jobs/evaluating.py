@@ -1,4 +1,4 @@
-"""What the jobs that play a policy share: the scene, their MLflow run, their progress, video and report."""
+"""Common parts of the jobs that play a policy: the simulator and subject, their MLflow run, progress, video, report."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..evaluation.film import film_of
-from ..evaluation.metrics import versions
-from ..evaluation.origin import COMMIT_TAG, PAYLOAD_TAG, Origin, fetch_origin
-from ..evaluation.report import FORMAT_TITLES, REPORT_FILE, Report, write_report
-from ..evaluation.subject import Subject, placed, read_subject, with_own_gains
+from ..evaluation.provenance import COMMIT_TAG, PAYLOAD_TAG, Provenance, fetch_with_provenance
+from ..evaluation.report import REPORT_FILE, Report, format_title, write_report
+from ..evaluation.subject import Subject, apply_gains, playable_job, read_subject
 from ..evaluation.video import Filming, Video
-from ..job import Job, RunContext
 from ..simulators import base as simulators
-from .base import Workspace
-from .tracked import tracked_run
+from ..spec.job import Job, RunContext
+from ..spec.result import versions
+from .base import Workspace, tracked_run
 
 if TYPE_CHECKING:
     from ..evaluation.rollout import Rollout
@@ -38,15 +37,13 @@ _REPORT_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Scene:
-    """A policy in the simulator that shall play it, and the job that asked for it."""
+class EvaluationScene:
+    """A policy in the simulator that plays it, and the job that asked for it."""
 
     job: Job
     context: RunContext
     workspace: Workspace
-    origin: Origin
-    simulator: str
-    """Name of the simulator."""
+    provenance: Provenance
     env: Env
     subject: Subject
 
@@ -55,10 +52,10 @@ class Scene:
         """The job's output folder."""
         return self.workspace.output_dir
 
-    def provenance(self) -> dict[str, str]:
+    def provenance_lines(self) -> dict[str, str]:
         """Return where everything comes from, for the report."""
         lines = {
-            **self.origin.provenance(),
+            **self.provenance.lines(),
             "played in": self.env.contract.simulator,
             "environments": str(self.env.num_envs),
             "seed": str(self.job.seed),
@@ -73,7 +70,9 @@ class Scene:
 
 
 @contextlib.contextmanager
-def open_scene(job: Job, context: RunContext, workspace: Workspace, uri: str, num_envs: int) -> Iterator[Scene]:
+def open_scene(
+    job: Job, context: RunContext, workspace: Workspace, uri: str, num_envs: int
+) -> Iterator[EvaluationScene]:
     """Fetch a checkpoint, open the simulator, and match the two.
 
     Raises:
@@ -81,28 +80,24 @@ def open_scene(job: Job, context: RunContext, workspace: Workspace, uri: str, nu
     """
     # One thread: for a few observations at a time more cost more, and the formats' timings compare.
     torch.set_num_threads(1)
-    simulator = simulators.choose(job.simulator)
-    job = placed(job, simulator)
+    job = playable_job(job)
     workspace.progress.phase("fetching the checkpoint")
-    origin = fetch_origin(uri, job, context, workspace.output_dir / "start")
-    module = simulators.load(simulator)
+    provenance = fetch_with_provenance(uri, job, context, workspace.output_dir / "start")
+    module = simulators.load(job.simulator)
     with contextlib.closing(module.open_env(job, num_envs=num_envs, training=False, seed=job.seed)) as env:
-        subject = read_subject(
-            origin.fetched.path, env.contract, activation=job.activation, contract=job.contract, tags=origin.tags
-        )
-        yield Scene(
+        subject = read_subject(provenance.checkpoint, env.contract, activation=job.activation, contract=job.contract)
+        yield EvaluationScene(
             job=job,
             context=context,
             workspace=workspace,
-            origin=origin,
-            simulator=simulator,
+            provenance=provenance,
             env=env,
-            subject=with_own_gains(subject, env),
+            subject=apply_gains(subject, env),
         )
 
 
 @contextlib.contextmanager
-def tracked(scene: Scene, *, failed: bool) -> Iterator[Tracker]:
+def tracked(scene: EvaluationScene, *, failed: bool) -> Iterator[Tracker]:
     """Open the job's MLflow run, and close it as what it was.
 
     Args:
@@ -110,7 +105,7 @@ def tracked(scene: Scene, *, failed: bool) -> Iterator[Tracker]:
         failed: Whether the job has failed already; an exception inside makes it so in any case.
     """
     with tracked_run(scene.job, scene.context, scene.folder) as tracker:
-        tracker.log_params({"checkpoint_uri": scene.origin.fetched.uri, "num_envs": str(scene.env.num_envs)})
+        tracker.log_params({"checkpoint_uri": scene.provenance.fetched.uri, "num_envs": str(scene.env.num_envs)})
         tracker.set_tags({"seed": str(scene.job.seed), "simulator": scene.env.contract.simulator})
         yield tracker
         tracker.close("FAILED" if failed else "FINISHED")
@@ -131,7 +126,7 @@ def step_reporter(workspace: Workspace) -> Callable[[int, int], None]:
     return on_step
 
 
-def start_filming(scene: Scene, form: str, rollout: Rollout) -> Filming:
+def start_filming(scene: EvaluationScene, form: str, rollout: Rollout) -> Filming:
     """Start the video of a rollout's first steps, in ``videos/<form>_play``, in a process of its own.
 
     Args:
@@ -141,10 +136,10 @@ def start_filming(scene: Scene, form: str, rollout: Rollout) -> Filming:
     """
     task = scene.job.task
     film = film_of(
-        rollout.watch,
+        rollout.recording,
         task=task,
-        simulator=scene.simulator,
-        title=f"{task.removeprefix('Isaac-').removesuffix('-v0')} · {FORMAT_TITLES[form]}",
+        simulator=scene.job.simulator,
+        title=f"{task.removeprefix('Isaac-').removesuffix('-v0')} · {format_title(form)}",
         step_dt=rollout.step_dt,
         imports=scene.job.imports,
         joint_names=scene.env.contract.robot.joint_names,

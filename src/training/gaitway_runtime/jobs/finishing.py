@@ -1,38 +1,40 @@
-"""What follows a training: the final checkpoint, the gate, the registered model, the result."""
+"""End of a training: the final checkpoint, the gate, the registered model, the result."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..errors import GaitwayError, Interrupted
-from ..job import TrainJob
-from ..learners.base import Outcome
-from ..result import CheckpointRef, Result, write_json
+from ..learners.base import TrainingOutcome
+from ..spec.errors import GaitwayError, Interrupted
+from ..spec.job import TrainJob
+from ..spec.result import CheckpointRef, Result, write_json
 from ..tracking.base import ModelVersion, Tracker
 from .base import Workspace
 
 log = logging.getLogger(__name__)
 
 NOT_VALIDATED: Mapping[str, str] = {"validated": "false", "verdict": "pending"}
-"""What a registered model says of its validation as long as there was none."""
+"""Tags of a registered model that was not validated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A training that has come to its end, whichever it was."""
+    """A training that has ended, stopped or not."""
 
     job: TrainJob
     workspace: Workspace
     tracker: Tracker
-    outcome: Outcome
+    outcome: TrainingOutcome
     metrics: Mapping[str, float]
     """Those of the last iteration."""
+    evaluation: Mapping[str, float]
+    """What the newest interim evaluation measured, and after how many iterations; empty where there was none."""
     uris: Mapping[int, str]
     """Addresses of the published checkpoints, by iteration."""
-    simulator: str
     contract_sha256: str
 
 
@@ -51,11 +53,11 @@ def finish(trained: Trained, model_name: str | None) -> Result:
     if model_name and result.passed is not False:
         result = _register(trained, result, model_name, verdict)
     trained.tracker.close("FINISHED")
-    return result
+    return _as_published(trained.tracker, result)
 
 
 def _publish(trained: Trained) -> Result:
-    """Publish the final checkpoint and what a reader needs beside it."""
+    """Publish the final checkpoint and the parameters that a reader needs beside it."""
     tracker, outcome = trained.tracker, trained.outcome
     if outcome.steps == 0:
         log.info("nothing left to do: %d iterations are done already", outcome.iterations)
@@ -67,7 +69,7 @@ def _publish(trained: Trained) -> Result:
 
 def _validate(trained: Trained, result: Result) -> tuple[Result, Mapping[str, str]]:
     """Let the task's gate judge the final checkpoint; return the result with the verdict, and the verdict as tags."""
-    from ..evaluation.validation import validate_checkpoint
+    from ..evaluation.validation import EPISODES_FILE, validate_checkpoint
     from .evaluating import step_reporter
     from .validate import VALIDATION_FILE, gate_failed
 
@@ -75,6 +77,7 @@ def _validate(trained: Trained, result: Result) -> tuple[Result, Mapping[str, st
     workspace.progress.phase("validate")
     validation = validate_checkpoint(trained.job, trained.outcome.final_checkpoint, on_step=step_reporter(workspace))
     write_json(validation.document(), workspace.output_dir / VALIDATION_FILE)
+    write_json(validation.episodes(), workspace.output_dir / EPISODES_FILE)
     tracker.publish(workspace.output_dir / "metrics", "metrics")
     tracker.set_tags(validation.tags())
     judged = dataclasses.replace(
@@ -110,23 +113,49 @@ def _interrupted(trained: Trained) -> Result:
     """End the run as interrupted: everything done so far is saved and published."""
     outcome, job = trained.outcome, trained.job
     reason = trained.workspace.stop.reason
-    uri = trained.uris.get(outcome.final_iteration)
     trained.tracker.publish(trained.workspace.output_dir / "params", "params")
     trained.tracker.set_tags({"gaitway.interrupted": reason})
     trained.tracker.close("KILLED")
+    result = _as_published(trained.tracker, _result(trained, trained.uris.get(outcome.final_iteration)))
+    uri = result.final_checkpoint.uri if result.final_checkpoint else None
     error = Interrupted(
         f"the training was stopped ({reason}) after {outcome.iterations} of {job.max_iterations} iterations; "
         f"{outcome.final_checkpoint.name} is saved",
-        hint=f"gaitway train --task {job.task} --max-iterations {job.max_iterations} --checkpoint-mode resume "
-        f"--checkpoint-uri {uri or outcome.final_checkpoint}",
+        hint=_resume_command(job, uri or str(outcome.final_checkpoint)),
     )
+    return dataclasses.replace(result, status="cancelled", exit_code=error.exit_code, error=error.as_dict())
+
+
+def _resume_command(job: TrainJob, uri: str) -> str:
+    """Return the command that continues a training, with the settings that must be the same for that."""
+    words = ["gaitway", "train", "--task", job.task, "--max-iterations", str(job.max_iterations)]
+    words += ["--checkpoint-mode", "resume", "--checkpoint-uri", uri]
+    words += ["--num-envs", str(job.num_envs), "--seed", str(job.seed)]
+    if job.backend != TrainJob.backend:
+        words += ["--backend", job.backend]
+    if not job.shaping:
+        words.append("--no-shaping")
+    for flag, values in (("--set", job.overrides), ("--import", job.imports)):
+        words += [word for value in values for word in (flag, value)]
+    return shlex.join(words)
+
+
+def _as_published(tracker: Tracker, result: Result) -> Result:
+    """Return the result with an address of the final checkpoint only where it can be fetched from now."""
+    final = result.final_checkpoint
+    if final is None or not final.uri:
+        return result
+    address = tracker.published(final.uri)
     return dataclasses.replace(
-        _result(trained, uri), status="cancelled", exit_code=error.exit_code, error=error.as_dict()
+        result,
+        published=address is not None,
+        mlflow_run_id=tracker.run_id or None,
+        final_checkpoint=dataclasses.replace(final, uri=address),
     )
 
 
 def _result(trained: Trained, uri: str | None) -> Result:
-    from ..tracking.hashing import sha256_of
+    from ..spec.checkpoint_files import sha256_of
 
     outcome, tracker = trained.outcome, trained.tracker
     folder = trained.workspace.output_dir
@@ -141,14 +170,17 @@ def _result(trained: Trained, uri: str | None) -> Result:
         iterations=outcome.iterations,
         steps=outcome.steps * trained.workspace.rank.world,
         final_checkpoint=CheckpointRef(
-            uri=uri,
+            uri=uri or None,
             path=str(outcome.final_checkpoint),
             iteration=outcome.final_iteration,
             sha256=sha256_of(outcome.final_checkpoint),
         ),
-        metrics={name: trained.metrics[tag] for name, tag in names.items() if tag in trained.metrics},
+        metrics={
+            **{name: trained.metrics[tag] for name, tag in names.items() if tag in trained.metrics},
+            **({"evaluation": dict(trained.evaluation)} if trained.evaluation else {}),
+        },
         artifacts=tuple(str(path.relative_to(folder)) for path in made if path.exists()),
-        simulator=trained.simulator,
+        simulator=trained.job.simulator,
     )
 
 

@@ -12,21 +12,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import GaitwayError, Interrupted, JobFailed, UsageError
 from ..evaluation import plots
 from ..evaluation.diagnosis import diagnose
-from ..evaluation.metrics import Metrics, inference_time, summarize
-from ..evaluation.report import FORMAT_TITLES, Played, Report
+from ..evaluation.gate import Assessment, assess, worst
+from ..evaluation.metrics import RolloutMetrics, inference_time, summarize
+from ..evaluation.report import Played, Report, format_title
 from ..evaluation.rollout import run_steps
 from ..evaluation.video import Filming
-from ..job import InferJob, Job, RunContext
 from ..policies.export import export_policy
 from ..policies.parity import measure
 from ..policies.sessions import open_session
-from ..result import Result, write_json
+from ..spec.errors import GaitwayError, GateFailed, Interrupted, JobFailed, UsageError
+from ..spec.export_formats import formats_of
+from ..spec.job import InferJob, Job, RunContext
+from ..spec.registry import ForeignError, call_foreign
+from ..spec.result import GateVerdict, Result, write_json
 from .base import Workspace
 from .evaluating import (
-    Scene,
+    EvaluationScene,
     finish_filming,
     finish_report,
     log_numbers,
@@ -43,18 +46,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FORMATS: dict[str, tuple[str, ...]] = {"onnx": ("onnx",), "jit": ("jit",), "both": ("onnx", "jit")}
-"""Export formats by ``--format``."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How one format did; what is missing follows from ``error``."""
+class FormatOutcome:
+    """Result of one format; what is missing follows from ``error``."""
 
     format: str
     rollout: Rollout | None = None
-    metrics: Metrics | None = None
+    metrics: RolloutMetrics | None = None
     filming: Filming | None = None
+    gate: Assessment | None = None
     error: GaitwayError | None = None
 
 
@@ -67,46 +68,62 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
         open_scene(job, context, workspace, job.checkpoint_uri, job.num_envs) as scene,
         contextlib.ExitStack() as films,
     ):
-        outcomes = [_attempt(scene, job, name, films) for name in FORMATS[job.format]]
+        outcomes = [_attempt(scene, job, name, films) for name in formats_of(job.format)]
         return _conclude(scene, outcomes)
 
 
-def _attempt(scene: Scene, job: InferJob, name: str, stack: contextlib.ExitStack) -> Outcome:
+def _attempt(scene: EvaluationScene, job: InferJob, name: str, stack: contextlib.ExitStack) -> FormatOutcome:
     """Take one format to its end; what goes wrong with it stays with it."""
     try:
-        return _play(scene, job, name, stack)
-    except (Interrupted, KeyboardInterrupt):
-        raise
-    except GaitwayError as error:
-        failure: GaitwayError = error
-    except Exception as error:  # noqa: BLE001 - exporters and runtimes raise anything; the other format shall go on
-        traceback.print_exc()
-        failure = JobFailed(f"{type(error).__name__}: {error}")
-    log.error("%s: %s", FORMAT_TITLES[name], failure.message)
-    return Outcome(format=name, error=failure)
+        # Exporters and runtimes raise anything; the other format is done all the same.
+        return call_foreign(lambda: _play(scene, job, name, stack))
+    except ForeignError as error:
+        failure = _failure_of(error)
+    log.error("%s: %s", format_title(name), failure.message)
+    return FormatOutcome(format=name, error=failure)
 
 
-def _play(scene: Scene, job: InferJob, name: str, stack: contextlib.ExitStack) -> Outcome:
+def _failure_of(error: ForeignError) -> GaitwayError:
+    """Return what one format met as an error of ours.
+
+    Raises:
+        Interrupted: The job was asked to stop.
+    """
+    if isinstance(error.cause, Interrupted):
+        raise error.cause
+    if isinstance(error.cause, GaitwayError):
+        return error.cause
+    traceback.print_exception(error.cause)
+    return JobFailed(str(error))
+
+
+def _play(scene: EvaluationScene, job: InferJob, name: str, stack: contextlib.ExitStack) -> FormatOutcome:
     """Export one format, play it, start its video, compare it with the checkpoint."""
-    progress, subject, fetched = scene.workspace.progress, scene.subject, scene.origin.fetched
+    progress, subject, fetched = scene.workspace.progress, scene.subject, scene.provenance.fetched
     progress.phase(f"export {name}")
-    source = {"checkpoint": fetched.resolved_uri, "checkpoint_sha256": fetched.sha256, "run_id": scene.origin.run_id}
+    source = {
+        "checkpoint": fetched.resolved_uri,
+        "checkpoint_sha256": fetched.sha256,
+        "run_id": scene.provenance.run_id,
+    }
     files = export_policy(subject.policy, subject.home, scene.folder / "exported", (name,), source=source)
     session = open_session(files[name])
     progress.phase(f"play {name}")
     rollout = run_steps(
         scene.env,
         subject.actor(session),
-        job.max_steps,
+        max(job.max_steps, scene.env.max_episode_length) if job.gate else job.max_steps,
         seed=job.seed,
         snapshots=job.video_length,
+        # The formats compute the same: their films show different worlds.
+        filmed=formats_of(job.format).index(name),
         on_step=step_reporter(scene.workspace),
     )
     filming = None
     if job.video_length:
         filming = start_filming(scene, name, rollout)
         stack.callback(filming.close)
-    parity = measure(subject.policy, {name: session}, subject.observed(rollout.watch.observations))
+    parity = measure(subject.policy, {name: session}, subject.observed(rollout.recording.observations))
     metrics = summarize(
         rollout,
         format=name,
@@ -122,60 +139,80 @@ def _play(scene: Scene, job: InferJob, name: str, stack: contextlib.ExitStack) -
         parity.require()
     except JobFailed as disagreement:
         error = disagreement
-    return Outcome(format=name, rollout=rollout, metrics=metrics, filming=filming, error=error)
+    gate = assess(scene.env.task, rollout, metrics)
+    return FormatOutcome(format=name, rollout=rollout, metrics=metrics, filming=filming, gate=gate, error=error)
 
 
-def _conclude(scene: Scene, outcomes: Sequence[Outcome]) -> Result:
+def _conclude(scene: EvaluationScene, outcomes: Sequence[FormatOutcome]) -> Result:
     """Track, report and return what the formats came to."""
     failure = _failure(outcomes)
+    gate = worst([outcome.gate for outcome in outcomes if outcome.gate])
+    refused = _refused(scene, gate) if failure is None else None
     scene.workspace.progress.phase("report")
-    with tracked(scene, failed=failure is not None) as tracker:
+    with tracked(scene, failed=bool(failure or refused)) as tracker:
         for outcome in outcomes:
             if outcome.metrics:
                 log_numbers(tracker, outcome.metrics.document(), f"{outcome.format}/")
-        finish_report(lambda: _report(scene, outcomes, failure), scene.folder)
+        tracker.set_tags({"exports_equal": str(failure is None).lower(), "gate": gate.verdict.value})
+        finish_report(lambda: _report(scene, outcomes, failure, gate), scene.folder)
         artifacts = publish_outputs(tracker, scene.folder)
+    error = failure or refused
     return Result(
         kind=scene.job.kind,
         task=scene.job.task,
-        status="failed" if failure else "succeeded",
-        exit_code=failure.exit_code if failure else 0,
-        error=failure.as_dict() if failure else None,
+        status="failed" if error else "succeeded",
+        exit_code=error.exit_code if error else 0,
+        error=error.as_dict() if error else None,
         experiment=tracker.experiment,
         mlflow_run_id=tracker.run_id or None,
         metrics={
             outcome.format: outcome.metrics.document() if outcome.metrics else {"error": str(outcome.error)}
             for outcome in outcomes
         },
-        passed=failure is None,
+        passed=failure is None and gate.verdict is not GateVerdict.NOT_MET,
+        exports_equal=failure is None,
+        gate=gate.verdict.value,
         artifacts=artifacts,
-        simulator=scene.simulator,
+        simulator=scene.job.simulator,
+        evaluated_checkpoint=scene.provenance.evaluated(),
     )
 
 
-def _failure(outcomes: Sequence[Outcome]) -> GaitwayError | None:
+def _refused(scene: EvaluationScene, gate: Assessment) -> GateFailed | None:
+    """Return the error of a gate that was asked for and is not met, or cannot be judged."""
+    assert isinstance(scene.job, InferJob)
+    if not scene.job.gate or gate.verdict is GateVerdict.MET:
+        return None
+    word = "is not met" if gate.verdict is GateVerdict.NOT_MET else "cannot be judged"
+    return GateFailed(f"the policy's gate {word}: {'; '.join(gate.reasons)}", source="--gate")
+
+
+def _failure(outcomes: Sequence[FormatOutcome]) -> GaitwayError | None:
     """Return one error for all formats that failed."""
     broken = [outcome for outcome in outcomes if outcome.error]
     if not broken:
         return None
     if len(broken) == len(outcomes) == 1 and broken[0].error:
         return broken[0].error
-    message = "; ".join(f"{FORMAT_TITLES[outcome.format]}: {outcome.error}" for outcome in broken)
-    whole = [FORMAT_TITLES[outcome.format] for outcome in outcomes if not outcome.error]
+    message = "; ".join(f"{format_title(outcome.format)}: {outcome.error}" for outcome in broken)
+    whole = [format_title(outcome.format) for outcome in outcomes if not outcome.error]
     return JobFailed(message, hint=f"{', '.join(whole)} is whole" if whole else None)
 
 
-def _report(scene: Scene, outcomes: Sequence[Outcome], failure: GaitwayError | None) -> Report:
+def _report(
+    scene: EvaluationScene, outcomes: Sequence[FormatOutcome], failure: GaitwayError | None, gate: Assessment
+) -> Report:
     rollout = next((outcome.rollout for outcome in outcomes if outcome.rollout), None)
-    titles = [FORMAT_TITLES[outcome.format] for outcome in outcomes]
+    titles = [format_title(outcome.format) for outcome in outcomes]
     whole = f"{' and '.join(titles)} compute{'s' * (len(titles) == 1)} what the checkpoint does"
     return Report(
         title="Inference",
         task=scene.job.task,
         run=scene.context.run,
         created=now(),
-        passed=failure is None,
-        headline=failure.message if failure else f"{whole}, measured on observations of this rollout.",
+        exports_equal=failure is None,
+        gate=gate.verdict,
+        headline=f"{failure.message if failure else whole}. {_gate_sentence(gate)}",
         played=tuple(
             Played(
                 format=outcome.format,
@@ -188,13 +225,18 @@ def _report(scene: Scene, outcomes: Sequence[Outcome], failure: GaitwayError | N
         findings=diagnose(rollout, scene.subject) if rollout else (),
         plots=_figures(scene, rollout),
         contract=scene.subject.home,
-        provenance=scene.provenance(),
+        provenance=scene.provenance_lines(),
     )
 
 
-def _figures(scene: Scene, rollout: Rollout | None) -> tuple[plots.Plot, ...]:
+def _gate_sentence(gate: Assessment) -> str:
+    title = "The gate is not judged" if gate.verdict is GateVerdict.NOT_JUDGED else gate.verdict.value.capitalize()
+    return f"{title}: {'; '.join(gate.reasons)}." if gate.reasons else f"{title}."
+
+
+def _figures(scene: EvaluationScene, rollout: Rollout | None) -> tuple[plots.Plot, ...]:
     folder = scene.folder / "plots"
-    drawn = [plots.training_curves(scene.origin.history, folder)]
+    drawn = [plots.training_curves(scene.provenance.history, folder)]
     if rollout is not None:
         drawn = [plots.traces(rollout, folder), plots.reward_terms(rollout.reward_terms, folder), *drawn]
     return tuple(plot for plot in drawn if plot)

@@ -1,4 +1,4 @@
-"""The job ``train``: learn a task, publish checkpoints as they are completed, register the final model."""
+"""The job ``train``: trains a task, publishes checkpoints as they are completed, registers the final model."""
 
 from __future__ import annotations
 
@@ -8,91 +8,108 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import catalog, team
-from ..job import Job, RunContext, TrainJob, model_name_for, normalize_checkpoint_mode
+from ..distributed.group import join
 from ..learners import base as learners
-from ..result import Result, write_json
+from ..learners.base import LearnerTraining, TrainingStart
 from ..simulators import base as simulators
-from .base import Workspace
+from ..spec import catalog
+from ..spec.checkpoint_files import companion_of
+from ..spec.job import Job, RunContext, TrainJob, model_name_for, normalize_checkpoint_mode
+from ..spec.result import Result, versions, write_json
+from .base import Workspace, common_start, should_stop, tracked_run, train_beside_rank_zero, with_rank_seed
 from .finishing import Trained, finish
-from .together import common_start, follow, of_rank, should_stop
-from .tracked import tracked_run
 
 if TYPE_CHECKING:
-    from ..simulators.base import Env
+    from ..fetch import Fetched
+    from ..learners.base import Learner
     from ..tracking.base import Tracker
+    from .interim import InterimEvaluations
 
 log = logging.getLogger(__name__)
-
-DEFAULT_SCALE = catalog.LocalScale(num_envs=256, max_iterations=150, save_interval=50, why="")
-"""For tasks that the catalog does not list: those that a user's own module registers."""
 
 
 def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     """See :meth:`.base.JobModule.run`."""
     assert isinstance(job, TrainJob)
-    simulator = simulators.choose(job.simulator)
-    job = of_rank(earlier_attempt(job, context) if workspace.rank.first else job, workspace)
+    rank = workspace.rank
+    job = with_rank_seed(earlier_attempt(job, context) if rank.first else job, rank)
     model_name = registered_name(job)
     workspace.progress.phase("starting")
     with (
         contextlib.closing(
-            simulators.load(simulator).open_env(job, num_envs=job.num_envs, training=True, seed=job.seed)
+            simulators.load(job.simulator).open_env(job, num_envs=job.num_envs, training=True, seed=job.seed)
         ) as env,
         # After the simulator: some have to be started before anything of torch is imported.
-        team.joined(),
+        join(rank) as group,
     ):
-        learner = learners.load(job.backend, native=isinstance(env, simulators.TrainsNatively))
-        job = with_scale(job, env)
-        origin = fetch_origin(job, context, workspace) if workspace.rank.first else None
-        start = common_start(origin.start if origin else None, workspace)
-        learner.check(job, env, start)
+        learner = learners.load(job.backend)
+        training = LearnerTraining(job=job, env=env, output_dir=workspace.output_dir, group=group)
+        training = with_scale(training, learner)
+        start = fetch_start(training.job, context, workspace) if rank.first else None
+        training = dataclasses.replace(training, start=common_start(start, group, workspace.output_dir / "start"))
+        learner.check(training)
         workspace.stop.check()
-        if origin is None:
-            return follow(job, learner, env, start, workspace)
-        with tracked_run(job, context, workspace.output_dir, run_id=origin.run_id) as tracker:
-            contract_sha256 = describe(tracker, job, workspace, env, origin)
-            hooks = TrainHooks(tracker, workspace)
-            workspace.progress.phase("train")
-            outcome = learner.train(job, env, start, workspace.output_dir, hooks, {"run_id": tracker.run_id})
-            team.leave()
-            trained = Trained(
-                job=job,
-                workspace=workspace,
-                tracker=tracker,
-                outcome=outcome,
-                metrics=hooks.metrics,
-                uris=hooks.uris,
-                simulator=simulator,
-                contract_sha256=contract_sha256,
-            )
-            return finish(trained, model_name)
+        if not rank.first:
+            return train_beside_rank_zero(training, learner, workspace)
+        with tracked_run(job, context, workspace.output_dir, run_id=training.start.run_id) as tracker:
+            return finish(_train(training, learner, tracker, workspace), model_name)
 
 
-def with_scale(job: TrainJob, env: Env) -> TrainJob:
-    """Return the job with the iterations and the save interval that its task has where the user named none.
+def _train(training: LearnerTraining, learner: Learner, tracker: Tracker, workspace: Workspace) -> Trained:
+    """Train on rank 0, which tracks and publishes."""
+    contract_sha256 = describe(tracker, training, workspace)
+    _publish_start(training.start, tracker)
+    workspace.progress.phase("train")
+    with contextlib.closing(TrackingCallbacks(training, tracker, workspace)) as callbacks:
+        outcome = learner.train(training, callbacks, {"run_id": tracker.run_id})
+    training.group.leave()
+    return Trained(
+        job=training.job,
+        workspace=workspace,
+        tracker=tracker,
+        outcome=outcome,
+        metrics=callbacks.metrics,
+        evaluation=callbacks.evaluation,
+        uris=callbacks.uris,
+        contract_sha256=contract_sha256,
+    )
+
+
+def _publish_start(start: TrainingStart, tracker: Tracker) -> None:
+    """Publish the checkpoint that a run continues from: its attempt may have been killed before it could."""
+    saved = start.saved
+    if saved is None or saved.iteration is None or start.run_id is None or start.uri != str(saved.path):
+        return  # no run is continued, or the checkpoint was fetched from where it is published
+    if companion_of(saved.path.name):
+        tracker.publish_checkpoint(saved.path, saved.iteration)
+
+
+def with_scale(training: LearnerTraining, learner: Learner) -> LearnerTraining:
+    """Return the training with the iterations and the save interval of its task where the user named none.
 
     Isaac Lab's tasks bring their own; those of the embedded simulator have them in the catalog.
     """
-    if isinstance(env, simulators.TrainsNatively):
-        scale: simulators.Native | catalog.LocalScale = env.native(job.backend)
-    else:
+    job, scale = training.job, None
+    if isinstance(learner, learners.ReadsTaskScale):
+        scale = learner.scale(training)
+    if scale is None:
         info = catalog.find(job.task)
-        scale = info.local if info else DEFAULT_SCALE
-    return dataclasses.replace(
+        local = info.local if info else catalog.DEFAULT_SCALE
+        scale = learners.TrainingScale(local.max_iterations, local.save_interval)
+    job = dataclasses.replace(
         job,
         max_iterations=job.max_iterations or scale.max_iterations,
         save_interval=job.save_interval or scale.save_interval,
     )
+    return dataclasses.replace(training, job=job)
 
 
 def earlier_attempt(job: TrainJob, context: RunContext) -> TrainJob:
-    """Return a job that goes on from an earlier attempt at it, where the platform has started it again."""
+    """Return a job that continues from an earlier attempt at it, where the platform has started it again."""
     from ..tracking.attempts import resumed
 
     # A platform that keeps checkpoints itself has already named the newest.
@@ -101,7 +118,7 @@ def earlier_attempt(job: TrainJob, context: RunContext) -> TrainJob:
 
 
 def registered_name(job: TrainJob) -> str | None:
-    """Return the name to register the final model under, or None where it shall not be registered.
+    """Return the name to register the final model under, or None where it is not to be registered.
 
     Raises:
         UsageError: The name is not valid; said before hours of training, not after.
@@ -113,28 +130,17 @@ def registered_name(job: TrainJob) -> str | None:
     return check_model_name(job.register_checkpoint or model_name_for(job.task))
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where a training starts from."""
-
-    start: learners.Start
-    uri: str | None = None
-    """The checkpoint's address, as concrete as it can be said."""
-    run_id: str | None = None
-    """MLflow run to continue."""
-
-
-def fetch_origin(job: TrainJob, context: RunContext, workspace: Workspace) -> Origin:
-    """Fetch the checkpoint that the job starts from, if any.
+def fetch_start(job: TrainJob, context: RunContext, workspace: Workspace) -> TrainingStart:
+    """Fetch and open the checkpoint that the job starts from, if any.
 
     Raises:
         GaitwayError: It cannot be fetched, is not what was expected, or is not a checkpoint.
     """
     mode = normalize_checkpoint_mode(job.checkpoint_mode)
     if job.checkpoint_uri is None:
-        return Origin(learners.Start(mode=mode))
-    from ..learners.checkpoints import read_start
-    from ..tracking.fetch import fetch
+        return TrainingStart(mode=mode)
+    from ..fetch import fetch
+    from ..learners.checkpoints import open_saved
 
     workspace.progress.phase("fetching the checkpoint")
     fetched = fetch(
@@ -143,50 +149,84 @@ def fetch_origin(job: TrainJob, context: RunContext, workspace: Workspace) -> Or
         expected_sha256=job.checkpoint_sha256,
         context=context,
     )
-    saved = read_start(fetched.path)
+    saved = open_saved(fetched.path)
     run_id = (fetched.run_id or saved.run_id) if mode == "resume" else None
     note = f": {fetched.note}" if fetched.note else ""
     log.info("%s from %s (iteration %s)%s", mode, fetched.resolved_uri, saved.iteration, note)
-    return Origin(learners.Start(mode=mode, checkpoint=fetched.path), fetched.resolved_uri, run_id)
+    start = TrainingStart(mode=mode, saved=saved, uri=fetched.resolved_uri, run_id=run_id)
+    return _with_state(start, fetched, job.checkpoint_uri, context) if mode == "resume" else start
 
 
-def describe(tracker: Tracker, job: TrainJob, workspace: Workspace, env: Env, origin: Origin) -> str:
-    """Write on the run what is being done and with what; return the SHA-256 of the policy contract."""
-    from ..evaluation.metrics import versions
+def _with_state(start: TrainingStart, fetched: Fetched, asked: str, context: RunContext) -> TrainingStart:
+    """Return a start with its checkpoint's companion, or with the reason why there is none."""
+    from ..fetch.companions import fetch_companion
+    from ..learners.state import StateUnusable, open_state
 
+    path = fetch_companion(fetched, asked, fetched.path.parent, context)
+    if path is None:
+        return dataclasses.replace(start, no_state=f"{fetched.path.name} has no companion")
+    try:
+        return dataclasses.replace(start, state=open_state(path))
+    except StateUnusable as error:
+        return dataclasses.replace(start, no_state=f"{path.name} is not used: {error}")
+
+
+def describe(tracker: Tracker, training: LearnerTraining, workspace: Workspace) -> str:
+    """Write tags and parameters of the training on its run; return the SHA-256 of the policy contract."""
+    job, env, start = training.job, training.env, training.start
     contract = env.contract.to_json(indent=None)
     digest = hashlib.sha256(contract.encode()).hexdigest()
     write_json(json.loads(contract), workspace.output_dir / "params" / "contract.json")
     tags = {
         "seed": job.seed,
         "simulator": env.contract.simulator,
-        "num_envs": job.num_envs,
-        "processes": workspace.rank.world,
-        "checkpoint_mode": origin.start.mode,
-        "gaitway.contract_sha256": digest,
-        **({"gaitway.started_from": origin.uri} if origin.uri else {}),
+        **({"gaitway.started_from": start.uri} if start.uri else {}),
         **{f"gaitway.version.{name}": version for name, version in versions().items()},
     }
     tracker.set_tags({name: str(value) for name, value in tags.items()})
-    if origin.run_id is None:
+    if start.run_id is None:
         # A parameter cannot change: a continued run keeps those it began with.
-        tracker.log_params({name: str(value) for name, value in dataclasses.asdict(job).items() if value is not None})
+        values = {**dataclasses.asdict(job), "processes": workspace.rank.world}
+        tracker.log_params({name: str(value) for name, value in values.items() if value is not None})
     return digest
 
 
-class TrainHooks:
-    """Carries what the learner tells to the tracker and to the progress display."""
+class TrackingCallbacks:
+    """Callbacks that log to the tracker and to the progress display; see :class:`..learners.base.Callbacks`."""
 
-    def __init__(self, tracker: Tracker, workspace: Workspace) -> None:
+    def __init__(self, training: LearnerTraining, tracker: Tracker, workspace: Workspace) -> None:
         self.metrics: Mapping[str, float] = {}
         """Those of the last iteration."""
         self.uris: dict[int, str] = {}
         """Address of each published checkpoint, by iteration."""
         self._tracker = tracker
         self._workspace = workspace
+        self._job = training.job
+        self._group = training.group
+        self._interim: InterimEvaluations | None = None
+
+    def on_policy(self, iteration: int, write: Callable[[Path], None]) -> None:
+        """See :meth:`.LooksAtPolicy.on_policy`."""
+        if self._interim is None:
+            from .interim import (
+                InterimEvaluations,  # all of the evaluation, which the first iteration need not wait for
+            )
+
+            self._interim = InterimEvaluations(self._job, self._workspace, self._tracker)
+        self._interim.look(iteration, write)
+
+    @property
+    def evaluation(self) -> Mapping[str, float]:
+        """What the newest interim evaluation measured; empty where there was none."""
+        return self._interim.newest if self._interim else {}
+
+    def close(self) -> None:
+        """End the interim evaluations."""
+        if self._interim:
+            self._interim.close()
 
     def on_iteration(self, iteration: int, total: int, steps: int, metrics: Mapping[str, float]) -> None:
-        """See :meth:`.Hooks.on_iteration`."""
+        """See :meth:`.Callbacks.on_iteration`."""
         self.metrics = {**self.metrics, **metrics}
         self._tracker.log_metrics(metrics, iteration)
         self._workspace.progress.report(
@@ -198,9 +238,15 @@ class TrainHooks:
         )
 
     def on_checkpoint(self, path: Path, iteration: int) -> None:
-        """See :meth:`.Hooks.on_checkpoint`."""
+        """See :meth:`.Callbacks.on_checkpoint`."""
+        from ..learners.state import companion_beside
+
+        companion = companion_beside(path)
+        if companion is not None:
+            # First: a checkpoint that is in the store has its companion there, whenever this process is killed.
+            self._tracker.publish_companion(companion)
         self.uris[iteration] = self._tracker.publish_checkpoint(path, iteration)
 
     def should_stop(self) -> bool:
-        """See :meth:`.Hooks.should_stop`."""
-        return should_stop(self._workspace)
+        """See :meth:`.Callbacks.should_stop`."""
+        return should_stop(self._workspace, self._group)

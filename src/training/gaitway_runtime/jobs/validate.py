@@ -7,20 +7,20 @@ import logging
 import re
 from collections.abc import Sequence
 
-from ..errors import GateFailed, UsageError
 from ..evaluation import plots
 from ..evaluation.gate import CONFIDENCE, successes
 from ..evaluation.report import Played, Report
-from ..evaluation.sweep import Point, run_sweep, table
-from ..evaluation.validation import Validation, evaluate, explain
+from ..evaluation.sweep import Point, run_sweep, sweep_table
+from ..evaluation.validation import EPISODES_FILE, Validation, evaluate, explain
 from ..evaluation.video import Video
-from ..job import Job, RunContext, ValidateJob, model_name_for
-from ..result import Result, write_json
 from ..simulators import base as simulators
+from ..spec.errors import GateFailed, UsageError
+from ..spec.job import Job, RunContext, ValidateJob, model_name_for
+from ..spec.result import GateVerdict, Result, write_json
 from ..tracking.base import ModelVersion
 from .base import Workspace
 from .evaluating import (
-    Scene,
+    EvaluationScene,
     finish_filming,
     finish_report,
     log_numbers,
@@ -45,7 +45,7 @@ VIDEO_STEPS = 200
 def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     """See :meth:`.base.JobModule.run`."""
     assert isinstance(job, ValidateJob)
-    if job.sweep and simulators.choose(job.simulator) != SWEPT:
+    if job.sweep and job.simulator != SWEPT:
         raise UsageError(
             "the sweep varies commands, pushes, friction and mass of the embedded simulator",
             source="--sweep",
@@ -73,6 +73,7 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
             validation = explain(validation, scene.env, scene.subject, on_step=on_step)
         points = _sweep(scene) if job.sweep else ()
         write_json(validation.document(), workspace.output_dir / VALIDATION_FILE)
+        write_json(validation.episodes(), workspace.output_dir / EPISODES_FILE)
         return _conclude(scene, validation, finish_filming(filming), points)
 
 
@@ -81,20 +82,20 @@ def reference(job: ValidateJob) -> str:
     return job.checkpoint_uri or f"models:/{job.model_name or model_name_for(job.task)}/{job.model_version}"
 
 
-def _sweep(scene: Scene) -> tuple[Point, ...]:
+def _sweep(scene: EvaluationScene) -> tuple[Point, ...]:
     """Measure how far the policy carries, and keep the numbers in a file of their own."""
     scene.workspace.progress.phase("sweep")
-    module = simulators.load(scene.simulator)
+    module = simulators.load(scene.job.simulator)
     points = run_sweep(module, scene.job, scene.subject, on_step=step_reporter(scene.workspace))
     if not points:
         log.warning("there is nothing to vary for this robot: it takes no commands and stays where it is")
-    for line in table(points):
+    for line in sweep_table(points):
         log.info("%s", line)
     write_json([point.document() for point in points], scene.folder / SWEEP_FILE)
     return points
 
 
-def _conclude(scene: Scene, validation: Validation, video: Video, points: Sequence[Point]) -> Result:
+def _conclude(scene: EvaluationScene, validation: Validation, video: Video, points: Sequence[Point]) -> Result:
     """Report, track and mark what was validated."""
     verdict = validation.verdict
     scene.workspace.progress.phase("report")
@@ -117,7 +118,8 @@ def _conclude(scene: Scene, validation: Validation, video: Video, points: Sequen
         metrics=validation.document(),
         passed=verdict.passed,
         artifacts=artifacts,
-        simulator=scene.simulator,
+        simulator=scene.job.simulator,
+        evaluated_checkpoint=scene.provenance.evaluated(),
     )
 
 
@@ -147,17 +149,17 @@ def gate_failed(validation: Validation) -> GateFailed:
     )
 
 
-def _mark(scene: Scene, tags: dict[str, str]) -> ModelVersion | None:
+def _mark(scene: EvaluationScene, tags: dict[str, str]) -> ModelVersion | None:
     """Put the verdict on the registered version that was validated, if it was one.
 
     Raises:
         PlatformError: The registry refused or is away: the model is then not marked, whatever the verdict.
     """
-    from ..tracking.client import open_client
+    from ..stores.mlflow_client import open_client
+    from ..stores.tracking_server import tracking_uri_for
     from ..tracking.registry import tag_version
-    from ..tracking.server import tracking_uri_for
 
-    found = re.match(r"models:/([^/]+)/(\d+)", scene.origin.fetched.resolved_uri)
+    found = re.match(r"models:/([^/]+)/(\d+)", scene.provenance.fetched.resolved_uri)
     if not found:
         return None
     version = ModelVersion(found[1], found[2])
@@ -166,26 +168,26 @@ def _mark(scene: Scene, tags: dict[str, str]) -> ModelVersion | None:
     return version
 
 
-def _report(scene: Scene, validation: Validation, video: Video, points: Sequence[Point]) -> Report:
+def _report(scene: EvaluationScene, validation: Validation, video: Video, points: Sequence[Point]) -> Report:
     folder, rollout = scene.folder / "plots", validation.rollout
     drawn = (
         plots.episode_returns(rollout.episodes, folder, successes(scene.env.task, rollout.episodes)),
         plots.traces(rollout, folder),
         plots.reward_terms(rollout.reward_terms, folder),
         *(plots.sweep(points, folder, name) for name in plots.SWEEPS),
-        plots.training_curves(scene.origin.history, folder),
+        plots.training_curves(scene.provenance.history, folder),
     )
     return Report(
         title="Validation",
         task=scene.job.task,
         run=scene.context.run,
         created=now(),
-        passed=validation.verdict.passed,
+        gate=GateVerdict.MET if validation.verdict.passed else GateVerdict.NOT_MET,
         headline=headline(validation),
         played=(Played(format="checkpoint", metrics=validation.metrics, video=video),),
         verdict=validation.verdict,
         findings=validation.findings,
         plots=tuple(plot for plot in drawn if plot),
         contract=scene.subject.home,
-        provenance=scene.provenance(),
+        provenance=scene.provenance_lines(),
     )

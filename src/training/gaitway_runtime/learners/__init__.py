@@ -1,1 +1,1 @@
-"""Learners: one module each, found by name in :data:`gaitway_runtime.learners.base.LEARNERS`."""
+"""Learners, found by name in :data:`gaitway_runtime.spec.learners.LEARNERS`; a folder for each library."""

@@ -1,38 +1,27 @@
-"""What a learner is: something that turns an environment into checkpoints, and can be watched and stopped."""
+"""Interface of a learner: an object that turns an environment into checkpoints, and can be watched and stopped."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
-from .. import ranks
-from ..errors import UsageError
+from ..distributed.group import Group
+from ..spec.learners import LEARNERS
 
 if TYPE_CHECKING:
-    from ..job import TrainJob
     from ..simulators.base import Env
-
-LEARNERS: dict[str, str] = {
-    "rsl_rl": "gaitway_runtime.learners.rsl_rl",
-    "skrl": "gaitway_runtime.learners.skrl",
-}
-"""Learner modules by ``--backend``, imported when asked for. Each offers ``check`` and ``train``."""
-
-NATIVE_LEARNERS: dict[str, str] = {
-    "rsl_rl": "gaitway_runtime.learners.rsl_rl_native",
-    "skrl": "gaitway_runtime.learners.skrl_native",
-}
-"""The same for environments that have a wrapper of the library's own and bring the task's settings for it."""
+    from ..spec.job import TrainJob
+    from .checkpoints import SavedTraining
+    from .state import TrainingState
 
 Mark = str | bool | int | float
-"""What a checkpoint can say of itself beside its tensors."""
+"""A plain value that a checkpoint holds beside its tensors."""
 
 
-class Hooks(Protocol):
-    """How a learner tells what happens, and asks whether to go on. Called from the training thread; never blocks."""
+class Callbacks(Protocol):
+    """How a learner reports, and asks whether to continue. Called from the training thread; never blocks."""
 
     def on_iteration(self, iteration: int, total: int, steps: int, metrics: Mapping[str, float]) -> None:
         """One iteration is done: its zero-based number, the total to reach, environment steps so far, metrics."""
@@ -47,18 +36,52 @@ class Hooks(Protocol):
         ...
 
 
+@runtime_checkable
+class LooksAtPolicy(Protocol):
+    """Callbacks that look at the policy while it trains."""
+
+    def on_policy(self, iteration: int, write: Callable[[Path], None]) -> None:
+        """One iteration is done and reported; ``write`` writes a checkpoint of the policy as it is now, if called."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
-class Start:
-    """Where training starts from."""
+class TrainingStart:
+    """Where a training starts from."""
 
     mode: str = "from-scratch"
     """``from-scratch``, ``warm-start`` or ``resume``."""
-    checkpoint: Path | None = None
+    saved: SavedTraining | None = None
+    """The checkpoint, opened."""
+    state: TrainingState | None = None
+    """Its companion, opened."""
+    no_state: str = ""
+    """Why there is no companion, as a sentence; empty where there is one or none was looked for."""
+    uri: str | None = None
+    """The checkpoint's address, as exact as it is known."""
+    run_id: str | None = None
+    """MLflow run to continue."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What training came to."""
+class LearnerTraining:
+    """One training, as a learner gets it."""
+
+    job: TrainJob
+    """The job; ``max_iterations`` and ``save_interval`` are filled in before :meth:`Learner.train`."""
+    env: Env
+    """Training environment."""
+    output_dir: Path
+    """Gets ``checkpoints/model_<iteration>.pt`` and ``params/agent.yaml``."""
+    start: TrainingStart = TrainingStart()
+    """What to load first."""
+    group: Group = field(default_factory=Group)
+    """The processes that train together."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOutcome:
+    """Result of a training."""
 
     iterations: int
     """Iterations done in total, those before a resume included."""
@@ -69,13 +92,13 @@ class Outcome:
     final_iteration: int
     """Number in the final checkpoint's name: the last iteration done, counted from zero."""
     stopped: bool
-    """True when :meth:`Hooks.should_stop` ended it before ``max_iterations``."""
+    """True when :meth:`Callbacks.should_stop` ended it before ``max_iterations``."""
 
 
-class LearnerModule(Protocol):
-    """What a module in :data:`LEARNERS` offers."""
+class Learner(Protocol):
+    """A row of :data:`~gaitway_runtime.spec.learners.LEARNERS`."""
 
-    def check(self, job: TrainJob, env: Env, start: Start) -> None:
+    def check(self, training: LearnerTraining) -> None:
         """Check what can be checked before anything is written or tracked.
 
         Raises:
@@ -84,18 +107,13 @@ class LearnerModule(Protocol):
         """
         ...
 
-    def train(
-        self, job: TrainJob, env: Env, start: Start, output_dir: Path, hooks: Hooks, marks: Mapping[str, Mark]
-    ) -> Outcome:
+    def train(self, training: LearnerTraining, callbacks: Callbacks, marks: Mapping[str, Mark]) -> TrainingOutcome:
         """Train until ``job.max_iterations`` iterations are done in total, or a stop is asked for.
 
         Args:
-            job: The job, with ``max_iterations`` and ``save_interval`` filled in.
-            env: Training environment.
-            start: What to load first; it passed :meth:`check`.
-            output_dir: Gets ``checkpoints/model_<iteration>.pt`` and ``params/agent.yaml``.
-            hooks: Told of every iteration and every complete checkpoint.
-            marks: Written into every checkpoint beside what the learner says of it.
+            training: The training; it passed :meth:`check`.
+            callbacks: Called at every iteration and every complete checkpoint.
+            marks: Written into every checkpoint beside the learner's own.
 
         Raises:
             JobFailed: Losses, weights or observations stopped being finite (the message names the iteration), or a
@@ -104,19 +122,29 @@ class LearnerModule(Protocol):
         ...
 
 
-def load(name: str, *, native: bool = False) -> LearnerModule:
-    """Return the learner module of that name.
+@dataclass(frozen=True)
+class TrainingScale:
+    """How long a task is trained where the user does not say."""
 
-    Args:
-        name: The learning library.
-        native: Whether the environment is a :class:`~gaitway_runtime.simulators.base.TrainsNatively`.
+    max_iterations: int
+    save_interval: int
+    """Iterations between checkpoints."""
+
+
+@runtime_checkable
+class ReadsTaskScale(Protocol):
+    """A learner that finds a task's scale in the settings that the task itself brings."""
+
+    def scale(self, training: LearnerTraining) -> TrainingScale | None:
+        """Return the scale of the task's own settings; None where it brings none."""
+        ...
+
+
+def load(name: str) -> Learner:
+    """Return the learner of that name.
 
     Raises:
         UsageError: The name is unknown.
+        ConfigError: The package that brings it cannot be imported.
     """
-    known = NATIVE_LEARNERS if native else LEARNERS
-    if name not in known:
-        raise UsageError(f"unknown backend '{name}'", source="--backend", allowed=", ".join(known))
-    with ranks.unseen():
-        module: LearnerModule = importlib.import_module(known[name])
-    return module
+    return cast(Learner, LEARNERS.get(name, "--backend"))

@@ -1,4 +1,4 @@
-"""What a learner must know of a checkpoint before it starts from it, and what it writes into its own."""
+"""Checkpoints as a learner reads them before it starts, and the marks that it writes into its own."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
-from ..policies.loading import load_checkpoint
-from ..policies.marker import MARKER_KEY, Marker
-from ..policies.reading import family_of
-from .base import Mark, Outcome
+from ..policies.checkpoint import Checkpoint, open_checkpoint
+from ..policies.marker import Marker, marker_values
+from ..policies.reader import family_of
+from ..spec.errors import UsageError
+from .base import Mark, TrainingOutcome
+from .state import companion_beside
 
 if TYPE_CHECKING:
     from ..simulators.base import Env
@@ -28,7 +29,7 @@ class SavedTraining:
     """Everything in the file, tensors on the CPU."""
     library: str
     """Learning library and its releases, for example ``rsl_rl 4.x-5.x``."""
-    marks: Mapping[str, Any]
+    marks: Mapping[str, object]
     """What gaitway wrote into the file; empty for a file of another origin."""
 
     @property
@@ -59,24 +60,27 @@ class SavedTraining:
 
 
 def _count(value: Any) -> int | None:
-    """Return a count as a file from anywhere may have it: anything else than one is as good as none."""
+    """Return a count from a file of any origin; None where it is not one."""
     return value if isinstance(value, int) and value >= 0 else None
 
 
-def read_start(path: Path) -> SavedTraining:
-    """Open a checkpoint to start from.
+def open_saved(checkpoint: Checkpoint | Path) -> SavedTraining:
+    """Return what a checkpoint to start from says of its training.
+
+    Args:
+        checkpoint: An opened checkpoint, or the path of a file.
 
     Raises:
         UsageError: It is not a checkpoint of a known library, or is hostile.
     """
-    content = load_checkpoint(path)
-    infos = content.get("infos")
-    marks = (infos if isinstance(infos, Mapping) else content).get(MARKER_KEY)
-    return SavedTraining(path, content, family_of(content, path).NAME, marks if isinstance(marks, Mapping) else {})
+    if not isinstance(checkpoint, Checkpoint):
+        checkpoint = open_checkpoint(checkpoint)
+    path, content = checkpoint.path, checkpoint.entries
+    return SavedTraining(path, content, family_of(checkpoint).NAME, marker_values(content))
 
 
 def check_learner(saved: SavedTraining, learner: str) -> None:
-    """Check that a checkpoint was made by the learner that shall start from it.
+    """Check that a checkpoint was made by the learner that is to start from it.
 
     Raises:
         UsageError: It was made by another one.
@@ -103,15 +107,15 @@ def check_layout(saved: SavedTraining, fits: bool) -> None:
         raise UsageError(
             f"the checkpoint is of {saved.library}, whose layout this release of {saved.learner} cannot continue from",
             source=str(saved.path),
-            hint="continue it in the container that made it",
+            hint="continue it in the container that made it, or take its weights alone: --checkpoint-mode warm-start",
         )
 
 
 def check_resumable(saved: SavedTraining, optimizer_key: str) -> None:
-    """Check that a checkpoint has what continuing needs beside the weights.
+    """Check that a checkpoint has what a resume needs beside the weights.
 
     Raises:
-        UsageError: It has not.
+        UsageError: It does not.
     """
     missing = [
         what
@@ -126,13 +130,15 @@ def check_resumable(saved: SavedTraining, optimizer_key: str) -> None:
         )
 
 
-def already_reached(saved: SavedTraining, output_dir: Path) -> Outcome:
-    """Return the outcome of a resume that has nothing left to do; the checkpoint becomes this run's own."""
+def already_reached(saved: SavedTraining, output_dir: Path) -> TrainingOutcome:
+    """Return the outcome of a resume that has nothing left to do; the checkpoint is copied into this run."""
     path = output_dir / "checkpoints" / f"model_{saved.next_iteration - 1}.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not (path.exists() and path.samefile(saved.path)):
-        shutil.copyfile(saved.path, path)
-    return Outcome(
+    companion = companion_beside(saved.path)
+    for source, target in ((saved.path, path), *([(companion, path.parent / companion.name)] if companion else [])):
+        if not (target.exists() and target.samefile(source)):
+            shutil.copyfile(source, target)
+    return TrainingOutcome(
         iterations=saved.next_iteration,
         steps=0,
         seconds=0.0,
@@ -143,7 +149,7 @@ def already_reached(saved: SavedTraining, output_dir: Path) -> Outcome:
 
 
 def check_widths(saved: SavedTraining, network: str, has: Sequence[int], wants: Sequence[int], key: str) -> None:
-    """Check a network of a checkpoint against the one that shall take its weights.
+    """Check a network of a checkpoint against the one that is to take its weights.
 
     Args:
         saved: The checkpoint.
@@ -181,7 +187,7 @@ def widths_of(weights: Mapping[str, Any], layers: str) -> list[int]:
 
 
 def check_normalizer(saved: SavedTraining, has: bool, wants: bool, key: str) -> None:
-    """Check that a checkpoint's network sees its observations as this task's recipe has it.
+    """Check that a checkpoint normalises observations where this task's recipe does.
 
     Args:
         saved: The checkpoint.
@@ -204,7 +210,7 @@ def check_normalizer(saved: SavedTraining, has: bool, wants: bool, key: str) -> 
 def marks_for(
     env: Env, *, activation: str, obs_normalization: bool, iteration: int, clip_actions: float | None = None
 ) -> dict[str, Mark]:
-    """Return what a checkpoint says of itself: what its policy is, and how far the training was."""
+    """Return the marks of a checkpoint: what its policy is, and how far the training was."""
     marker = Marker(
         task=env.task,
         activation=activation,
@@ -213,3 +219,9 @@ def marks_for(
         contract=env.contract.to_json(indent=None),
     )
     return {**marker.as_dict(), "iteration": iteration, "env_steps": env.env_steps}
+
+
+def misfit(saved: SavedTraining, error: Exception) -> UsageError:
+    """Return the error for tensors that a library refuses to load."""
+    reason = " ".join(str(error).split())
+    return UsageError(f"the checkpoint does not fit this configuration: {reason}", source=str(saved.path))

@@ -1,4 +1,4 @@
-"""The policy as a network: normaliser, recurrent layers where it has them, layers, output.
+"""Policy network: normaliser, recurrent layers where it has them, layers, output.
 
 Every module here can be scripted and exported; what a family's reader found in a file is put together by
 :func:`assemble`. All arithmetic is float32 and follows the training library's own order of operations.
@@ -6,6 +6,8 @@ Every module here can be scripted and exported; what a family's reader found in 
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,29 +16,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from ..errors import UsageError, nearest
-from .weights import Linear, Rnn, check_chain
+from ..spec.errors import UsageError
+from .activations import activation_module
+from .weights import LayerNorm, Linear, Rnn, check_chain
 
 if TYPE_CHECKING:
-    from .contract import PolicyContract
-
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "elu": nn.ELU,
-    "selu": nn.SELU,
-    "relu": nn.ReLU,
-    "crelu": nn.CELU,
-    "lrelu": nn.LeakyReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "softplus": nn.Softplus,
-    "softsign": nn.Softsign,
-    "gelu": nn.GELU,
-    "swish": nn.SiLU,
-    "mish": nn.Mish,
-    "identity": nn.Identity,
-}
-"""Activations by the names that rsl_rl and skrl give them (rsl_rl calls CELU ``crelu`` and SiLU ``swish``)."""
+    from ..spec.contract import PolicyContract
 
 STATE_NAMES: dict[str, tuple[str, ...]] = {"lstm": ("h", "c"), "gru": ("h",)}
 """Parts of the hidden state by the kind of recurrent layer."""
@@ -67,8 +52,13 @@ class Output:
     """Range of a Beta distribution's actions."""
     squash: str | None = None
     """Activation on the mean, where the policy has one."""
-    scale: float = 1.0
-    """Factor after the squash."""
+    scale: tuple[float, ...] = (1.0,)
+    """Factor after the squash, one for all actions or one each."""
+    offset: tuple[float, ...] = (0.0,)
+    """Added after the factor, likewise."""
+    low: tuple[float, ...] = (-math.inf,)
+    """Bounds of the actions after that, likewise."""
+    high: tuple[float, ...] = (math.inf,)
 
     @property
     def rows_per_action(self) -> int:
@@ -77,8 +67,8 @@ class Output:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Parts:
-    """What a family's reader found in a checkpoint."""
+class PolicyParts:
+    """Parts of a policy as a family found them in a checkpoint."""
 
     family: str
     linears: tuple[Linear, ...]
@@ -89,8 +79,17 @@ class Parts:
     output: Output
     rnn: Rnn | None = None
     output_limit: float | None = None
+    """Bound to which the actions are clamped on either side."""
     iteration: int | None = None
     contract: PolicyContract | None = None
+    selection: torch.Tensor | None = None
+    """(first layer's inputs, observations): which of the normalised observations the network takes; None for all."""
+    input_limit: float | None = None
+    """Bound to which the observations are clamped before anything else."""
+    entries_read: frozenset[str] = frozenset()
+    """Top-level entries of the file that the family read, or knows to play no part when the policy acts."""
+    assumptions: tuple[str, ...] = ()
+    """What nothing told and was taken for granted, a sentence each."""
 
 
 class Standardize(nn.Module):
@@ -119,16 +118,42 @@ class Clamp(nn.Module):
         return torch.clamp(x, self.low, self.high)
 
 
-class Scale(nn.Module):
-    """Multiply by a constant."""
+class Affine(nn.Module):
+    """Multiply by constants and add constants: one of each for all columns, or one a column."""
 
-    def __init__(self, factor: float) -> None:
+    def __init__(self, scale: torch.Tensor, offset: torch.Tensor) -> None:
         super().__init__()
-        self.factor = factor
+        self.scale = nn.Buffer(scale)
+        self.offset = nn.Buffer(offset)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return ``factor * x``."""
-        return self.factor * x
+        """Return ``scale * x + offset``."""
+        return self.scale * x + self.offset
+
+
+class Bounds(nn.Module):
+    """Clamp each column to its own bounds."""
+
+    def __init__(self, low: torch.Tensor, high: torch.Tensor) -> None:
+        super().__init__()
+        self.low = nn.Buffer(low)
+        self.high = nn.Buffer(high)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return ``x`` within the bounds."""
+        return torch.minimum(torch.maximum(x, self.low), self.high)
+
+
+class InputSelection(nn.Module):
+    """Pick and scale columns: ``x @ matrix.T``."""
+
+    def __init__(self, matrix: torch.Tensor) -> None:
+        super().__init__()
+        self.matrix = nn.Buffer(matrix.T.contiguous())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the inputs of the network, (N, inputs)."""
+        return x @ self.matrix
 
 
 class FirstHalf(nn.Module):
@@ -210,12 +235,12 @@ class Policy:
     """A policy from a checkpoint: the network in evaluation mode, and what is known of it."""
 
     module: PolicyModule
-    parts: Parts
+    parts: PolicyParts
 
     @property
     def observation_size(self) -> int:
         """Length of the input vector."""
-        return self.parts.rnn.input_size if self.parts.rnn else int(self.parts.linears[0].weight.shape[1])
+        return _observation_size(self.parts)
 
     @property
     def action_size(self) -> int:
@@ -280,11 +305,13 @@ class Policy:
             "distribution": parts.output.distribution,
             "output": "mean",
             "output_clamp": parts.output_limit,
+            "input_clamp": parts.input_limit,
+            "weights_sha256": _digest(self.module),
             "parameters": sum(parameter.numel() for parameter in self.module.parameters()),
         }
 
 
-def assemble(parts: Parts) -> Policy:
+def assemble(parts: PolicyParts) -> Policy:
     """Build the network from what a reader found.
 
     Raises:
@@ -309,51 +336,64 @@ def assemble(parts: Parts) -> Policy:
     return Policy(module.eval().requires_grad_(False), parts)
 
 
-def activation_module(name: str, source: str) -> nn.Module:
-    """Return the activation of that name.
-
-    Raises:
-        UsageError: It is not one that the supported libraries know.
-    """
-    factory = ACTIVATIONS.get(name.strip().lower())
-    if factory is None:
-        close = nearest(name, ACTIVATIONS, 1)
-        raise UsageError(
-            f"unknown activation '{name}'",
-            source=source,
-            allowed=", ".join(sorted(ACTIVATIONS)),
-            hint=f"did you mean {close}?" if close else None,
-        )
-    return factory()
+def _digest(module: nn.Module) -> str:
+    """Return the SHA-256 over name and bytes of every weight and statistic, by name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
-def _normalizer(parts: Parts) -> nn.Module:
-    found = parts.normalizer
-    if found is None:
-        return nn.Identity()
-    width = parts.rnn.input_size if parts.rnn else parts.linears[0].weight.shape[1]
+def _observation_size(parts: PolicyParts) -> int:
+    if parts.selection is not None:
+        return int(parts.selection.shape[1])
+    return parts.rnn.input_size if parts.rnn else int(parts.linears[0].weight.shape[1])
+
+
+def _normalizer(parts: PolicyParts) -> nn.Module:
+    """Return everything between the observations and the network: clamp, normaliser, selection."""
+    modules = list[nn.Module]()
+    if parts.input_limit is not None:
+        modules.append(Clamp(-parts.input_limit, parts.input_limit))
+    if parts.normalizer is not None:
+        modules += _standardize(parts.normalizer, _observation_size(parts))
+    if parts.selection is not None:
+        modules.append(InputSelection(parts.selection))
+    return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
+
+
+def _standardize(found: Normalizer, width: int) -> list[nn.Module]:
     if found.mean.shape != (width,) or found.std.shape != (width,):
         raise UsageError(
             f"the checkpoint's normaliser is for {found.mean.numel()} observations, its network takes {width}"
         )
     standardize = Standardize(found.mean.float(), found.std.float() + found.eps)
-    return nn.Sequential(standardize, Clamp(-found.clip, found.clip)) if found.clip is not None else standardize
+    return [standardize] if found.clip is None else [standardize, Clamp(-found.clip, found.clip)]
 
 
-def _trunk(parts: Parts) -> nn.Module:
+def _trunk(parts: PolicyParts) -> nn.Module:
     modules: list[nn.Module] = []
     for index, layer in enumerate(parts.linears):
         out_features, in_features = layer.weight.shape
         linear = nn.Linear(in_features, out_features, bias=layer.bias is not None)
         values = {"weight": layer.weight} | ({"bias": layer.bias} if layer.bias is not None else {})
         linear.load_state_dict(values)
-        modules.append(linear)
+        after = [] if layer.norm is None else [_layer_norm(layer.norm)]
         if index < len(parts.activations):
-            modules.append(activation_module(parts.activations[index], parts.activation_source))
+            activation = activation_module(parts.activations[index], parts.activation_source)
+            after.insert(0 if layer.norm is not None and layer.norm.activated else len(after), activation)
+        modules += [linear, *after]
     return nn.Sequential(*modules)
 
 
-def _output(parts: Parts) -> nn.Module:
+def _layer_norm(found: LayerNorm) -> nn.Module:
+    module = nn.LayerNorm(len(found.weight), eps=found.epsilon, bias=found.bias is not None)
+    module.load_state_dict({"weight": found.weight} | ({"bias": found.bias} if found.bias is not None else {}))
+    return module
+
+
+def _output(parts: PolicyParts) -> nn.Module:
     output, modules = parts.output, list[nn.Module]()
     actions = parts.linears[-1].weight.shape[0] // output.rows_per_action
     if output.distribution == "state_dependent_gaussian":
@@ -362,11 +402,19 @@ def _output(parts: Parts) -> nn.Module:
         modules.append(BetaMean(actions, *output.bounds))
     if output.squash is not None:
         modules.append(activation_module(output.squash, parts.activation_source))
-    if output.scale != 1.0:
-        modules.append(Scale(output.scale))
+    if set(output.scale) != {1.0} or any(output.offset):
+        modules.append(Affine(_row(output.scale, actions), _row(output.offset, actions)))
+    if any(map(math.isfinite, (*output.low, *output.high))):
+        modules.append(Bounds(_row(output.low, actions), _row(output.high, actions)))
     if parts.output_limit is not None:
         modules.append(Clamp(-parts.output_limit, parts.output_limit))
     return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
+
+
+def _row(values: tuple[float, ...], count: int) -> torch.Tensor:
+    if len(values) not in (1, count):
+        raise UsageError(f"the policy's output has {len(values)} factors or bounds for {count} actions")
+    return torch.tensor(values * count if len(values) == 1 else values, dtype=torch.float32)
 
 
 def _filled(cls: Callable[..., Any], rnn: Rnn) -> Any:

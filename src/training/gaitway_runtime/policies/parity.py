@@ -1,4 +1,4 @@
-"""Parity: do the exported files compute what the checkpoint computes?
+"""Parity of exported files with the checkpoint: the same actions for the same observations.
 
 Each export is compared with the checkpoint's own network on the same observations, at several batch sizes, and over
 many steps with episode ends between them where the policy is recurrent.
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import JobFailed
+from ..spec.errors import JobFailed
 from .network import Policy
 from .sessions import PolicySession, checkpoint_session
 
@@ -60,11 +60,6 @@ class ParityReport:
     def passed(self) -> bool:
         """Whether every export agrees at every batch size."""
         return bool(self.results) and all(result.agrees for result in self.results)
-
-    def for_format(self, name: str) -> ParityReport:
-        """Return the part of the report about one format."""
-        kept = tuple(result for result in self.results if result.format == name)
-        return dataclasses.replace(self, results=kept)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as it stands in the metrics files; an error that is not a number is null."""

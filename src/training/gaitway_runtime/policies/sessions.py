@@ -1,11 +1,10 @@
-"""Running a policy step by step: an exported file, or the checkpoint itself, behind one face.
+"""Sessions that run a policy step by step: an exported file or the checkpoint itself, behind one interface.
 
 A session keeps the hidden state of recurrent policies between calls and zeroes it where an episode ended.
 """
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,9 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..errors import UsageError
-from .contract import CONTRACT_FILE, PolicyContract
-from .export import ONNX_CONTRACT_KEY, quiet_torch
+from ..spec.contract import PolicyContract
+from ..spec.errors import UsageError
+from ..spec.export_formats import EXPORT_FORMATS
+from ..spec.registry import ForeignError, call_foreign
 from .network import STATE_NAMES, Policy
 
 State = tuple[NDArray[np.float32], ...]
@@ -84,48 +84,13 @@ class PolicySession(ABC):
     def _run(self, observations: NDArray[np.float32], state: State) -> tuple[NDArray[np.float32], State]: ...
 
 
-class OnnxSession(PolicySession):
-    """An exported ``policy.onnx`` in ONNX Runtime on the CPU."""
-
-    format = "onnx"
-
-    def __init__(self, path: Path, threads: int = 1) -> None:
-        # It would otherwise report its use to its makers, from wherever a policy is played; read when it is loaded.
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as failures
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except (failures.Fail, failures.InvalidGraph, failures.InvalidProtobuf, failures.RuntimeException) as error:
-            raise _unreadable(path, error) from None
-        self.provider = self._session.get_providers()[0]
-        self._threads = threads
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        self.contract = _contract(metadata.get(ONNX_CONTRACT_KEY, ""), path)
-        self._inputs = [entry.name for entry in self._session.get_inputs()]
-        super().__init__(self.contract.network)
-
-    @property
-    def threads(self) -> int:
-        """Threads of ONNX Runtime for this session."""
-        return self._threads
-
-    def _run(self, observations: NDArray[np.float32], state: State) -> tuple[NDArray[np.float32], State]:
-        actions, *after = self._session.run(None, dict(zip(self._inputs, (observations, *state), strict=True)))
-        return actions, tuple(after)
-
-
 class TorchSession(PolicySession):
     """A torch module on the CPU: an exported ``policy.pt``, or a checkpoint's own network."""
 
     provider = "torch CPU"
 
     def __init__(
-        self, module: Callable[..., Any], network: Mapping[str, Any], contract: PolicyContract | None, format: str
+        self, module: Callable[..., Any], network: Mapping[str, object], contract: PolicyContract | None, format: str
     ) -> None:
         self.format = format
         self.contract = contract
@@ -148,8 +113,8 @@ def open_session(path: Path, *, threads: int = 1) -> PolicySession:
     """Open an exported policy.
 
     Args:
-        path: ``policy.onnx`` or ``policy.pt``; the suffix tells which.
-        threads: Threads of ONNX Runtime; TorchScript runs on the threads that torch has in this process.
+        path: Exported file; its suffix tells the format.
+        threads: Threads of the format's runtime; TorchScript uses those that torch has in this process.
 
     Raises:
         UsageError: The file is not an export with a contract inside.
@@ -157,25 +122,33 @@ def open_session(path: Path, *, threads: int = 1) -> PolicySession:
     path = Path(path)
     if not path.is_file():
         raise UsageError("there is no such exported policy", source=str(path))
-    if path.suffix not in OPENERS:
-        raise UsageError("this is no exported policy", source=str(path), allowed=", ".join(OPENERS))
-    return OPENERS[path.suffix](path, threads)
+    openers = {Path(format.file).suffix: format.open for _, format in EXPORT_FORMATS.working()}
+    if path.suffix not in openers:
+        raise UsageError("this is not an exported policy", source=str(path), allowed=", ".join(openers))
+    session = openers[path.suffix](path, threads)
+    _try(session, path)
+    return session
 
 
-def _open_jit(path: Path, threads: int) -> PolicySession:
-    extra: dict[str, str | bytes] = {CONTRACT_FILE: ""}
+def _try(session: PolicySession, path: Path) -> None:
+    """Ask a policy once, so that one that cannot run is refused as it is opened.
+
+    Raises:
+        UsageError: It fails, or gives something else than its contract says.
+    """
+    contract = session.contract
+    if contract is None or not contract.observation_size:
+        return
     try:
-        with quiet_torch():
-            module = torch.jit.load(path, map_location="cpu", _extra_files=extra)  # type: ignore[no-untyped-call]
-    except RuntimeError as error:
-        raise _unreadable(path, error) from None
-    text = extra[CONTRACT_FILE]
-    contract = _contract(text.decode() if isinstance(text, bytes) else text, path)
-    return TorchSession(module.eval(), contract.network, contract, "jit")
-
-
-OPENERS: dict[str, Callable[[Path, int], PolicySession]] = {".onnx": OnnxSession, ".pt": _open_jit}
-"""How exported files are opened, by suffix; a format of :data:`.export.FORMATS` has a row here."""
+        given = call_foreign(lambda: session.act(np.zeros((1, contract.observation_size), np.float32)).shape)
+    except ForeignError as error:
+        raise unreadable_export(path, error) from None
+    session.reset()
+    if len(given) != 2 or given[0] != 1 or (contract.action_size and given[1] != contract.action_size):
+        raise UsageError(
+            f"the exported policy gives {given} for one observation, its contract says {contract.action_size} actions",
+            source=str(path),
+        )
 
 
 def checkpoint_session(policy: Policy) -> PolicySession:
@@ -183,7 +156,16 @@ def checkpoint_session(policy: Policy) -> PolicySession:
     return TorchSession(policy.module, policy.network, policy.contract, "checkpoint")
 
 
-def _contract(text: str, path: Path) -> PolicyContract:
+def embedded_contract(text: str, path: Path) -> PolicyContract:
+    """Return the contract inside an exported file.
+
+    Args:
+        text: The document; empty where the file has none.
+        path: The file, for the error.
+
+    Raises:
+        UsageError: There is none, or it is not valid.
+    """
     if not text:
         raise UsageError(
             "the exported policy has no contract inside: it was not exported by gaitway",
@@ -193,6 +175,8 @@ def _contract(text: str, path: Path) -> PolicyContract:
     return PolicyContract.from_json(text, f"the contract in {path}")
 
 
-def _unreadable(path: Path, error: Exception) -> UsageError:
-    reason = next(iter(str(error).splitlines()), type(error).__name__)[:160]
+def unreadable_export(path: Path, error: Exception) -> UsageError:
+    """Return the error for an exported file that its runtime cannot load or run."""
+    cause = error.cause if isinstance(error, ForeignError) else error
+    reason = next(iter(str(cause).splitlines()), type(cause).__name__)[:400]
     return UsageError(f"the exported policy cannot be read: {reason}", source=str(path))

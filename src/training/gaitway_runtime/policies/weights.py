@@ -1,4 +1,4 @@
-"""From a state dict to layers: shapes come from the weights, and nothing in the file is passed over in silence."""
+"""Reader of layers from a state dict: shapes come from the weights, and nothing is passed over in silence."""
 
 from __future__ import annotations
 
@@ -10,9 +10,32 @@ from typing import Any
 
 import torch
 
-from ..errors import UsageError
+from ..spec.errors import UsageError
+
+DESCRIBE = "describe the network in a network.yaml beside the checkpoint (docs/checkpoints.md)"
+"""Hint for a policy of plain layers that no family can read."""
+
+OWN_FAMILY = "a package of your own can read it: CONTRIBUTING.md, 'Add a policy family'"
+"""Hint for a policy that is made of more than plain layers."""
 
 StateDict = Mapping[str, torch.Tensor]
+
+_PLAIN_TYPES = (
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerNorm:
+    """A layer normalisation of what a linear layer gives."""
+
+    weight: torch.Tensor
+    """(out,)."""
+    bias: torch.Tensor | None
+    epsilon: float
+    activated: bool
+    """Whether it stands behind the activation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +47,7 @@ class Linear:
     bias: torch.Tensor | None
     followed: bool
     """Whether a module without weights (an activation) stands between it and the next layer."""
+    norm: LayerNorm | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +64,7 @@ class Rnn:
 
 
 def state_dict(checkpoint: Mapping[str, Any], key: str) -> StateDict:
-    """Return the state dict under ``key``, checked to hold finite tensors alone.
+    """Return the state dict under ``key``, checked to hold plain, finite tensors alone.
 
     Raises:
         UsageError: It is missing, or holds something else than tensors, or a value that is not finite.
@@ -51,9 +75,29 @@ def state_dict(checkpoint: Mapping[str, Any], key: str) -> StateDict:
     for name, tensor in found.items():
         if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
             raise UsageError(f"the checkpoint's '{key}.{name}' is a {type(tensor).__name__}, not a named tensor")
+        _check_plain(tensor, f"{key}.{name}")
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UsageError(f"the checkpoint's '{key}.{name}' has values that are not finite: the training diverged")
     return found
+
+
+def _check_plain(tensor: torch.Tensor, name: str) -> None:
+    """Refuse a tensor whose numbers are not simply there: quantised, sparse, of no device, larger than its data."""
+    kind = "quantised" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
+    if tensor.is_meta:
+        kind = "empty"
+    if kind != "strided" or tensor.dtype not in _PLAIN_TYPES:
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        raise UsageError(
+            f"the checkpoint's '{name}' is {'' if kind == 'strided' else kind + ' '}{dtype}, not a plain tensor",
+            allowed=", ".join(str(dtype).removeprefix("torch.") for dtype in _PLAIN_TYPES),
+            hint="save it as float32 where it was made",
+        )
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise UsageError(
+            f"the checkpoint's '{name}' claims {tensor.numel():,} numbers, and the file holds fewer",
+            hint="save it as a copy of its own where it was made (tensor.clone())",
+        )
 
 
 def has_entry(found: Any, prefixes: str | tuple[str, ...] = "") -> bool:
@@ -80,22 +124,50 @@ def linear_chain(layers: StateDict, what: str) -> tuple[Linear, ...]:
     for name, tensor in layers.items():
         index, _, leaf = name.partition(".")
         if not index.isdecimal() or leaf not in ("weight", "bias"):
-            raise UsageError(f"the checkpoint's {what} has a part that is not a plain layer: '{name}'")
+            raise UsageError(f"the checkpoint's {what} has a part that is not a plain layer: '{name}'", hint=DESCRIBE)
         if leaf == "weight" and tensor.dim() != 2:
-            kind = "convolution" if tensor.dim() > 2 else "normalisation layer"
-            raise UsageError(f"the checkpoint's {what} has a {kind} ('{name}'), which is not supported")
+            if tensor.dim() > 2:
+                raise UsageError(
+                    f"the checkpoint's {what} has a convolution ('{name}'), which is not supported", hint=OWN_FAMILY
+                )
+            raise UsageError(
+                f"the checkpoint's {what} has a normalisation layer ('{name}'), whose kind and epsilon are in no file",
+                hint=f"{DESCRIBE}: layer_norm, if it is one",
+            )
+        if not tensor.is_floating_point():
+            raise UsageError(
+                f"the checkpoint's {what} has weights of whole numbers ('{name}'), whose scale is in no file",
+                hint="save them as float32 where they were made",
+            )
         weights[(int(index), leaf)] = tensor
     order = sorted(index for index, leaf in weights if leaf == "weight")
     if not order:
         raise UsageError(f"the checkpoint's {what} has no layers")
     gaps = [after - before for before, after in itertools.pairwise(order)]
+    if order[0] != 0:
+        raise UsageError(f"the checkpoint's {what} has a module without weights before its first layer", hint=DESCRIBE)
     if any(gap > 2 for gap in gaps):
-        raise UsageError(f"the checkpoint's {what} has more than one module between two layers")
+        raise UsageError(f"the checkpoint's {what} has more than one module between two layers", hint=DESCRIBE)
     chain = tuple(
         Linear(weights[index, "weight"].float(), _bias(weights.get((index, "bias"))), gap == 2)
         for index, gap in zip(order, [*gaps, 1], strict=True)
     )
     check_chain(chain, what)
+    return chain
+
+
+def mlp_chain(layers: StateDict, what: str) -> tuple[Linear, ...]:
+    """Read linear layers with one module, an activation, between each two (see :func:`linear_chain`).
+
+    Raises:
+        UsageError: Two layers stand side by side.
+    """
+    chain = linear_chain(layers, what)
+    if not all(layer.followed for layer in chain[:-1]):
+        raise UsageError(
+            f"the checkpoint's {what} has two layers with nothing between them, where an activation belongs",
+            hint=DESCRIBE,
+        )
     return chain
 
 
@@ -149,10 +221,15 @@ def refuse_unread(state: StateDict, read: tuple[str, ...], what: str) -> None:
     encoder = next((name for name in left if "cnn" in name), None)
     if encoder:
         raise UsageError(
-            f"the checkpoint's {what} has an image encoder ('{encoder}'); convolutional policies are not supported"
+            f"the checkpoint's {what} has an image encoder ('{encoder}'); convolutional policies are not supported",
+            hint=OWN_FAMILY,
         )
     if left:
-        raise UsageError(f"the checkpoint's {what} has parts that are not known here: {', '.join(left[:4])}")
+        recurrent = any(re.search(r"(^|[._])(rnn|lstm|gru|memory)", name) for name in left)
+        raise UsageError(
+            f"the checkpoint's {what} has parts that are not known here: {', '.join(left[:4])}",
+            hint=OWN_FAMILY if recurrent else DESCRIBE,
+        )
 
 
 def _bias(bias: torch.Tensor | None) -> torch.Tensor | None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import sys
 
-from ..errors import GaitwayError
-from ..job import AzureContext
-from ..tracking.azure import workspace_tracking_uri
+from ..spec.errors import GaitwayError
+from ..spec.job import AzureContext
+from ..stores.azure import workspace_tracking_uri
 
 
 def main() -> None:

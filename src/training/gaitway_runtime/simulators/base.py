@@ -1,4 +1,4 @@
-"""What a simulator offers to learners and to the evaluation.
+"""Interface of a simulator to learners and the evaluation.
 
 An environment is a batch of identical worlds stepped together, as arrays. It is deliberately neutral of any
 learning library: a learner wraps it (``learners/rsl_rl.py``, ``learners/skrl.py``), the evaluation steps it as it is.
@@ -6,25 +6,36 @@ learning library: a learner wraps it (``learners/rsl_rl.py``, ``learners/skrl.py
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
-from collections.abc import Mapping, Sequence
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, Union, runtime_checkable
 
-from ..errors import ConfigError, UsageError
+from ..spec.catalog import import_tasks
+from ..spec.errors import ConfigError, UsageError
+from ..spec.job import Job
+from ..spec.types import Json
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..job import Job
-    from ..policies.contract import PolicyContract
+    from ..spec.contract import PolicyContract
+
+JobT = TypeVar("JobT", bound=Job)
 
 SIMULATORS: dict[str, str] = {
     "mujoco": "gaitway_runtime.simulators.mujoco",
     "isaaclab": "gaitway_runtime.simulators.isaaclab",
 }
 """Simulator modules by name, imported when asked for. Each offers ``availability`` and ``open_env``."""
+
+
+EPISODE_OVER = "episode_over"
+"""Measurement of a film's frame that shows the last state of an episode."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,7 @@ class Transition:
     """
 
     observations: Mapping[str, NDArray[np.float32]]
-    """Observation groups, each (N, size). ``policy`` always; ``critic`` when the task trains with one."""
+    """Observation groups, each (N, size)."""
     rewards: NDArray[np.float32]
     """What the learner maximises, shape (N,): Isaac Lab's reward, in training plus the named shaping."""
     task_rewards: NDArray[np.float32]
@@ -79,6 +90,8 @@ class Env(Protocol):
     num_envs: int
     num_actions: int
     observation_sizes: Mapping[str, int]
+    policy_groups: Sequence[str]
+    """Observation groups that the policy reads, joined in this order."""
     max_episode_length: int
     """Control steps after which an episode times out."""
     step_dt: float
@@ -113,6 +126,42 @@ class Env(Protocol):
         ...
 
 
+def policy_observations(env: Env, observations: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return what the policy reads of an environment's observation groups, (N, size)."""
+    import numpy as np
+
+    groups = [observations[name] for name in env.policy_groups]
+    return groups[0] if len(groups) == 1 else np.concatenate(groups, axis=1)
+
+
+StateValue = Union[Json, "NDArray[Any]", "StateTree"]
+StateTree = Mapping[str, StateValue]
+"""State of something as plain values and arrays, nested by name."""
+
+OPTIONAL = "optional"
+"""Name of a part of a state tree whose entries need not be there when it is restored."""
+
+
+class Stateful(Protocol):
+    """Something whose state can be saved with a training and restored."""
+
+    def training_state(self) -> StateTree:
+        """Return a copy of everything that the next steps depend on."""
+        ...
+
+    def load_training_state(self, state: StateTree) -> None:
+        """Restore what :meth:`training_state` returned, in an object of the same task, seed and size."""
+        ...
+
+
+@runtime_checkable
+class KeepsState(Stateful, Protocol):
+    """An environment whose state can be saved and restored, so that a training continues where it was."""
+
+    not_restored: str
+    """What the simulator's interfaces do not give, as the end of a sentence; empty where everything is restored."""
+
+
 @runtime_checkable
 class TakesGains(Protocol):
     """An environment whose drives can be given the gains that a policy of another simulator was trained with."""
@@ -135,7 +184,7 @@ class Native:
     """The library's environment: tensors that stay on the device."""
     config: Mapping[str, Any]
     """The library's configuration of the task, overrides applied, as plain values."""
-    task_config: Mapping[str, Any]
+    task_config: Mapping[str, object]
     """The task's own configuration, overrides applied."""
     device: str
     """``cuda:0``, ``cpu``: where simulation and learner run."""
@@ -149,8 +198,12 @@ class Native:
 class TrainsNatively(Protocol):
     """An environment that learners use through their library's own wrapper: nothing passes through numpy."""
 
-    def native(self, library: str) -> Native:
-        """Return the environment for a learning library (``rsl_rl``, ``skrl``), the same object every time.
+    def native(self, library: str, wrap: Callable[[Any, Any], Native]) -> Native:
+        """Return the environment for a learning library, the same object every time.
+
+        Args:
+            library: Name of the library, a learner's.
+            wrap: Wraps the simulator's own environment for the library, given it and the task's settings.
 
         Raises:
             ConfigError: The task has no configuration for that library.
@@ -221,3 +274,25 @@ def choose(name: str) -> str:
             hint=found.reason,
         )
     return name
+
+
+def resolved(job: JobT) -> JobT:
+    """Return the job with the simulator that ``auto`` stands for here; done once, before anything of the job runs.
+
+    Raises:
+        ConfigError: The simulator that was asked for is not installed.
+    """
+    return dataclasses.replace(job, simulator=choose(job.simulator))
+
+
+def import_task_modules(names: Sequence[str]) -> None:
+    """Import the user's modules, which register tasks as they are imported; the traceback of a failure is logged.
+
+    Raises:
+        UsageError: One cannot be imported; the error names it, why, and which were asked for.
+    """
+    try:
+        import_tasks(names)
+    except UsageError as error:
+        traceback.print_exception(error.__cause__, file=sys.stderr)
+        raise

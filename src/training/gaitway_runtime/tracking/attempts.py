@@ -1,4 +1,4 @@
-"""Going on where an earlier attempt at the same job was cut off: evicted, preempted, its node lost.
+"""Attempts at a job: the one that owns its tracked run, earlier ones that were cut off, the manifest of each.
 
 A platform that starts a job again gives all attempts one name in common, which is a tag of their MLflow runs; or it
 opens the MLflow run itself, and all attempts share that one.
@@ -9,16 +9,118 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import platform
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from ..errors import GaitwayError
-from ..job import RunContext, TrainJob, experiment_name
-from .client import one_line, open_client
-from .registry import CHECKPOINT_SUFFIXES
-from .server import tracking_uri_for
+from ..process.lifecycle import start_time
+from ..spec.checkpoint_files import is_checkpoint
+from ..spec.errors import ConfigError, GaitwayError, PlatformError
+from ..spec.job import RunContext, TrainJob, experiment_name
+from ..spec.result import write_json
+from ..spec.secrets import MASK
+from ..stores.artifacts import ArtifactFolder
+from ..stores.hashes import MANIFESTS
+from ..stores.streams import StreamLimits
+from ..stores.tracking_server import TrackingServer, outlives_job
+
+OWNER_TAG = "gaitway.owner"
+"""Tag of a run that names its owner."""
+
+LEASE_S = 300.0
+"""How long after its last sign of life an owner on another machine still counts as alive [s]."""
+
+
+@dataclass(frozen=True)
+class RunOwner:
+    """A process that trains a run."""
+
+    attempt: str
+    run: str
+    """Name of the run in its ledger."""
+    host: str
+    boot: str
+    """Id of the host's boot: a process id means nothing after another one."""
+    pid: int
+    started: str
+    """The process's start time in the kernel's clock: process ids are used again."""
+    renewed: float
+    """Time of the last sign of life [s since 1970]."""
+
+    @classmethod
+    def this_process(cls, attempt: str, run: str) -> RunOwner:
+        """Return this process as the owner of a run."""
+        pid = os.getpid()
+        return cls(attempt, run, platform.node(), _boot_id(), pid, start_time(pid), time.time())
+
+    @classmethod
+    def parse(cls, text: str) -> RunOwner | None:
+        """Return the owner that a tag's text names, or None."""
+        parts = text.split("|")
+        try:
+            return cls(parts[0], parts[1], parts[2], parts[3], int(parts[4]), parts[5], float(parts[6]))
+        except (ValueError, IndexError, TypeError):
+            return None
+
+    def text(self) -> str:
+        """Return the owner as a tag's text."""
+        return "|".join(str(value).replace("|", MASK) for value in asdict(self).values())
+
+    def renew(self) -> RunOwner:
+        """Return the owner with a new sign of life."""
+        return replace(self, renewed=time.time())
+
+    @property
+    def alive(self) -> bool:
+        """Whether the owner still runs, as far as can be told from here."""
+        if self.host == platform.node() and self.boot == _boot_id():
+            return start_time(self.pid) == self.started != ""
+        return time.time() - self.renewed < LEASE_S
+
+    def same_process(self, other: RunOwner) -> bool:
+        """Whether two owners are one process."""
+        mine, theirs = (
+            (self.host, self.boot, self.pid, self.started),
+            (other.host, other.boot, other.pid, other.started),
+        )
+        return mine == theirs
+
+    def refusal(self, run_id: str) -> ConfigError:
+        """Return the error for somebody else who wants to continue the run."""
+        return ConfigError(
+            f"MLflow run {run_id} is being trained by '{self.run}'",
+            source=f"process {self.pid} on {self.host}",
+            hint=f"wait for it, or stop it: gaitway cancel {self.run}",
+        )
+
+
+class Superseded(PlatformError):
+    """A later attempt continues the run: this one has lost its lease and publishes nothing more."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(
+            f"a later attempt continues MLflow run {run_id}: this one publishes nothing more",
+            hint="what it has saved is kept beside it",
+        )
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
 
 ATTEMPT_TAG = "gaitway.attempt_of"
 """Run tag that all attempts at one job share."""
+
+RUN_ID_TAG = "gaitway.run_id"
+"""Run tag with the id of the run as it was submitted, which is unique in the world."""
+
+_LIMITS = StreamLimits(attempts=5, first_wait=1.0, longest_wait=8.0)
+"""A training that begins anew costs more than a short wait for a server that is away."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,45 +131,84 @@ def managed_run_id() -> str | None:
 
 
 def resumed(job: TrainJob, context: RunContext) -> TrainJob:
-    """Return a training that goes on from the newest checkpoint of an earlier attempt; the same job if there is none.
+    """Return a training that continues from the newest checkpoint of an earlier attempt; the same job if there is none.
 
-    A tracking server that does not answer is no reason not to train: the job then begins as it was asked to.
+    A tracking server that does not answer does not prevent the training: the job then begins as it was asked to.
     """
     attempt, shared = context.tags.get(ATTEMPT_TAG), managed_run_id()
-    if not attempt and not shared:
+    if (not attempt and not shared) or not outlives_job(context):
         return job
-    from mlflow.exceptions import MlflowException
-
     try:
-        client = open_client(tracking_uri_for(context))
+        server = TrackingServer.of(context, _LIMITS)
         if shared:
-            run_id = shared if _has_checkpoint(client, shared) else None
+            run_id = _with_checkpoint(server, server.ask(lambda: server.client.get_run(shared), f"runs:/{shared}"))
         else:
-            run_id = _earlier_run(client, experiment_name(job.backend, job.task), str(attempt))
-    except (GaitwayError, MlflowException, OSError) as error:
-        _log.warning("earlier attempts cannot be looked for: %s", one_line(error))
+            run_id = _earlier_run(server, experiment_name(job.backend, job.task), str(attempt))
+    except GaitwayError as error:
+        _log.warning("earlier attempts cannot be looked for: %s", error.message)
         return job
     if run_id is None:
         return job
-    _log.info("an earlier attempt at this job is MLflow run %s; going on from its newest checkpoint", run_id)
+    _log.info("an earlier attempt at this job is MLflow run %s; continuing from its newest checkpoint", run_id)
     uri = f"runs:/{run_id}/checkpoints"
     return dataclasses.replace(job, checkpoint_uri=uri, checkpoint_sha256=None, checkpoint_mode="resume")
 
 
-def _earlier_run(client: Any, experiment: str, attempt: str) -> str | None:
+def _earlier_run(server: TrackingServer, experiment: str, attempt: str) -> str | None:
     """Return the newest run of an attempt that has left a checkpoint."""
-    found = client.get_experiment_by_name(experiment)
+    client = server.client
+    found = server.ask(lambda: client.get_experiment_by_name(experiment), experiment, missing=lambda: None)
     if found is None:
         return None
     quoted = attempt.replace("'", "")
-    runs = client.search_runs(
-        [found.experiment_id],
-        filter_string=f"tags.`{ATTEMPT_TAG}` = '{quoted}'",
-        order_by=["attributes.start_time DESC"],
-        max_results=5,
+    runs = server.ask(
+        lambda: client.search_runs(
+            [found.experiment_id],
+            filter_string=f"tags.`{ATTEMPT_TAG}` = '{quoted}'",
+            order_by=["attributes.start_time DESC"],
+            max_results=5,
+        ),
+        experiment,
     )
-    return next((run.info.run_id for run in runs if _has_checkpoint(client, run.info.run_id)), None)
+    return next((run_id for run in runs if (run_id := _with_checkpoint(server, run))), None)
 
 
-def _has_checkpoint(client: Any, run_id: str) -> bool:
-    return any(item.path.endswith(CHECKPOINT_SUFFIXES) for item in client.list_artifacts(run_id, "checkpoints"))
+def _with_checkpoint(server: TrackingServer, run: Any) -> str | None:
+    """Return the id of a run that has a checkpoint, or None."""
+    run_id = str(run.info.run_id)
+    folder = ArtifactFolder(run.info.artifact_uri, "", server, f"runs:/{run_id}")
+    return run_id if any(is_checkpoint(entry.name) for entry in folder.entries("checkpoints")) else None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Entry of a manifest."""
+
+    sha256: str
+    size: int
+    """Size [bytes]."""
+    iteration: int
+
+
+class ArtifactManifest:
+    """The manifest of one attempt.
+
+    Args:
+        output_dir: The job's output folder.
+        attempt: Id of the attempt; ids of later attempts sort behind it.
+        numbered: Whether every version of it is a file of its own.
+    """
+
+    def __init__(self, output_dir: Path, attempt: str, *, numbered: bool) -> None:
+        self._folder = output_dir / MANIFESTS
+        self._attempt = attempt
+        self._numbered = numbered
+        self._files: dict[str, Listed] = {}
+
+    def add(self, path: str, listed: Listed) -> Path:
+        """List a file, by its path among the artifacts, and return the manifest's file."""
+        self._files[path] = listed
+        number = f".{len(self._files):05d}" if self._numbered else ""
+        file = self._folder / f"{self._attempt}{number}.json"
+        write_json({"schema": 1, "files": {name: asdict(found) for name, found in self._files.items()}}, file)
+        return file

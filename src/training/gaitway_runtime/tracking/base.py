@@ -1,4 +1,4 @@
-"""What a job needs of tracking, whatever store is behind it."""
+"""Tracker of a job's run, whatever store is behind it."""
 
 from __future__ import annotations
 
@@ -47,11 +47,15 @@ class Tracker(Protocol):
         ...
 
     def publish(self, path: Path, artifact_path: str) -> str:
-        """Upload a file or folder below ``artifact_path`` and return its ``runs:/`` URI."""
+        """Queue a file or folder for upload to the folder ``artifact_path`` and return its address to be."""
         ...
 
     def publish_checkpoint(self, path: Path, iteration: int, *, final: bool = False) -> str:
-        """Upload a complete checkpoint below ``checkpoints/`` (or ``checkpoints/final/``); return its URI."""
+        """Queue a complete checkpoint for ``checkpoints/`` (or ``checkpoints/final/``); return its address to be."""
+        ...
+
+    def publish_companion(self, path: Path) -> None:
+        """Upload a checkpoint's companion below ``checkpoints/``; only the newest ones are kept there."""
         ...
 
     def register_model(self, name: str, artifact_path: str, tags: Mapping[str, str]) -> ModelVersion:
@@ -59,6 +63,14 @@ class Tracker(Protocol):
 
         Raises:
             PlatformError: The registry refused or is away.
+        """
+        ...
+
+    def published(self, address: str) -> str | None:
+        """Return the address under which a queued file can be fetched, or None while it has not arrived.
+
+        Args:
+            address: Value that :meth:`publish` or :meth:`publish_checkpoint` returned.
         """
         ...
 

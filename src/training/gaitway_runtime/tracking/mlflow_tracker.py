@@ -1,44 +1,67 @@
-"""The tracker on MLflow: opening a run, handing records to the sender, publishing checkpoints, registering models."""
+"""MLflow tracker: opens a run, hands its records to the sender, publishes checkpoints, registers models."""
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import logging
-from collections.abc import Mapping
+import os
+import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ..errors import ConfigError, GaitwayError, PlatformError
-from ..job import Job, RunContext, experiment_name
-from . import backlog, registry
-from .attempts import managed_run_id
-from .base import ModelVersion
-from .client import one_line, refused, status_of
-from .credentials import public_form
-from .hashing import SHA256_TAG, sha256_of
-from .journal import JOURNAL, Journal, JournalBusy
-from .records import Artifact, End, Metrics, Open, Params, Tags
+from ..spec.checkpoint_files import CHECKPOINT_OUTPUT, sha256_of
+from ..spec.errors import ConfigError, GaitwayError, PlatformError
+from ..spec.files import artifact_location, database_path
+from ..spec.job import Job, RunContext, experiment_name
+from ..spec.secrets import public_form
+from ..stores.mlflow_client import Failure, StoreFailure
+from ..stores.tracking_server import tracking_uri_for
+from . import registry
+from .attempts import RUN_ID_TAG, ArtifactManifest, Listed, RunOwner, managed_run_id
+from .backlog import BackgroundBacklog, journals_of_run, send_journal, set_aside
+from .base import ModelVersion, Tracker
+from .delivery import Delivery, Patience, Sender
+from .journal import JOURNAL, Artifact, End, Journal, JournalBusy, Metrics, Open, Params, Tags, is_held, read_journal
 from .run_store import RunStore, now_ms
-from .sender import Patience, Sender
-from .server import tracking_uri_for
-from .store import artifact_location, database_path
+
+BACKLOG_WAIT_S = 5.0
+"""How long the end of a run waits for what other runs have left [s]."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Connection:
+    """A run on its way to MLflow."""
+
+    store: RunStore
+    journal: Journal
+    delivery: Delivery
+    sender: Sender
+    backlog: BackgroundBacklog
 
 
 class MlflowTracker:
     """A tracked run; see :class:`~gaitway_runtime.tracking.base.Tracker`.
 
     Args:
-        store: The run in MLflow.
-        sender: What carries records there.
+        connection: Journal, sender and store of the run.
         folder: The job's output folder.
         patience: How long to wait for the server at the end.
     """
 
-    def __init__(self, store: RunStore, sender: Sender, folder: Path, patience: Patience) -> None:
-        self._store = store
-        self._sender = sender
+    def __init__(self, connection: Connection, folder: Path, patience: Patience) -> None:
+        self._connection = connection
+        self._store = connection.store
+        self._sender = connection.sender
         self._folder = folder
         self._patience = patience
+        self._manifest = ArtifactManifest(
+            folder, self._store.header.attempt, numbered=self._store.header.tracking_uri.startswith("azureml")
+        )
+        self._queued: dict[str, int] = {}
+        """Index of each queued file among the artifacts, by its address to be."""
         self._closed = False
 
     @property
@@ -54,7 +77,7 @@ class MlflowTracker:
     @property
     def url(self) -> str:
         """Where a person can look at the run; empty as long as the server has been away."""
-        return self._store.url if self.run_id else ""
+        return self._store.url if self._connection.delivery.opened else ""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Queue metrics; returns at once."""
@@ -70,37 +93,65 @@ class MlflowTracker:
         self._sender.add(Params(values={key: str(value) for key, value in params.items()}))
 
     def publish(self, path: Path, artifact_path: str) -> str:
-        """Queue a file, or a folder's content, for upload below ``artifact_path``; return its URI to be.
+        """Queue a file, or each file of a folder, for upload to ``artifact_path``; return its address to be.
 
-        While the server is away since before the run was opened, the URI is the local file's.
+        While the server is away since before the run was opened, the address is the local file's.
         """
-        return self._upload(path, artifact_path, {})
+        path = path.resolve()
+        if not path.is_dir():
+            return self._upload(path, artifact_path)
+        for file in sorted(found for found in path.rglob("*") if found.is_file()):
+            inside = file.parent.relative_to(path).as_posix()
+            self._upload(file, _join(artifact_path, "" if inside == "." else inside))
+        return self._address(path, artifact_path)
 
     def publish_checkpoint(self, path: Path, iteration: int, *, final: bool = False) -> str:
-        """Queue a complete checkpoint with its SHA-256; return its URI to be.
+        """Queue a complete checkpoint, and the manifest with its SHA-256; return its address to be.
 
         Args:
-            path: The file; its name becomes ``model_<iteration>.pt``'s place, so name it so.
+            path: The file, named ``model_<iteration>.pt``.
             iteration: Iteration it was made after.
             final: Whether it is the run's last one.
         """
-        tags = {SHA256_TAG + path.stem: sha256_of(path), "gaitway.last_iteration": str(iteration)}
-        return self._upload(path, "checkpoints/final" if final else "checkpoints", tags)
+        folder = "checkpoints/final" if final else "checkpoints"
+        listed = Listed(sha256_of(path), path.stat().st_size, iteration)
+        manifest = self._manifest.add(f"{folder}/{path.name}", listed)
+        address = self._upload(path.resolve(), folder)
+        self._upload(manifest.resolve(), manifest.parent.name)
+        return address
+
+    def published(self, address: str) -> str | None:
+        """Return the address under which a queued file can be fetched, or None while it has not arrived."""
+        place = self._connection.delivery.places.get(self._queued.get(address, -1))
+        return f"runs:/{self.run_id}/{place}" if place is not None and self.run_id else None
+
+    def publish_companion(self, path: Path) -> None:
+        """Queue a checkpoint's companion; older ones are removed from the store where it can remove files.
+
+        Azure ML's artifacts stay for ever: there a companion is kept in the job's own output alone, if it has one.
+        """
+        if self._store.header.tracking_uri.startswith("azureml") and os.environ.get(CHECKPOINT_OUTPUT):
+            return
+        shown = str(path.resolve().relative_to(self._folder.resolve()))
+        self._sender.add(Artifact(path=shown, artifact_path="checkpoints", rotated=True))
 
     def register_model(self, name: str, artifact_path: str, tags: Mapping[str, str]) -> ModelVersion:
         """Register the folder artifact ``artifact_path`` once everything queued has arrived.
 
         Raises:
             UsageError: The name is not valid.
+            ConfigError: The identity is not allowed to register a model.
             PlatformError: The server is away or refused.
         """
         registry.check_model_name(name)
-        if not self._sender.drain(self._patience.at_end):
+        if self._connection.delivery.superseded:
+            raise self._connection.delivery.superseded
+        if not self._sender.drain(self._patience.at_end) and not self._arrived(artifact_path):
             raise PlatformError(
                 f"model {name} could not be registered: the tracking server is away",
                 hint="the checkpoint is kept and uploaded later; register it then",
             )
-        return registry.register(self._store.client, self.run_id, name, artifact_path, tags)
+        return registry.register(self._store.server, self.run_id, name, artifact_path, tags)
 
     def close(self, status: str) -> None:
         """Send what waits, end the run as ``FINISHED``, ``FAILED`` or ``KILLED``, keep on disk what cannot be sent.
@@ -111,19 +162,45 @@ class MlflowTracker:
             return
         self._closed = True
         self._sender.add(End(status=status, time_ms=now_ms()))
+        delivery = self._connection.delivery
         if not self._sender.drain(self._patience.when_stopped if status == "KILLED" else self._patience.at_end):
-            _log.warning("tracking is still away: the rest waits in %s and is sent later", self._folder / JOURNAL)
+            _log.warning("%s", self._waiting())
         self._sender.stop()
+        self._connection.journal.close(delete=not delivery.count)
+        if not delivery.count:
+            self._connection.backlog.wait(BACKLOG_WAIT_S)
 
-    def _upload(self, path: Path, artifact_path: str, tags: Mapping[str, str]) -> str:
-        path = path.resolve()
+    def _waiting(self) -> str:
+        """Return what is to be said of records that could not be sent."""
+        delivery, server = self._connection.delivery, self._store.header.tracking_uri
+        refusal = delivery.refusal
+        if isinstance(refusal, StoreFailure) and refusal.kind is Failure.UNKNOWN:
+            return (
+                f"{server} does not know MLflow run {self.run_id} any more: {delivery.count} records wait in "
+                f"{self._folder / JOURNAL}; gaitway sync --recreate makes the run anew"
+            )
+        return (
+            f"tracking is still away: {delivery.count} records wait for {server} in {self._folder / JOURNAL}; "
+            f"gaitway sync sends them ({delivery.reason})"
+        )
+
+    def _arrived(self, artifact_path: str) -> bool:
+        """Whether every file that was queued for a folder has arrived."""
+        places = self._connection.delivery.places
+        wanted = [index for address, index in self._queued.items() if f"/{artifact_path}/" in address]
+        return bool(wanted and self.run_id) and all(index in places for index in wanted)
+
+    def _upload(self, path: Path, artifact_path: str) -> str:
         folder = self._folder.resolve()
         shown = str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
-        self._sender.add(Artifact(path=shown, artifact_path=artifact_path, tags=dict(tags)))
+        address = self._address(path, artifact_path)
+        self._queued[address] = self._sender.add(Artifact(path=shown, artifact_path=artifact_path))
+        return address
+
+    def _address(self, path: Path, artifact_path: str) -> str:
         if not self.run_id:
             return path.as_uri()
-        parts = ["runs:", self.run_id, artifact_path.strip("/"), "" if path.is_dir() else path.name]
-        return "/".join(part for part in parts if part)
+        return _join("runs:", self.run_id, artifact_path.strip("/"), "" if path.is_dir() else path.name)
 
 
 def open_tracker(
@@ -136,32 +213,120 @@ def open_tracker(
 ) -> MlflowTracker:
     """Open the MLflow run of a job: the one the platform has made, the one to resume, or a new one.
 
-    A server that is away does not stop the job: the run is then made, and everything sent, once it answers.
-    What earlier runs beside this one could not send is sent first.
+    A server that is away or slow does not hold up the job: the run is then made, and everything sent, once it answers.
+    Records that earlier attempts at this run left unsent go first; those of other runs are sent in the background.
 
     Args:
-        job: What is being done.
+        job: The job.
         context: The run it is part of.
         run_id: MLflow run to continue.
         output_dir: The job's output folder, where records wait; by default the context's, from the current folder.
         patience: How long things may wait.
 
     Raises:
-        ConfigError: There is no usable store, or it refuses this user.
+        ConfigError: There is no usable store, or it refuses this user, or the run belongs to another process.
     """
     patience = patience or Patience()
     folder = (output_dir or Path(context.output_dir)).absolute()
     header = _header(job, context, run_id)
-    backlog.clear_for(folder)
+    left = _left_behind(folder, header)
+    connection = _connect(header, folder, left, patience)
+    sender, delivery = connection.sender, connection.delivery
+    if not sender.wait_opened(patience.start) and delivery.refusal is not None:
+        connection = _without_run(connection, folder, left, patience)
+    return MlflowTracker(connection, folder, patience)
+
+
+def _connect(header: Open, folder: Path, left: list[Path], patience: Patience) -> Connection:
     journal = _journal(folder)
     try:
         store = RunStore(header, folder)
-        opened = _open(store, resumed=run_id is not None and not header.managed)
     except GaitwayError:
         journal.close(delete=True)
         raise
-    journal.append(store.header)
-    return MlflowTracker(store, Sender(store, journal, patience, opened=opened), folder, patience)
+    store.owner = RunOwner.this_process(header.attempt, header.name)
+    journal.append(header, durable=True)
+    delivery = Delivery(store, journal, patience)
+    sender = Sender(delivery, journal, patience, before=_sends(left, header.run_id), alive=store.show_alive)
+    return Connection(store, journal, delivery, sender, BackgroundBacklog(folder.parent.parent, folder, left))
+
+
+def _without_run(connection: Connection, folder: Path, left: list[Path], patience: Patience) -> Connection:
+    """Return what becomes of a run that could not be opened: a new one if it is unknown, or one that waits.
+
+    Raises:
+        ConfigError: The server answers and refuses this job.
+    """
+    refusal, header = connection.delivery.refusal, connection.store.header
+    if isinstance(refusal, StoreFailure) and refusal.kind is Failure.UNKNOWN and header.resumed:
+        _close(connection)
+        _log.warning("run %s is not on this tracking server: a new run is made", header.run_id)
+        connection.store.start_anew()
+        anew = _connect(dataclasses.replace(connection.store.header, resumed=False), folder, left, patience)
+        anew.sender.wait_opened(patience.start)
+        return anew
+    if isinstance(refusal, GaitwayError):
+        _close(connection)
+        raise refusal
+    if isinstance(refusal, StoreFailure) and _refuses(refusal):
+        _close(connection)
+        raise ConfigError(
+            f"the tracking server refuses this job: {refusal}",
+            source=header.tracking_uri,
+            hint="check MLFLOW_TRACKING_URI and the credentials",
+        )
+    return connection
+
+
+def _close(connection: Connection) -> None:
+    connection.sender.stop()
+    connection.journal.close(delete=True)
+
+
+def _refuses(failure: StoreFailure) -> bool:
+    """Whether a server answers before the job begins, and does not accept it; later only MLflow's own word counts."""
+    return failure.kind is not Failure.AWAY or failure.status in (400, 404, 405, 409, 413, 422, 501)
+
+
+def _left_behind(folder: Path, header: Open) -> list[Path]:
+    """Return the journals that earlier attempts at a run have left, the oldest first.
+
+    Raises:
+        ConfigError: One of them is at work still, or another job is in this output folder.
+    """
+    try:
+        left = set_aside(folder)
+    except JournalBusy:
+        raise ConfigError("another job is at work in this output folder", source=str(folder)) from None
+    if header.run_id is None:
+        return left
+    for path in journals_of_run(folder.parent.parent, header.run_id, folder):
+        if is_held(path):
+            found = read_journal(path).header
+            name = found.name if found else path.parent.parent.name
+            raise ConfigError(
+                f"MLflow run {header.run_id} is being trained by '{name}'",
+                source=str(path.parent.parent),
+                hint=f"wait for it, or stop it: gaitway cancel {name}",
+            )
+        left.append(path)
+    return left
+
+
+def _sends(left: list[Path], run_id: str | None) -> Callable[[], bool]:
+    """Return a function that sends what earlier attempts have left; False while it has to be called again."""
+
+    def send() -> bool:
+        while left:
+            header = read_journal(left[0]).header
+            same = header is not None and header.run_id is not None and header.run_id == run_id
+            sent = send_journal(left[0], wait=0.0, end_killed=not same)
+            if same and not sent.done and not sent.unknown:
+                return False
+            left.pop(0)
+        return True
+
+    return send
 
 
 def _journal(folder: Path) -> Journal:
@@ -169,13 +334,22 @@ def _journal(folder: Path) -> Journal:
         return Journal(folder / JOURNAL)
     except JournalBusy:
         raise ConfigError("another job is at work in this output folder", source=str(folder)) from None
+    except OSError as error:
+        raise ConfigError(
+            f"the job's records cannot be kept in its output folder: {error.strerror}", source=str(folder)
+        ) from None
 
 
-def announce(tracker: MlflowTracker) -> None:
+def announce(tracker: Tracker) -> None:
     """Print the lines by which a run is found in a log; their form is a contract with everyone who searches for it."""
     print(f"INFO | MLflow tracking configured: experiment={tracker.experiment}", flush=True)
     if tracker.url:
         print(f"View run at: {tracker.url}", flush=True)
+
+
+def attempt_id() -> str:
+    """Return a new id of an attempt, unique in the world; ids of later attempts sort behind it."""
+    return f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
 def _header(job: Job, context: RunContext, run_id: str | None) -> Open:
@@ -184,6 +358,7 @@ def _header(job: Job, context: RunContext, run_id: str | None) -> Open:
     experiment = experiment_name(job.backend, job.task)
     managed = managed_run_id()
     resumed = {"gaitway.resumed_from": run_id} if run_id and managed and managed != run_id else {}
+    own = {RUN_ID_TAG: context.run_id} if context.run_id else {}
     return Open(
         tracking_uri=public_form(uri),
         experiment=experiment,
@@ -191,41 +366,20 @@ def _header(job: Job, context: RunContext, run_id: str | None) -> Open:
         run_id=managed or run_id,
         artifact_location=artifact_location(database.parent, experiment) if database else None,
         managed=bool(managed),
+        attempt=attempt_id(),
+        resumed=run_id is not None and not managed,
         tags={
             "mlflow.source.name": "gaitway",
             "gaitway.run": context.run,
+            **own,
             "gaitway.platform": context.platform,
             "gaitway.kind": job.kind,
             "task": job.task,
-            "framework": job.backend,
             **resumed,
             **context.tags,
         },
     )
 
 
-def _open(store: RunStore, *, resumed: bool) -> bool:
-    """Open the run if the server answers; a run to resume that is not there becomes a new one.
-
-    Raises:
-        ConfigError: The server answers and refuses.
-    """
-    try:
-        store.open()
-        store.mark_running()
-    except GaitwayError:
-        raise
-    except Exception as error:  # noqa: BLE001 - MLflow's plug-ins raise whatever their services' libraries do
-        if resumed and status_of(error) == 404:
-            _log.warning("run %s is not on this tracking server: a new run is made", store.header.run_id)
-            store.start_anew()
-            return _open(store, resumed=False)
-        if refused(error):
-            raise ConfigError(
-                f"the tracking server refuses this job: {one_line(error)}",
-                source=store.header.tracking_uri,
-                hint="check MLFLOW_TRACKING_URI and the credentials",
-            ) from None
-        _log.warning("the tracking server is away, the job goes on without it: %s", one_line(error))
-        return False
-    return True
+def _join(*parts: str) -> str:
+    return "/".join(part for part in parts if part)

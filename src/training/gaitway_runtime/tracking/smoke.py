@@ -1,4 +1,4 @@
-"""The smoke test: whether a job can track, store and register what it makes, found out before it makes anything."""
+"""Smoke test: whether a job can track, store and register its results, checked before it produces any."""
 
 from __future__ import annotations
 
@@ -10,29 +10,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import GaitwayError
-from ..job import Job, RunContext
-from .azure import AZURE_SCOPE, azure_token
-from .credentials import public_form
-from .fetch import fetch
-from .fetch.asking import TrackingServer
-from .fetch.base import Limits
-from .hashing import sha256_of
-from .records import Artifact, End, Metrics, Open
+from ..fetch import fetch
+from ..spec.checkpoint_files import sha256_of
+from ..spec.errors import ConfigError, GaitwayError
+from ..spec.files import artifact_location, database_path
+from ..spec.job import THIS_MACHINE, Job, RunContext
+from ..spec.secrets import public_form
+from ..stores.azure import AZURE_SCOPE, azure_token
+from ..stores.streams import StreamLimits
+from ..stores.tracking_server import TrackingServer, outlives_job, tracking_uri_for
+from .journal import Artifact, End, Metrics, Open
 from .run_store import RunStore, now_ms
-from .server import tracking_uri_for
-from .store import artifact_location, database_path
 
 EXPERIMENT = "isaaclab-smoke-test"
 
-_LIMITS = Limits(attempts=4)
+_LIMITS = StreamLimits(attempts=4)
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Check:
-    """One thing that was tried, what came of it, and how long it took [s]."""
+class SmokeCheck:
+    """One check: its name, its duration [s] and its outcome."""
 
     name: str
     seconds: float
@@ -40,13 +39,19 @@ class Check:
 
 
 def run(job: Job, context: RunContext) -> None:
-    """Try everything a job needs of tracking, storage and registry, and print a table of it.
+    """Check everything a job needs of tracking, storage and registry, and print a table.
 
     Raises:
         ConfigError: A credential is missing or refused.
-        PlatformError: A service is away, or does not give back what it was given.
+        PlatformError: A service is away, or returns something else than was written.
     """
-    checks: list[Check] = []
+    if not outlives_job(context):
+        raise ConfigError(
+            "there is no tracking server to test: the metrics of this job go to files among its outputs",
+            source="--run-smoke-test",
+            hint="name a server with --tracking-uri, or a workspace with the --azure- settings",
+        )
+    checks: list[SmokeCheck] = []
     try:
         with tempfile.TemporaryDirectory(prefix="gaitway-") as folder:
             for name, action in _Trial(job, context, Path(folder)).steps():
@@ -57,23 +62,23 @@ def run(job: Job, context: RunContext) -> None:
     log.info("smoke test passed")
 
 
-def table(checks: list[Check]) -> list[str]:
+def table(checks: list[SmokeCheck]) -> list[str]:
     """Return the checks as lines of a table."""
     return ["smoke test", *(f"  {check.name:<12} {check.seconds:7.2f} s  {check.said}" for check in checks)]
 
 
-def _timed(name: str, action: Callable[[], str]) -> Check:
+def _timed(name: str, action: Callable[[], str]) -> SmokeCheck:
     began = time.monotonic()
     try:
         said = action()
     except GaitwayError:
         print(f"smoke test: {name} failed after {time.monotonic() - began:.2f} s", flush=True)
         raise
-    return Check(name, time.monotonic() - began, said)
+    return SmokeCheck(name, time.monotonic() - began, said)
 
 
 class _Trial:
-    """The steps, each of which uses what the one before has made."""
+    """The steps; each uses the results of the one before."""
 
     def __init__(self, job: Job, context: RunContext, folder: Path) -> None:
         self._job, self._context, self._folder = job, context, folder
@@ -92,7 +97,7 @@ class _Trial:
 
     def _is_azure(self) -> bool:
         given = self._context.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", "")
-        named = self._context.azure.subscription_id and self._context.platform != "local"
+        named = self._context.azure.subscription_id and self._context.platform != THIS_MACHINE
         return given.startswith("azureml") or bool(named and not given)
 
     def _token(self) -> str:
@@ -119,10 +124,10 @@ class _Trial:
         """Write an artifact and read it back; then end the run and delete it, the artifact with it."""
         self._note.write_text(f"{self._context.run} on {self._context.platform}\n", encoding="utf-8")
         run_id, artifact = self._store.run_id, Artifact(path=self._note.name, artifact_path="")
-        self._server.ask(lambda: self._store.send_artifacts([artifact]), "artifact storage")
+        self._server.ask(lambda: self._store.send_artifact(artifact), "artifact storage")
         wanted = sha256_of(self._note)
         fetch(f"runs:/{run_id}/{self._note.name}", self._folder / "back", expected_sha256=wanted, context=self._context)
-        self._server.ask(lambda: self._store.send_end([End(status="FINISHED", time_ms=now_ms())]), "tracking")
+        self._server.ask(lambda: self._store.send_end(End(status="FINISHED", time_ms=now_ms())), "tracking")
         self._server.ask(lambda: self._server.client.delete_run(run_id), "tracking")
         return "written, read back, deleted"
 

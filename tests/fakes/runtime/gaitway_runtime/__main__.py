@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+LONGEST_S = 600.0
+"""Longest life of a process that waits to be ended [s]."""
 ERROR = {"message": "it broke", "from": "the stand-in", "allowed": None, "hint": "mend it", "exit_code": 1}
 
 
@@ -24,7 +26,8 @@ def main() -> int:
     outputs.mkdir(exist_ok=True)
     print("started with", asked, flush=True)
     if asked.get("child"):
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        held = tuple(map(int, filter(None, os.environ.get("GAITWAY_LOCKS", "").split(","))))
+        child = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({LONGEST_S})"], pass_fds=held)
         print("child", child.pid, flush=True)
     if asked.get("report"):
         report(outputs)
@@ -47,11 +50,49 @@ def succeed(document: dict, outputs: Path) -> int:
         "iteration": 2,
         "sha256": "ab" * 32,
     }
-    return end(document, outputs, "succeeded", 0, final_checkpoint=checkpoint, iterations=3, steps=300)
+    if document["kind"] == "validate":
+        return end(document, outputs, "succeeded", 0, metrics={"mean_reward": 1.5}, passed=True)
+    metrics = {"mean_reward": 1.5}
+    return end(document, outputs, "succeeded", 0, final_checkpoint=checkpoint, iterations=3, steps=300, metrics=metrics)
+
+
+def copy(document: dict, outputs: Path) -> int:
+    """Copy input ``motions`` to output ``clips``."""
+    source, target = Path(os.environ["GAITWAY_INPUT_MOTIONS"]), Path(os.environ["GAITWAY_OUTPUT_CLIPS"])
+    (target / "copied.txt").write_text((source / "walk.txt").read_text())
+    return succeed(document, outputs)
+
+
+def learn(document: dict, outputs: Path) -> int:
+    """Train as :mod:`.learning` does; ``diverge=RATE`` fails above a learning rate."""
+    from gaitway_runtime.learning import learn as train
+
+    asked = dict(text.split("=", 1) for text in document["job"]["overrides"])
+    if float(asked.get("diverge", 1)) < float(asked["agent.algorithm.learning_rate"]):
+        return fail(document, outputs)
+    done, reward, stopped = train(document["job"], outputs.parent, outputs, asked)
+    values = {
+        "final_checkpoint": {
+            "uri": None,
+            "path": f"checkpoints/model_{done - 1}.pt",
+            "iteration": done - 1,
+            "sha256": "ab" * 32,
+        },
+        "iterations": done,
+        "metrics": {"mean_reward": reward},
+    }
+    if stopped:
+        return end(document, outputs, "cancelled", 130, error={**ERROR, "exit_code": 130}, **values)
+    return end(document, outputs, "succeeded", 0, **values)
 
 
 def fail(document: dict, outputs: Path) -> int:
     return end(document, outputs, "failed", 1, error=ERROR)
+
+
+def gate_of_stage(document: dict, outputs: Path) -> int:
+    """Fail the gate in the stage that judges, and succeed in the others."""
+    return gate(document, outputs) if document["kind"] == "validate" else succeed(document, outputs)
 
 
 def gate(document: dict, outputs: Path) -> int:
@@ -68,7 +109,8 @@ def wait(document: dict, outputs: Path) -> int:
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(True))
     print("ready", flush=True)
-    while not stop:
+    deadline = time.monotonic() + LONGEST_S
+    while not stop and time.monotonic() < deadline:
         time.sleep(0.01)
     print("saved", flush=True)
     return end(document, outputs, "cancelled", 130, error={**ERROR, "message": "asked to stop", "exit_code": 130})
@@ -77,8 +119,8 @@ def wait(document: dict, outputs: Path) -> int:
 def stubborn(document: dict, outputs: Path) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     print("ready", flush=True)
-    while True:
-        time.sleep(1)
+    time.sleep(LONGEST_S)
+    return 1
 
 
 def end(document: dict, outputs: Path, status: str, code: int, **values: object) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,4 +22,6 @@ code = subprocess.run([sys.executable, "-m", "gaitway_runtime", "--job", str(run
 result = run_dir / "outputs" / "result.json"
 if result.exists():
     print("::gaitway-result::", json.dumps(json.loads(result.read_text())), flush=True)
+if os.environ.get("OUTPUT_COPY"):
+    shutil.copytree(run_dir / "outputs", os.environ["OUTPUT_COPY"], dirs_exist_ok=True)
 sys.exit(code)

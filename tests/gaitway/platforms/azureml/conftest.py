@@ -1,4 +1,4 @@
-"""A user's shell in front of the stand-in Azure, which runs once for the tests of one file: it remembers them."""
+"""A user's shell in front of the stand-in Azure, which runs once for the tests of all files: it remembers them."""
 
 from __future__ import annotations
 
@@ -10,31 +10,22 @@ import pytest
 from fakes import azureml
 from fakes.azureml import GROUP, SUBSCRIPTION, WORKSPACE, AzureCloud
 
-from gaitway.platforms.azureml import client, following
+from gaitway.platforms.azureml import client, status
 
 TASK = "Isaac-Cartpole-v0"
 RUNTIME = Path(__file__).parents[3] / "fakes" / "runtime"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cloud_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureCloud]:
     with azureml.running(tmp_path_factory.mktemp("azure")) as found:
         yield found
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which the user types: no training path, so that the installed runtime is the payload."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
-
-
-@pytest.fixture
 def cloud(cloud_process: AzureCloud, project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureCloud]:
     """The stand-in, reached as a user reaches Azure: a login, a proxy, and the workspace in the environment."""
-    from gaitway_runtime.tracking import azure
+    from gaitway_runtime.stores import azure
 
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name.lower(), raising=False)
@@ -45,7 +36,7 @@ def cloud(cloud_process: AzureCloud, project: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AZUREML_WORKSPACE_NAME", WORKSPACE)
     monkeypatch.setenv("AZUREML_COMPUTE", "k8s-robots")
     monkeypatch.setattr(client, "LONGEST_PAUSE_S", 0.01)
-    monkeypatch.setattr(following, "POLL_S", 0.1)
+    monkeypatch.setattr(status, "POLL_S", 0.1)
     azure._credential.cache_clear()
     cloud_process.endpoints.faults.clear()
     cloud_process.endpoints.seen.clear()

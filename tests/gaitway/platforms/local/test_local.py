@@ -5,19 +5,23 @@ import importlib.util
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from gaitway_runtime.job import TrainJob, ValidateJob
+from gaitway_runtime.distributed import group
+from gaitway_runtime.spec.job import TrainJob, ValidateJob
 
 import gaitway
+from gaitway import locks
 from gaitway.errors import ConfigError, PlatformError, UsageError
-from gaitway.handles import Run
 from gaitway.platforms.base import RunStatus
 from gaitway.platforms.local import platform as local
 from gaitway.platforms.local import processes
+from gaitway.run_handle import Run
 
 Start = Callable[..., Run]
 
@@ -59,6 +63,18 @@ def test_a_tracking_uri_of_the_users_is_not_written_anywhere(
     assert not [path for path in run.run_dir.rglob("*.json") if "hunter2" in path.read_text()]
 
 
+def test_a_relative_database_of_the_users_is_the_one_of_the_callers_folder(
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///x.db")
+    run = start()
+    run.wait()
+    context = json.loads((run.run_dir / "job.json").read_text())["context"]
+    assert context["tracking_uri"] == f"sqlite:///{tmp_path}/mine/x.db"
+
+
 def test_the_log_is_read_to_its_end(start: Start) -> None:
     run = start()
     lines = list(run.logs(follow=True))
@@ -88,14 +104,98 @@ def test_a_run_that_crashes_has_failed(start: Start) -> None:
     assert start("do=crash").wait().status is RunStatus.FAILED
 
 
-@pytest.mark.parametrize(("key", "value", "detail"), [("boot", "another", "restarted"), ("started", "1", "ended")])
-def test_a_number_that_is_another_process_now_is_not_the_run(start: Start, key: str, value: str, detail: str) -> None:
+def kill(run: Run) -> None:
+    """Kill a run's first process, and wait until its exit code is collected."""
+    wait_for_line(run, "ready")
+    os.kill(identity(run).pid, signal.SIGKILL)
+    while processes.alive(identity(run)):
+        pass
+
+
+def test_a_number_that_is_another_process_now_is_not_the_run(start: Start) -> None:
+    run = start("do=wait")
+    kill(run)
+    rewrite(run.run_dir / "process.json", pid=os.getpid())
+    assert run.status().status is RunStatus.FAILED
+    assert run.cancel().status is RunStatus.FAILED  # and this process goes on
+
+
+def test_a_run_that_a_restart_has_ended_says_so(start: Start) -> None:
+    run = start("do=wait")
+    kill(run)
+    rewrite(run.run_dir / "machine.json", boot="another")
+    report = run.status()
+    assert (report.status, "the machine was restarted" in report.detail) == (RunStatus.FAILED, True)
+
+
+def test_a_run_of_another_machine_is_not_judged_from_here(start: Start) -> None:
+    run = start("do=wait")
+    kill(run)
+    rewrite(run.run_dir / "machine.json", boot="another", host="far-away")
+    report = run.status()
+    assert (report.status, report.detail) == (RunStatus.UNKNOWN, "it was started on far-away; ask there")
+    assert not (run.run_dir / "ended.json").exists()
+    with pytest.raises(PlatformError, match="cannot be reached from here") as refused:
+        run.cancel()
+    assert "far-away" in (refused.value.hint or "")
+
+
+def test_a_run_goes_on_while_any_of_its_processes_does(start: Start) -> None:
+    run = start("do=wait", "child=yes")
+    kill(run)
+    assert run.status().status is RunStatus.RUNNING
+    assert not (run.run_dir / "ended.json").exists()
+    assert run.cancel().status is RunStatus.CANCELLED
+    assert processes.members(identity(run)) == []
+
+
+def test_cancelling_a_run_that_has_ended_ends_what_is_left_of_it(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "descriptors", lambda *_: ())  # as a process that has closed what it inherited
+    run = start("do=wait", "child=yes")
+    kill(run)
+    assert run.status().status is RunStatus.FAILED
+    assert processes.members(identity(run))
+    assert run.cancel().status is RunStatus.FAILED
+    assert processes.members(identity(run)) == []
+
+
+def test_a_run_is_queued_while_it_is_being_launched(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[RunStatus] = []
+
+    def look(*arguments: object) -> None:
+        code = "import gaitway; print(*[run.status().status.value for run in gaitway.runs()])"
+        asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        seen.extend(map(RunStatus, asked.stdout.split()))
+        pack(*arguments)
+
+    pack = local.pack
+    monkeypatch.setattr(local, "pack", look)
+    run = start()
+    assert seen == [RunStatus.QUEUED]
+    assert run.wait().status is RunStatus.SUCCEEDED
+
+
+def test_a_job_whose_command_was_killed_before_it_noted_the_process_can_be_cancelled(start: Start) -> None:
     run = start("do=wait")
     wait_for_line(run, "ready")
-    rewrite(run.run_dir / "process.json", **{key: value})
+    (run.run_dir / "process.json").unlink()
+    assert run.status().status is RunStatus.RUNNING
+    assert run.cancel().status is RunStatus.CANCELLED
+
+
+def test_a_launch_that_was_killed_halfway_has_failed(start: Start) -> None:
+    run = start("do=wait")
+    kill(run)
+    for name in ("process.json", "pid", "log.txt"):
+        (run.run_dir / name).unlink()
     report = run.status()
-    assert report.status is RunStatus.FAILED
-    assert detail in report.detail
+    assert (report.status, "before the process was started" in report.detail) == (RunStatus.FAILED, True)
+
+
+def test_the_log_is_the_users_alone(start: Start) -> None:
+    run = start()
+    run.wait()
+    assert (run.run_dir / "log.txt").stat().st_mode & 0o077 == 0
 
 
 def test_cancelling_lets_the_run_save_and_ends_its_whole_group(start: Start) -> None:
@@ -155,7 +255,7 @@ def test_a_full_disk_leaves_nothing_and_says_so(start: Start, home: Path, monkey
 def test_a_job_here_needs_pytorch(start: Start, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else real(name, *rest))
-    with pytest.raises(ConfigError, match="needs PyTorch"):
+    with pytest.raises(ConfigError, match="not installed: torch"):
         start()
     assert list((home / "runs").iterdir()) == []
 
@@ -185,7 +285,7 @@ def test_nothing_of_the_callers_python_path_reaches_the_job(
 
 def test_several_gpus_are_several_processes_of_one_training() -> None:
     planned = gaitway.plan(TrainJob, task="Isaac-Cartpole-v0", num_gpus=2)
-    assert "-m gaitway_runtime.launch --processes 2 --job ../job.json" in planned.request.body
+    assert "-m gaitway_runtime.distributed.launcher --processes 2 --job ../job.json" in planned.request.body
     assert any("2 processes train together" in note for note in planned.request.notes)
     alone = gaitway.plan(ValidateJob, task="Isaac-Cartpole-v0", num_gpus=2)
     assert "-m gaitway_runtime --job ../job.json" in alone.request.body
@@ -195,7 +295,7 @@ def test_more_processes_than_this_machine_has_room_for_are_refused_with_what_it_
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     monkeypatch.setattr(local, "GPUS", tmp_path / "gpus")
-    monkeypatch.setattr(local, "available_cpus", lambda: 2)
+    monkeypatch.setattr(group, "available_cpus", lambda: 2)
     with pytest.raises(UsageError, match="has 2 cores, and no GPU"):
         start(num_gpus=3)
     (tmp_path / "gpus" / "0000:01:00.0").mkdir(parents=True)
@@ -208,3 +308,33 @@ def test_this_machine_is_one_node() -> None:
     with pytest.raises(UsageError, match="one node") as refused:
         gaitway.plan(TrainJob, task="Isaac-Cartpole-v0", num_nodes=2)
     assert refused.value.hint == "--on osmo or --on azureml"
+
+
+def test_data_by_flag_is_at_the_paths_in_the_jobs_variables(start: Start, project: Path) -> None:
+    (project / "walks").mkdir()
+    (project / "walks" / "walk.txt").write_text("left right")
+    run = start(overrides=("do=copy",), data_inputs=("motions=walks",), data_outputs=("clips=made/clips",))
+    assert run.wait().status is RunStatus.SUCCEEDED
+    assert (project / "made" / "clips" / "copied.txt").read_text() == "left right"
+
+
+def test_an_input_that_is_not_there_is_named(start: Start, project: Path) -> None:
+    with pytest.raises(UsageError, match="there is no file or folder azureml:motions@latest") as caught:
+        start(data_inputs=("motions=azureml:motions@latest",))
+    assert "azureml: is for --on azureml" in str(caught.value.allowed)
+
+
+def test_a_command_runs_beside_a_run_that_goes_on_and_not_after_it(start: Start, tmp_path: Path) -> None:
+    run = start("do=wait")
+    wait_for_line(run, "ready")
+    platform = local.LocalPlatform()
+    seen = str(tmp_path / "seen")
+    code = f"import gaitway_runtime, pathlib; pathlib.Path({seen!r}).write_text(gaitway_runtime.__file__)"
+    assert platform.execute(run.record.ref, run.run_dir, [sys.executable, "-c", code]) == 0
+    assert (tmp_path / "seen").read_text().startswith(str(run.run_dir / "payload"))
+    assert platform.execute(run.record.ref, run.run_dir, ["/bin/sh", "-c", "exit 7"]) == 7
+    with pytest.raises(PlatformError, match="cannot be started"):
+        platform.execute(run.record.ref, run.run_dir, ["/no/such/command"])
+    run.cancel()
+    with pytest.raises(UsageError, match="has ended"):
+        platform.execute(run.record.ref, run.run_dir, ["true"])

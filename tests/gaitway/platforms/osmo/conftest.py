@@ -10,16 +10,14 @@ from pathlib import Path
 import pytest
 from fakes.osmo import OsmoService, install_command, log_in
 
+from gaitway.platforms.osmo import logs
+
 Osmo = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which the user types: no training path, so that the installed runtime is the payload."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    return folder
+def _in_the_project(project: Path) -> None:
+    """Every test is of what a user types there."""
 
 
 @pytest.fixture
@@ -38,6 +36,7 @@ def service(tmp_path: Path, release: str, monkeypatch: pytest.MonkeyPatch) -> It
     log_in(tmp_path / "login", found.url)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("OSMO_CONFIG_FILE_DIR", str(tmp_path / "login"))
+    monkeypatch.setattr(logs, "IDLE_S", 0.5)
     package = tmp_path / "small" / "gaitway_runtime"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()

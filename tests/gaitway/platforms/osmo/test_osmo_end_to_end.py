@@ -52,11 +52,12 @@ def test_a_training_becomes_files(service: OsmoService, gaitway: Any, project: P
 
 @pytest.mark.slow
 def test_an_evicted_training_goes_on_in_the_same_run(service: OsmoService, gaitway: Any, project: Path) -> None:
-    started = gaitway("train", "--on", "osmo", *TASK, "-n", "16", "-m", "120", "--json")
+    service.cluster.max_retry = 1
+    started = gaitway("train", "--on", "osmo", *TASK, "-n", "16", "-m", "120", "--save-interval", "20", "--json")
     assert started.code == 0, started.err
     (workflow,) = service.workflows.values()
     with workflow.changed:
-        begun = workflow.changed.wait_for(lambda: any("] train " in line for line in workflow.lines), 120)
+        begun = workflow.changed.wait_for(lambda: any("::gaitway-checkpoint::" in line for line in workflow.lines), 120)
     assert begun, workflow.lines
     service.evict(workflow.id)
     service.wait(workflow.id, timeout=180)

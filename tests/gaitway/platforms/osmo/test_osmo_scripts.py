@@ -30,7 +30,7 @@ def script(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     monkeypatch.setenv("TRAINING_PATH", str(package.parent))
-    monkeypatch.setenv("TMP_DIR", str(project / ".tmp"))
+    monkeypatch.setenv("GAITWAY_TMP_DIR", str(project / ".tmp"))
 
     def run(name: str, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([str(ROOT / name), *words], capture_output=True, text=True, timeout=60)
@@ -64,7 +64,7 @@ def test_a_script_submits(
     assert done.returncode == 0, done.stderr
     assert list(service.workflows) == [workflow or "isaaclab-inline-training-1"]
     archive = zipfile.ZipFile(io.BytesIO((project / ".tmp/osmo-training.zip").read_bytes()))
-    assert archive.namelist() == ["gaitway_runtime/__init__.py"]
+    assert archive.namelist() == ["gaitway_runtime/__init__.py", ".gaitway-payload.json"]
 
 
 def test_a_dry_run_of_the_example_submits_nothing(service: OsmoService, script: Any) -> None:
@@ -74,8 +74,20 @@ def test_a_dry_run_of_the_example_submits_nothing(service: OsmoService, script: 
     assert service.requests == []
 
 
+def test_a_command_is_typed_where_its_instructions_stand(
+    service: OsmoService, script: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT / "workflows/osmo")
+    words = ("--workflow", "templates/isaaclab-inline.yaml", "--sleep-after-unpack", "7200", "--run-smoke-test")
+    done = script("workflows/osmo/submit-training.sh", *words, "--", "azure_resource_group=rg-example", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "rg-example" in done.stdout
+    assert "7200" in done.stdout
+    assert service.requests == []
+
+
 def test_help_is_the_commands_own(script: Any) -> None:
-    done = script("workflows/osmo/submit-training.sh", "--help")
+    done = script("workflows/osmo/submit-training.sh", "--help-all")
     assert done.returncode == 0
     for flag in ("--task", "--num-envs", "--max-iterations", "--image", "--payload-root", "--sleep-after-unpack"):
         assert flag in done.stdout

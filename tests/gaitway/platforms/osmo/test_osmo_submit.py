@@ -109,7 +109,7 @@ def test_the_kept_copies_unzip_to_the_payload(service: OsmoService, gaitway: Any
     archive = (project / ".tmp/osmo-training.zip").read_bytes()
     assert base64.b64decode((project / ".tmp/osmo-training.b64").read_bytes()) == archive
     names = zipfile.ZipFile(io.BytesIO(archive)).namelist()
-    assert names == ["gaitway_runtime/__init__.py"]
+    assert names == ["gaitway_runtime/__init__.py", ".gaitway-payload.json"]
     mounted = {file.path: file for file in submitted(service).tasks[0].spec.files}["/tmp/gaitway/payload.zip"]
     assert base64.b64decode(mounted.contents) == archive
     assert ran.json["status"] in ("queued", "running", "succeeded")
@@ -169,7 +169,8 @@ def test_a_dataset_is_uploaded_once_per_content(
     first, second = service.workflows.values()
     for workflow in (first, second):
         service.wait(workflow.id, "COMPLETED")
-        assert any("['gaitway_runtime'] /data/my-training-v1/training" in line for line in workflow.lines)
+        files = "['.gaitway-payload.json', 'gaitway_runtime']"
+        assert any(f"{files} /data/my-training-v1/training" in line for line in workflow.lines)
     record = json.loads(next(project.parent.glob("gaitway-home/runs/*-2/osmo/submitted.json")).read_text())
     expected = {"kind": "dataset", "reused": True, "dataset": "training/my-training-v1", "version": "1", "uri": ""}
     assert record["payload"] == expected
@@ -178,6 +179,15 @@ def test_a_dataset_is_uploaded_once_per_content(
     assert gaitway("train", "--on", "osmo", *words).code == 0
     info = service.datasets.info("training", "my-training-v1")
     assert [version["version"] for version in info["versions"]] == ["1", "2"]
+
+
+def test_a_bucket_that_there_is_not_is_one_sentence(service: OsmoService, gaitway: Any) -> None:
+    ran = gaitway("train", "--on", "osmo", "--payload", "dataset", "--dataset-bucket", "trainings")
+    assert ran.code == 3
+    error = ran.err[ran.err.index("error:") :]
+    assert error.splitlines()[:2] == ["error: Bucket trainings does not exist", "  from: --dataset-bucket"]
+    assert "{" not in error
+    assert service.workflows == {}
 
 
 @pytest.mark.parametrize("release", ["6.4.0"], indirect=True)
@@ -345,7 +355,7 @@ def test_a_pool_that_may_not_be_looked_at_may_be_submitted_to(service: OsmoServi
     [
         (("--pool", "nopool"), 2, "there is no pool 'nopool'"),
         (("--platform", "dgx"), 2, "Platform dgx does not exist in pool default"),
-        (("--memory", "9000Gi"), 2, "Resource validation failed for task"),
+        (("--memory", "9000Gi"), 2, "9000Gi of memory are asked for, and the nodes of pool default have at most 512Gi"),
         (("--credential", "azcred:A=b"), 3, "Could not find the credential: azcred"),
     ],
 )
@@ -355,6 +365,7 @@ def test_what_only_the_server_knows(
     ran = gaitway("train", "--on", "osmo", *words)
     assert (ran.code, message in ran.err) == (code, True), ran.err
     assert gaitway("runs", "--json").json == []
+    assert service.workflows == {}, "no id is burnt"
 
 
 @pytest.mark.parametrize(
@@ -382,7 +393,7 @@ def test_a_service_that_is_not_well_leaves_no_run_behind(
         case "not installed":
             monkeypatch.setenv("PATH", "/usr/bin:/bin")
         case _:
-            service.fail_next("/workflow", int(fault))
+            service.fail_next("pool/default/workflow", int(fault))
     ran = gaitway("train", "--on", "osmo")
     assert (ran.code, message in ran.err) == (code, True), ran.err
     assert gaitway("runs", "--json").json == []
@@ -397,8 +408,23 @@ def test_a_service_that_does_not_answer_is_not_waited_for_without_end(
     assert (ran.code, "osmo pool list gave no answer in 1 s" in ran.err) == (4, True), ran.err
 
 
+@pytest.mark.parametrize("release", ["6.3.1", "6.4.0"], indirect=True)
+def test_labels(service: OsmoService, gaitway: Any, release: str) -> None:
+    wrong = gaitway("train", "--on", "osmo", "--label", "team=Robots & co", "--dry-run")
+    assert (wrong.code, "cannot be a label" in wrong.err) == (2, True), wrong.err
+    ran = gaitway("train", "--on", "osmo", "--label", "team=legs", "--label", "example.com/site=b1", "--validate")
+    if release == "6.3.1":
+        assert (ran.code, "they came with release 6.4" in ran.err) == (2, True), ran.err
+        assert service.workflows == {}
+    else:
+        assert ran.code == 0, ran.err
+        assert submitted(service).labels == {"team": "legs", "example.com/site": "b1"}
+
+
 def test_the_name_is_the_one_that_osmo_gave(service: OsmoService, gaitway: Any) -> None:
-    assert gaitway("train", "--on", "osmo", "--platform", "dgx").code == 2
+    service.fail_next("api/resources", 403)
+    refused = gaitway("train", "--on", "osmo", "--memory", "9000Gi")
+    assert (refused.code, "Resource validation failed for task" in refused.err) == (2, True), refused.err
     ran = gaitway("train", "--on", "osmo", "--json")
     assert ran.json["url"].endswith("/isaaclab-inline-training-2")
     assert service.workflows["isaaclab-inline-training-1"].status == "FAILED_SUBMISSION"
@@ -416,4 +442,6 @@ def test_one_flag_of_each_kind_and_the_file_first(
     words = line.split(" ")
     assert words[2] == "own.yaml"
     assert [words.count(flag) for flag in ("--set", "--set-string", "--pool")] == [1, 1, 1]
-    assert yaml.safe_load(submitted(service).text)["workflow"]["tasks"][0]["environment"]["NUM_ENVS"] == "4"
+    assert (
+        yaml.safe_load(submitted(service).text)["workflow"]["groups"][0]["tasks"][0]["environment"]["NUM_ENVS"] == "4"
+    )

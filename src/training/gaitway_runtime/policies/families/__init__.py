@@ -1,30 +1,31 @@
-"""Checkpoint families: one module for each layout of files that a learning library writes.
+"""Table of checkpoint families: one module for each layout of files that a learning library writes.
 
 A family is recognised by the keys in the file, never by a version string. To add one, write a module that offers
-``NAME``, ``recognises`` and ``read`` (see :class:`Family`) and add it to :data:`FAMILIES`.
+``NAME``, ``recognises`` and ``read`` (see :class:`Family`) and add a row here, or an entry point in the group
+``gaitway.policy_families`` of a package of yours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
-from ..network import Parts
-from ..surroundings import Surroundings
-from . import rl_games, rsl_rl, rsl_rl_legacy, skrl
+from ...spec.registry import Registry
+from ..network import PolicyParts
+from ..training_config import TrainingConfig
 
 
 class Family(Protocol):
-    """What a module in :data:`FAMILIES` offers."""
+    """Interface of the modules in :data:`FAMILIES`."""
 
     NAME: str
     """The library and its releases, as an error or a report names them."""
 
-    def recognises(self, checkpoint: Mapping[str, Any]) -> bool:
-        """Whether a loaded checkpoint has this family's keys."""
+    def recognises(self, entries: Mapping[str, object]) -> bool:
+        """Whether a checkpoint's top-level entries are this family's."""
         ...
 
-    def read(self, checkpoint: Mapping[str, Any], around: Surroundings) -> Parts:
+    def read(self, entries: Mapping[str, object], training: TrainingConfig) -> PolicyParts:
         """Return the policy's parts.
 
         Raises:
@@ -33,5 +34,9 @@ class Family(Protocol):
         ...
 
 
-FAMILIES: tuple[Family, ...] = (rsl_rl, rsl_rl_legacy, skrl, rl_games)
-"""Asked in this order."""
+FAMILIES: Registry[Family] = Registry(
+    "gaitway.policy_families",
+    "policy family",
+    {name: f"{__name__}.{name}" for name in ("rsl_rl", "rsl_rl_legacy", "skrl", "rl_games", "stable_baselines3")},
+)
+"""Families by name. A checkpoint is offered to those of plug-ins first, then to each of these, last row first."""

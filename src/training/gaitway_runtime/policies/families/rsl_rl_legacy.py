@@ -1,4 +1,4 @@
-"""rsl_rl 2.x and 3.x: one ``model_state_dict`` with ``actor.*``, ``critic.*``, ``memory_a.*``.
+"""rsl_rl 1.x to 3.x: one ``model_state_dict`` with ``actor.*``, ``critic.*``, ``memory_a.*``.
 
 2.x keeps the normaliser beside the model, in ``obs_norm_state_dict``; 3.x inside it, as ``actor_obs_normalizer.*``.
 2.x always writes ``privileged_obs_norm_state_dict`` with it: that is the critic's and never the policy's.
@@ -7,41 +7,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from ..network import Parts
-from ..surroundings import Surroundings
+from ..network import PolicyParts
+from ..training_config import TrainingConfig
 from ..weights import has_entry, refuse_unread, state_dict, take
-from .empirical import Actor, parts_of
+from .rsl_rl_common import ActorEntries, parts_of
 
 NAME = "rsl_rl 2.x-3.x"
 
 _ROLES = {"actor": ("memory_a", "critic", "memory_c"), "student": ("memory_s", "teacher", "memory_t")}
 """By the policy's role: its recurrent part, the other network, the other's recurrent part."""
 
+_CLASSES = ("ActorCritic", "ActorCriticRecurrent", "StudentTeacher", "StudentTeacherRecurrent")
 
-def recognises(checkpoint: Mapping[str, Any]) -> bool:
+
+def recognises(entries: Mapping[str, object]) -> bool:
     """Whether the checkpoint has rsl_rl's combined actor and critic."""
-    return has_entry(checkpoint.get("model_state_dict"), ("actor.", "student."))
+    return has_entry(entries.get("model_state_dict"), ("actor.", "student."))
 
 
-def read(checkpoint: Mapping[str, Any], around: Surroundings) -> Parts:
-    """Read the actor (of a distillation run: the student)."""
-    state = state_dict(checkpoint, "model_state_dict")
+def read(entries: Mapping[str, object], training: TrainingConfig) -> PolicyParts:
+    """Read the actor, or the student of a distillation run."""
+    state = state_dict(entries, "model_state_dict")
     role = "student" if any(name.startswith("student.") for name in state) else "actor"
     memory, other, other_memory = _ROLES[role]
     mine = (f"{role}.", f"{memory}.rnn.", f"{role}_obs_normalizer.", "std", "log_std")
-    refuse_unread(state, (*mine, f"{other}.", f"{other_memory}.", f"{other}_obs_normalizer."), role)
-    inside, beside = take(state, f"{role}_obs_normalizer."), "obs_norm_state_dict" in checkpoint
-    actor = Actor(
+    # Several critics (one a reward group) are the training's; the actor beside them is rsl_rl's own.
+    others = (f"{other}.", f"{other}s.", f"{other_memory}.", f"{other}_obs_normalizer.")
+    refuse_unread(state, (*mine, *others), role)
+    inside, beside = take(state, f"{role}_obs_normalizer."), "obs_norm_state_dict" in entries
+    actor = ActorEntries(
         role=role,
         layers=take(state, f"{role}."),
         recurrent=take(state, f"{memory}.rnn."),
-        normalizer=state_dict(checkpoint, "obs_norm_state_dict") if beside and not inside else inside,
+        normalizer=state_dict(entries, "obs_norm_state_dict") if beside and not inside else inside,
         normalizer_key="obs_norm_state_dict" if beside and not inside else f"model_state_dict.{role}_obs_normalizer",
         has_std="std" in state or "log_std" in state,
         normalized_other=other
-        if take(state, f"{other}_obs_normalizer.") or "privileged_obs_norm_state_dict" in checkpoint
+        if take(state, f"{other}_obs_normalizer.") or "privileged_obs_norm_state_dict" in entries
         else None,
+        class_paths=("policy.class_name", "runner.policy_class_name", "policy_class_name"),
+        classes=_CLASSES,
+        read=frozenset({"model_state_dict", "obs_norm_state_dict"}),
     )
-    return parts_of(actor, checkpoint, around, NAME)
+    return parts_of(actor, entries, training, NAME, crelu=_crelu(entries, training, normalized=bool(inside or beside)))
+
+
+def _crelu(entries: Mapping[str, object], training: TrainingConfig, *, normalized: bool) -> str | None:
+    """Return what ``crelu`` stands for: ReLU in rsl_rl 1.x, CELU later; None where nothing tells the release."""
+    if training.value("runner.policy_class_name", "policy_class_name"):
+        return "relu"  # 1.x names the class of the policy in the runner's settings
+    later = normalized or training.value("policy.class_name") or training.written("policy.actor_obs_normalization")
+    later = (
+        later or training.written("obs_groups") is not None or training.written("empirical_normalization") is not None
+    )
+    return "celu" if later else None

@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 
-from ...errors import UsageError
-from ..network import ACTIVATIONS, Normalizer, Output, Parts
-from ..surroundings import Surroundings
-from ..weights import Linear, StateDict, has_entry, linear_chain, refuse_unread, state_dict, take
-from .evidence import check_hidden_sizes, missing_normalizer, unclear_output
+from ...spec.errors import UsageError
+from ..expressions import input_pieces, output_terms, selection
+from ..network import Normalizer, Output, PolicyParts
+from ..training_config import TrainingConfig
+from ..weights import DESCRIBE, Linear, StateDict, has_entry, linear_chain, refuse_unread, state_dict, take
+from .checks import check_class, check_hidden_sizes, check_keys, missing_normalizer, unclear_output
 
 NAME = "skrl 1.4-2.x"
 
@@ -29,36 +30,88 @@ _SKRL_ACTIVATIONS = {"elu", "leaky_relu", "relu", "selu", "sigmoid", "softmax", 
 _EPSILON, _CLIP = 1e-8, 5.0
 """Defaults of skrl's ``RunningStandardScaler``; neither is in the file."""
 
-_OUTPUT_EXPRESSION = re.compile(r"(?:(?P<scale>\d+(?:\.\d*)?)\s*\*\s*)?(?:(?P<squash>\w+)\(\s*ACTIONS\s*\)|ACTIONS)")
+_CLASSES = (
+    "GaussianMixin",
+    "MultivariateGaussianMixin",
+    "DeterministicMixin",
+    "CategoricalMixin",
+    "MultiCategoricalMixin",
+)
 
 
-def recognises(checkpoint: Mapping[str, Any]) -> bool:
-    """Whether the checkpoint has a skrl agent's policy."""
-    policy = checkpoint.get("policy")
-    return isinstance(policy, Mapping) and any(_is_layer(name) for name in policy)
+_KEYS = frozenset(
+    [
+        "class",
+        "clip_actions",
+        "clip_mean_actions",
+        "clip_log_std",
+        "min_log_std",
+        "max_log_std",
+        "reduction",
+        "initial_log_std",
+        "fixed_log_std",
+        "network",
+        "output",
+        "hiddens",
+        "hidden_activation",
+        "input_shape",
+        "output_shape",
+        "output_activation",
+        "output_scale",
+    ]
+)
+"""What skrl's model instantiators take; the last six until 1.2."""
 
 
-def read(checkpoint: Mapping[str, Any], around: Surroundings) -> Parts:
+def recognises(entries: Mapping[str, object]) -> bool:
+    """Whether the checkpoint has a skrl agent's policy, or those of several agents."""
+    return _is_policy(entries.get("policy")) or bool(_agents(entries))
+
+
+def read(entries: Mapping[str, object], training: TrainingConfig) -> PolicyParts:
     """Read the policy, alone or out of a shared model."""
-    state = state_dict(checkpoint, "policy")
+    if not _is_policy(entries.get("policy")):
+        raise UsageError(
+            f"the checkpoint is of several skrl agents ({', '.join(_agents(entries))}), one policy each",
+            hint="save one of them alone: torch.save(checkpoint['AGENT'], 'model.pt')",
+        )
+    state = state_dict(entries, "policy")
     container = _container(state)
     head = next((name for name in _OUTPUT_LAYERS if f"{name}.weight" in state), None)
     mine = (f"{container}.", "log_std_parameter", "value_layer.", *([f"{head}."] if head else []))
     refuse_unread(state, mine, "policy")
     trunk = linear_chain(take(state, f"{container}."), "policy")
     linears = (*trunk, *linear_chain(_as_layer(state, head), "policy")) if head else trunk
-    network = _network(around)
-    check_hidden_sizes(linears, around, network.get("layers"))
-    activations, source = _activations(trunk, len(linears) - 1, around, network.get("activations"))
-    return Parts(
+    check_keys(training, "models.policy", _KEYS, "skrl")
+    network = _network(training)
+    check_hidden_sizes(linears, training, network.get("layers"))
+    activations, source = _activations(trunk, len(linears) - 1, training, network.get("activations"))
+    scaler_key, scaler = _scaler(entries, training)
+    return PolicyParts(
         family=NAME,
         linears=linears,
         activations=activations,
         activation_source=source,
-        normalizer=_scaler(checkpoint, around),
-        output=_output(state, around, rows=linears[-1].weight.shape[0]),
-        output_limit=_limit(around),
+        normalizer=scaler,
+        output=_output(state, training, rows=linears[-1].weight.shape[0]),
+        output_limit=_limit(training),
+        selection=_selection(network, linears, scaler, training),
+        entries_read=frozenset({"policy", scaler_key, *_other_scalers(entries, training)}),
+        assumptions=()
+        if training.agent or training.marker
+        else ("nothing beside the checkpoint says how it was trained: its inputs and outputs are taken as they are",),
     )
+
+
+def _is_policy(state: object) -> bool:
+    return isinstance(state, Mapping) and any(_is_layer(name) for name in state)
+
+
+def _agents(entries: Mapping[str, object]) -> list[str]:
+    """Return the names of the agents of a multi-agent checkpoint."""
+    return [
+        str(key) for key, value in entries.items() if isinstance(value, Mapping) and _is_policy(value.get("policy"))
+    ]
 
 
 def _is_layer(name: object) -> bool:
@@ -69,7 +122,8 @@ def _container(state: StateDict) -> str:
     names = sorted({name.split(".")[0] for name in state if _is_layer(name)})
     if len(names) != 1:
         raise UsageError(
-            f"the checkpoint's policy is made of several networks ({', '.join(names)}), not one after another"
+            f"the checkpoint's policy is made of several networks ({', '.join(names)}), not one after another",
+            hint=DESCRIBE,
         )
     return names[0]
 
@@ -79,46 +133,97 @@ def _as_layer(state: StateDict, name: str) -> StateDict:
     return {f"0.{leaf}": tensor for leaf, tensor in take(state, f"{name}.").items()}
 
 
-def _network(around: Surroundings) -> Mapping[str, Any]:
+def _network(training: TrainingConfig) -> Mapping[str, object]:
     """Return the configuration's description of the policy's network; empty where there is none."""
-    networks = around.config("models.policy.network")
+    networks = training.value("models.policy.network")
+    if isinstance(networks, list) and len(networks) > 1:
+        raise UsageError(
+            f"the configuration describes a policy of {len(networks)} networks, which is not supported",
+            source=f"{training.agent_file}: models.policy.network",
+            hint=DESCRIBE,
+        )
+    if networks is None:
+        return _network_until_1_2(training)
     first = networks[0] if isinstance(networks, list) and networks else None
+    if isinstance(first, Mapping) and (unknown := set(first) - {"name", "input", "layers", "activations"}):
+        raise UsageError(
+            f"the configuration describes the policy's network by words that skrl does not have: {sorted(unknown)[0]}",
+            source=f"{training.agent_file}: models.policy.network",
+            hint=DESCRIBE,
+        )
     return first if isinstance(first, Mapping) else {}
 
 
+def _network_until_1_2(training: TrainingConfig) -> Mapping[str, object]:
+    """Return the description of a network as skrl 1.0 to 1.2 wrote it."""
+    shape = str(training.value("models.policy.input_shape") or "Shape.STATES")
+    if shape.rpartition(".")[2] not in ("STATES", "OBSERVATIONS"):
+        raise UsageError(
+            f"the policy takes {shape}, not the observations", source=f"{training.agent_file}: input_shape"
+        )
+    hiddens, names = (training.value(f"models.policy.{key}") for key in ("hiddens", "hidden_activation"))
+    return {"layers": hiddens, "activations": names} if names else {}
+
+
+def _selection(
+    network: Mapping[str, object], linears: tuple[Linear, ...], scaler: Normalizer | None, training: TrainingConfig
+) -> torch.Tensor | None:
+    """Return what ``network[].input`` makes of the observations."""
+    expression, source = network.get("input"), f"{training.agent_file}: models.policy.network[0].input"
+    if expression is None:
+        return None
+    width = scaler.mean.numel() if scaler else None
+    pieces = input_pieces(str(expression), source)
+    return selection(pieces, int(linears[0].weight.shape[1]), width, source)
+
+
 def _activations(
-    trunk: tuple[Linear, ...], count: int, around: Surroundings, configured: Any
+    trunk: tuple[Linear, ...], count: int, training: TrainingConfig, configured: Any
 ) -> tuple[tuple[str, ...], str]:
     """Return the activation after each hidden layer; two layers without a gap between them have none."""
     names = [configured] if isinstance(configured, str) else configured
     if isinstance(names, list):
         names = [name if str(name) in _SKRL_ACTIVATIONS else "identity" for name in names or [""]]
-    told, source = around.activations(count, names)
+    told, source = training.activations(count, names)
     plain = [index < len(trunk) - 1 and not layer.followed for index, layer in enumerate(trunk)]
     return tuple("identity" if plain[index] else name for index, name in enumerate(told)), source
 
 
-def _scaler(checkpoint: Mapping[str, Any], around: Surroundings) -> Normalizer | None:
-    """Read ``clamp((obs - mean) / (sqrt(variance) + 1e-8), -5, 5)``."""
-    agent = around.config("agent")
-    agent = agent if isinstance(agent, Mapping) else {}
-    # From 2.x on, a configuration that names observation_preprocessor means the critic's by state_preprocessor.
-    mine = "observation_preprocessor" if "observation_preprocessor" in agent else "state_preprocessor"
-    expected = around.says_normalized(bool(agent.get(mine)) if agent else None)
+def _preprocessor(training: TrainingConfig) -> str:
+    """Return the configuration's name of the observations' scaler.
+
+    From 2.x on, a configuration that names ``observation_preprocessor`` means the critic's by ``state_preprocessor``.
+    """
+    agent = training.value("agent")
+    named = isinstance(agent, Mapping) and "observation_preprocessor" in agent
+    return "observation_preprocessor" if named else "state_preprocessor"
+
+
+def _other_scalers(entries: Mapping[str, object], training: TrainingConfig) -> tuple[str, ...]:
+    """Return the scalers in the file that are the critic's."""
+    both = "observation_preprocessor" in entries or _preprocessor(training) == "observation_preprocessor"
+    return ("state_preprocessor", "shared_state_preprocessor") if both else ("shared_state_preprocessor",)
+
+
+def _scaler(entries: Mapping[str, object], training: TrainingConfig) -> tuple[str, Normalizer | None]:
+    """Read ``clamp((obs - mean) / (sqrt(variance) + 1e-8), -5, 5)``; return its entry's name with it."""
+    mine, agent = _preprocessor(training), training.value("agent")
+    expected = training.says_normalized(bool(agent.get(mine)) if isinstance(agent, Mapping) else None)
+    check_class(training, (f"agent.{mine}",), ("RunningStandardScaler",), "skrl")
     candidates = ["observation_preprocessor"] + (["state_preprocessor"] if mine == "state_preprocessor" else [])
-    key = next((name for name in candidates if has_entry(checkpoint.get(name))), None)
+    key = next((name for name in candidates if has_entry(entries.get(name))), None)
     if key is None:
-        if expected or (expected is None and has_entry(checkpoint.get("value_preprocessor"))):
-            raise missing_normalizer(" or ".join(candidates), around, expected, other="value function")
-        return None
-    state = state_dict(checkpoint, key)
+        if expected or (expected is None and has_entry(entries.get("value_preprocessor"))):
+            raise missing_normalizer(" or ".join(candidates), training, expected, other="value function")
+        return "", None
+    state = state_dict(entries, key)
     absent = [name for name in ("running_mean", "running_variance") if name not in state]
     if absent:
         raise UsageError(f"the checkpoint's observation scaler is not whole: {key}.{absent[0]} is missing")
-    epsilon = around.number(f"agent.{mine}_kwargs.epsilon")
-    clip = around.number(f"agent.{mine}_kwargs.clip_threshold")
+    epsilon = training.number(f"agent.{mine}_kwargs.epsilon")
+    clip = training.number(f"agent.{mine}_kwargs.clip_threshold")
     mean, variance = (state[name].reshape(-1).float() for name in ("running_mean", "running_variance"))
-    return Normalizer(
+    return key, Normalizer(
         "running_standard_scaler",
         mean,
         torch.sqrt(variance),
@@ -127,31 +232,35 @@ def _scaler(checkpoint: Mapping[str, Any], around: Surroundings) -> Normalizer |
     )
 
 
-def _output(state: StateDict, around: Surroundings, rows: int) -> Output:
-    kind = str(around.config("models.policy.class") or "")
+def _output(state: StateDict, training: TrainingConfig, rows: int) -> Output:
+    kind = str(training.value("models.policy.class") or "")
+    check_class(training, ("models.policy.class",), _CLASSES, "skrl")
     if "Categorical" in kind:
         raise UsageError(f"the checkpoint's policy chooses among discrete actions ({kind}), which is not supported")
     if "log_std_parameter" not in state and not kind:
-        raise unclear_output(rows, around)
-    expression = str(around.config("models.policy.output") or "ACTIONS").strip()
-    found = _OUTPUT_EXPRESSION.fullmatch(expression)
-    squash = found["squash"] if found else None
-    if found is None or (squash is not None and squash not in ACTIVATIONS):
-        raise UsageError(
-            f"the policy's output expression is not supported: '{expression}'",
-            source=str(around.agent_file),
-            allowed="ACTIONS, tanh(ACTIONS), 2.0 * tanh(ACTIONS)",
-        )
+        raise unclear_output(rows, training)
+    scale, squash = output_terms(_output_expression(training), f"{training.agent_file}: models.policy.output")
     distribution = "gaussian" if "log_std_parameter" in state else "deterministic"
-    return Output(distribution, squash=squash, scale=float(found["scale"] or 1.0))
+    return Output(distribution, squash=squash, scale=(scale,))
 
 
-def _limit(around: Surroundings) -> float | None:
+def _output_expression(training: TrainingConfig) -> str:
+    """Return what becomes of the last layer; skrl 1.0 to 1.2 squashed by tanh where nothing else was said."""
+    told = training.value("models.policy.output")
+    if told is not None or not _network_until_1_2(training):
+        return str(told or "ACTIONS")
+    section = training.value("models.policy")
+    squash = section.get("output_activation", "tanh") or ""
+    scale = training.number("models.policy.output_scale")
+    return f"{1.0 if scale is None else scale} * {squash}(ACTIONS)" if squash else f"{scale or 1.0} * ACTIONS"
+
+
+def _limit(training: TrainingConfig) -> float | None:
     """Return the output clamp. skrl's ``clip_actions`` clips samples alone; ``clip_mean_actions`` clips the mean."""
-    limit = around.output_limit()
-    if limit is None and around.config("models.policy.clip_mean_actions") is True:
+    limit = training.output_limit()
+    if limit is None and training.value("models.policy.clip_mean_actions") is True:
         raise UsageError(
             "the policy clips its mean to the action space, whose bounds are in no file",
-            source=f"{around.agent_file}: models.policy.clip_mean_actions",
+            source=f"{training.agent_file}: models.policy.clip_mean_actions",
         )
     return limit

@@ -9,15 +9,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ... import watchdog
-from ...errors import ConfigError
-from ..base import Availability
+from ...process import waiting
+from ...spec.errors import ConfigError, UsageError
 from . import detect, preflight
+from .detect import availability
 
 if TYPE_CHECKING:
-    from ...job import Job
+    from ...spec.job import Job
     from ..base import Env
     from .detect import Installation
+
+__all__ = ["GENERATIONS", "Generation", "availability", "open_env", "start_first"]
 
 GENERATIONS: dict[int, str] = {
     2: "gaitway_runtime.simulators.isaaclab.v2",
@@ -37,16 +39,6 @@ class Generation(Protocol):
         ...
 
 
-def availability() -> Availability:
-    """Tell whether Isaac Lab is installed here, without importing it."""
-    found = detect.find()
-    if found is None:
-        return Availability(
-            False, reason="run in an Isaac Lab container (--on osmo, --on azureml) or use --simulator mujoco"
-        )
-    return Availability(True, found.release)
-
-
 def start_first() -> None:
     """Start the simulator where it must run before anything of torch is imported: 2.x.
 
@@ -58,7 +50,7 @@ def start_first() -> None:
         from . import v2
 
         preflight.check_machine(installation)
-        with watchdog.starting("Isaac Lab"):
+        with waiting.starting("Isaac Lab"):
             v2.start()
 
 
@@ -81,5 +73,24 @@ def open_env(job: Job, *, num_envs: int, training: bool, seed: int, **options: A
         raise ConfigError("Isaac Lab is not installed here", hint=availability().reason or "--simulator mujoco")
     preflight.check_machine(installation)
     module: Generation = importlib.import_module(GENERATIONS[installation.generation])
-    with watchdog.starting("Isaac Lab"):
-        return module.open_env(job, installation, num_envs=num_envs, training=training, seed=seed)
+    with waiting.starting("Isaac Lab"):
+        env = module.open_env(job, installation, num_envs=num_envs, training=training, seed=seed)
+    _check_rewards(job)
+    return env
+
+
+def _check_rewards(job: Job) -> None:
+    """Refuse reward terms that a module, which is imported by now, has added for the embedded simulator alone.
+
+    Raises:
+        UsageError: There are some.
+    """
+    from ...tasks.own_rewards import added_rewards
+
+    names = [term.name for term in added_rewards(job.task)]
+    if names:
+        raise UsageError(
+            f"{', '.join(names)}: a reward that add_reward adds is one of the embedded simulator",
+            source=f"--import {' --import '.join(job.imports)}",
+            hint="--simulator mujoco, or a term in the configuration of an Isaac Lab task of your own",
+        )

@@ -1,7 +1,7 @@
 """The one simulator application of a process, and the one environment that is open in it.
 
 Isaac Lab allows one simulation a process. Its end is delicate: Isaac Sim may end the process, or hang. So closing is
-put off until ``result.json`` is written (:func:`gaitway_runtime.lifecycle.afterwards`), and an environment is closed
+put off until ``result.json`` is written (:func:`.lifecycle.add_exit_hook`), and an environment is closed
 before that only where another one takes its place.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ... import lifecycle
+from ...process import lifecycle
 
 Started = TypeVar("Started")
 
@@ -32,9 +32,9 @@ class Application:
         if self._app is None:
             self._app = launch()
             app = self._app
-            lifecycle.afterwards(lambda code: close(app, code))
+            lifecycle.add_exit_hook(lambda code: close(app, code))
             # Before the simulator: an environment cannot be closed without it.
-            lifecycle.afterwards(lambda code: self.close_environment())
+            lifecycle.add_exit_hook(lambda code: self.close_environment())
             # Isaac Sim puts handlers of its own in place of ours, which end the process without saving.
             lifecycle.retake_signals()
         started: Started = self._app

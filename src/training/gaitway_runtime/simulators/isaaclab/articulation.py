@@ -1,4 +1,4 @@
-"""What the policy contract says of a robot, read from a live Isaac Lab articulation of any release."""
+"""Robot section of the policy contract, read from a live Isaac Lab articulation of any release."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ...errors import JobFailed
-from ...policies.contract import Robot
+from ...spec.contract import Robot
+from ...spec.errors import JobFailed
 from .measuring import tensor
 
 UNLIMITED = 1e9

@@ -14,12 +14,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ...policies.contract import ActionTerm, ObservationTerm, PolicyContract, Robot, Timing
+from ...spec.contract import LAST_ACTION, QUANTITIES, ActionTerm, ObservationTerm, PolicyContract, Robot, Timing
 from .articulation import joint_values, numbers, robot_of
+from .groups import POLICY
 from .measuring import robot, tensor
-
-POLICY = "policy"
-"""Name of the observation group that the policy reads; where a task has no such group, its first is taken."""
 
 UNITS: Mapping[str, tuple[str, str]] = {
     "base_lin_vel": ("m/s", "base"),
@@ -44,17 +42,25 @@ ACTION_KINDS: Mapping[str, str] = {
 """The contract's word for Isaac Lab's action terms; others keep the name of their class."""
 
 
+ACTION_UNITS: Mapping[str, str] = {"joint_position": "rad", "joint_velocity": "rad/s", "joint_effort": "N m"}
+
+LARGEST_BOUND = 1e30
+"""Bound of a target that is not cut off on that side: JSON has no infinity."""
+
 _SCENERY = re.compile(r"^_|^func$|^class_type$|_ids$|visualizer|marker|debug|_success_threshold$")
 """Names in a configuration that say nothing of the task: code, indices beside names, what is only drawn or counted."""
 
 
-def contract_of(env: Any, task: str, *, simulator: str = "isaaclab") -> PolicyContract:
+def contract_of(
+    env: Any, task: str, *, simulator: str = "isaaclab", groups: Sequence[str] = (POLICY,)
+) -> PolicyContract:
     """Return what a deployer must know of a policy of a live environment.
 
     Args:
         env: An environment that ``gymnasium.make`` returned, wrapped or not; it was reset at least once.
         task: The task's name, as the contract shall give it.
         simulator: The simulator and its release, for example ``isaaclab 3.0.0``.
+        groups: Observation groups that make up the policy's input, in order.
     """
     world = env.unwrapped
     managed = hasattr(world, "observation_manager")
@@ -64,7 +70,7 @@ def contract_of(env: Any, task: str, *, simulator: str = "isaaclab") -> PolicyCo
     return PolicyContract(
         task=task,
         simulator=simulator,
-        observations=_observations(world, asset) if managed else _plain_observations(world),
+        observations=_observations(world, asset, groups) if managed else _plain_observations(world),
         actions=actions,
         timing=_timing(world.cfg),
         robot=_robot(world, asset, actions),
@@ -78,7 +84,9 @@ def contract_of(env: Any, task: str, *, simulator: str = "isaaclab") -> PolicyCo
         conventions={
             "quaternion": quaternion_order(),
             "base_velocity": "centre of mass of the base, in the base frame",
-            "gravity": "unit vector",
+            "base_frame": "x forward, y left, z up",
+            "gravity": "unit vector in the base frame, (0, 0, -1) when upright",
+            "last_action": LAST_ACTION,
         },
         unknown=tuple(name for name, lacking in missing if lacking),
     )
@@ -105,19 +113,18 @@ def _robot(world: Any, asset: Any, actions: Iterable[ActionTerm]) -> Robot:
     return robot_of(asset, getattr(world, "event_manager", None), effort_only=effort_only)
 
 
-def _observations(world: Any, asset: Any) -> tuple[ObservationTerm, ...]:
+def _observations(world: Any, asset: Any, groups: Sequence[str]) -> tuple[ObservationTerm, ...]:
+    """Return the terms of one group after the other; a name that two groups have gets the group's before it."""
     manager = world.observation_manager
-    group = POLICY if POLICY in manager.active_terms else next(iter(manager.active_terms))
+    names = [name for group in groups for name in manager.active_terms[group]]
     found, start = [], 0
-    for name, cfg, shape in zip(
-        manager.active_terms[group],
-        manager._group_obs_term_cfgs[group],
-        manager.group_obs_term_dim[group],
-        strict=True,
-    ):
-        size = math.prod(shape)
-        found.append(_observation(name, cfg, start, size, world, asset))
-        start += size
+    for group in groups:
+        terms = (manager.active_terms, manager._group_obs_term_cfgs, manager.group_obs_term_dim)
+        for name, cfg, shape in zip(*(part[group] for part in terms), strict=True):
+            size = math.prod(shape)
+            unique = name if names.count(name) == 1 else f"{group}.{name}"
+            found.append(_observation(unique, cfg, start, size, world, asset))
+            start += size
     return tuple(found)
 
 
@@ -134,17 +141,38 @@ def _observation(name: str, cfg: Any, start: int, size: int, world: Any, asset: 
         stop=start + size,
         units=units,
         frame=frame,
+        quantity=QUANTITIES.get(function, ""),
+        command=str(cfg.params.get("command_name", "")) if function == "generated_commands" else "",
         scale=scales[0] if uniform else 1.0,
         scales=() if uniform else scales * history,
-        offset=_observed_offset(function, joints, asset),
+        offset=_observed_offset(function, joints, asset) * history,
         clip=(float(cfg.clip[0]), float(cfg.clip[1])) if cfg.clip is not None else None,
         noise=_uniform_noise(cfg.noise),
         joint_names=joints,
         history=history,
+        parameters=scan_parameters(cfg.params, world) if function == "height_scan" else {},
     )
 
 
-def _observed_joints(function: str, params: Mapping[str, Any], world: Any, asset: Any, size: int) -> tuple[str, ...]:
+def scan_parameters(params: Mapping[str, Any], world: Any) -> dict[str, object]:
+    """Return the grid of a height scan and what is taken off it; the offset alone where the sensor has no grid.
+
+    Args:
+        params: Parameters of the observation.
+        world: Isaac Lab's environment.
+    """
+    found: dict[str, object] = {"offset": float(params.get("offset", 0.5))}
+    name = getattr(params.get("sensor_cfg"), "name", None)
+    pattern = getattr(getattr(getattr(world.scene, "sensors", {}).get(name), "cfg", None), "pattern_cfg", None)
+    size, resolution = getattr(pattern, "size", None), getattr(pattern, "resolution", None)
+    if size is None or resolution is None:
+        return found
+    axes = [[n * resolution - extent / 2 for n in range(int(extent / resolution + 1e-6) + 1)] for extent in size]
+    order = "y fastest" if getattr(pattern, "ordering", "xy") == "yx" else "x fastest"
+    return {**found, "x_m": axes[0], "y_m": axes[1], "order": order}
+
+
+def _observed_joints(function: str, params: Mapping[str, object], world: Any, asset: Any, size: int) -> tuple[str, ...]:
     """Return the joints that a term has one value of each of; none where it is not about joints."""
     if function == "last_action":
         driven = tuple(joint for term in _actions(world) for joint in term.joint_names)
@@ -187,15 +215,19 @@ def _actions(world: Any) -> tuple[ActionTerm, ...]:
 def _action(name: str, term: Any, start: int) -> ActionTerm:
     size = int(term.action_dim)
     joints = tuple(getattr(term, "_joint_names", ()))
+    kind = ACTION_KINDS.get(type(term).__name__, type(term).__name__)
+    clip, clips = _action_clips(term)
     return ActionTerm(
         name=name,
-        kind=ACTION_KINDS.get(type(term).__name__, type(term).__name__),
+        kind=kind,
         start=start,
         stop=start + size,
         joint_names=joints if len(joints) == size else _unnamed(name, size),
         scale=_per_joint(getattr(term, "_scale", 1.0), size),
         offset=_per_joint(getattr(term, "_offset", 0.0), size),
-        clip=_action_clip(term),
+        clip=clip,
+        clips=clips,
+        units=ACTION_UNITS.get(kind, ""),
     )
 
 
@@ -205,14 +237,14 @@ def _per_joint(value: Any, size: int) -> tuple[float, ...]:
     return tuple(found) if len(found) == size else tuple(found[:1]) * size
 
 
-def _action_clip(term: Any) -> tuple[float, float] | None:
-    """Return the bounds of the target, where all joints have the same finite ones."""
+def _action_clips(term: Any) -> tuple[tuple[float, float] | None, tuple[tuple[float, float], ...]]:
+    """Return the bounds of the targets: one pair where all joints have the same, else a pair for each."""
     if getattr(term.cfg, "clip", None) is None:
-        return None
-    rows = [tuple(numbers(row)) for row in term._clip[0]]
-    low, high = rows[0]
-    same = all(row == rows[0] for row in rows)
-    return (low, high) if same and math.isfinite(low) and math.isfinite(high) else None
+        return None, ()
+    rows = [(max(-LARGEST_BOUND, low), min(LARGEST_BOUND, high)) for low, high in map(numbers, term._clip[0])]
+    if any(row != rows[0] for row in rows):
+        return None, tuple(rows)
+    return (rows[0] if rows[0] != (-LARGEST_BOUND, LARGEST_BOUND) else None), ()
 
 
 def _plain_observations(world: Any) -> tuple[ObservationTerm, ...]:
@@ -246,13 +278,24 @@ def _unnamed(stem: str, size: int) -> tuple[str, ...]:
     return tuple(f"{stem}_{number}" for number in range(size))
 
 
-def _commands(world: Any) -> Mapping[str, Any]:
+def _commands(world: Any) -> Mapping[str, object]:
     names = _terms_of(world, "command_manager")
-    return {name: _plain(world.command_manager.get_term(name).cfg) for name in names}
+    return {name: _command(world.command_manager.get_term(name).cfg) for name in names}
 
 
-def _contacts(world: Any) -> Mapping[str, Any]:
-    found: dict[str, Any] = {}
+def _command(cfg: Any) -> Mapping[str, object]:
+    """Return a command's settings, and of a velocity command its values in order with units and ranges."""
+    found = _plain(cfg)
+    ranges = found.get("ranges") if isinstance(found, Mapping) else None
+    names = ("lin_vel_x", "lin_vel_y", "ang_vel_z")
+    if not isinstance(ranges, Mapping) or not set(names) <= set(ranges):
+        return dict(found) if isinstance(found, Mapping) else {"settings": found}
+    values = {"names": list(names), "units": ["m/s", "m/s", "rad/s"], "ranges": [ranges[name] for name in names]}
+    return {**found, "drawn": ranges, **values}
+
+
+def _contacts(world: Any) -> Mapping[str, object]:
+    found: dict[str, object] = {}
     for name, sensor in world.scene.sensors.items():
         if hasattr(sensor.cfg, "force_threshold"):
             found[name] = {
@@ -265,7 +308,7 @@ def _contacts(world: Any) -> Mapping[str, Any]:
     return found
 
 
-def _randomization(world: Any) -> Mapping[str, Any]:
+def _randomization(world: Any) -> Mapping[str, object]:
     """Return the event terms by mode with their plain parameters."""
     manager = getattr(world, "event_manager", None)
     if manager is None:

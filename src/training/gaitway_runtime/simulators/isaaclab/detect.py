@@ -1,4 +1,4 @@
-"""Which Isaac Lab is here: told from its files, because importing it may start a simulator or fail."""
+"""Detection of the installed Isaac Lab from its files, because importing it may start a simulator or fail."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..base import Availability
 
 _LAYOUTS: tuple[tuple[str, int], ...] = (
     ("app/sim_launcher.py", 3),
@@ -44,6 +46,16 @@ def find() -> Installation | None:
     if generation is None:
         return None
     return Installation(root=root, generation=generation, release=_release(root), kit=_folder("isaacsim") is not None)
+
+
+def availability() -> Availability:
+    """Tell whether Isaac Lab is installed here, without importing it."""
+    found = find()
+    if found is None:
+        return Availability(
+            False, reason="run in an Isaac Lab container (--on osmo, --on azureml) or use --simulator mujoco"
+        )
+    return Availability(True, found.release)
 
 
 def _folder(package: str) -> Path | None:

@@ -1,11 +1,11 @@
-"""Which device the simulation and the learner of this process run on."""
+"""Device of this process's simulation and learner."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 
-from ...errors import ConfigError
+from ...spec.errors import ConfigError
 
 
 def choose_device(environ: Mapping[str, str] = os.environ, *, needs_gpu: str = "") -> str:

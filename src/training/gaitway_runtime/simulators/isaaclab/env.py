@@ -5,21 +5,23 @@ Learners do not come through here but through ``native.py``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from ..base import Mirror, Native, Transition
+from ..base import Mirror, Native, StateTree, Transition
 from .contract import contract_of, quaternion_order
+from .groups import policy_groups
 from .measuring import measurements_of, robot, tensor
 from .native import Agent, native
+from .saving import NOT_RESTORED, environment_state, load_environment_state
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...policies.contract import PolicyContract
+    from ...spec.contract import PolicyContract
 
 
 class IsaacLabEnv:
@@ -29,8 +31,10 @@ class IsaacLabEnv:
         env: What ``gymnasium.make`` returned: a ``ManagerBasedRLEnv`` or a ``DirectRLEnv``, of 2.x or 3.0.
         task: The task's name, as the gate and the contract have it.
         release: Release of Isaac Lab.
-        agent: The task's own settings for a learning library; None where nothing is to be learned.
+        agent: The task's own settings for a learning library; they name the policy's observation groups.
     """
+
+    not_restored = NOT_RESTORED
 
     def __init__(self, env: Any, *, task: str, release: str, agent: Agent | None = None) -> None:
         self.task, self.release = task, release
@@ -40,6 +44,7 @@ class IsaacLabEnv:
         self.max_episode_length = int(self.unwrapped.max_episode_length)
         self.observation_sizes: Mapping[str, int] = observation_sizes(self.unwrapped)
         self.num_actions = action_size(self.unwrapped)
+        self.policy_groups: Sequence[str] = policy_groups(agent.config if agent else None, self.observation_sizes)
         self.mirrors: Sequence[Mirror] = ()
         self._agent = agent
         self._native: Native | None = None
@@ -51,7 +56,12 @@ class IsaacLabEnv:
     def contract(self) -> PolicyContract:
         """The policy contract: what the policy sees and what its outputs mean here."""
         if self._contract is None:
-            self._contract = contract_of(self.unwrapped, self.task, simulator=f"isaaclab {self.release}".strip())
+            self._contract = contract_of(
+                self.unwrapped,
+                self.task,
+                simulator=f"isaaclab {self.release}".strip(),
+                groups=self.policy_groups,
+            )
         return self._contract
 
     @property
@@ -72,10 +82,10 @@ class IsaacLabEnv:
     def env_steps(self, steps: int) -> None:
         self.unwrapped.common_step_counter = steps // self.num_envs
 
-    def native(self, library: str) -> Native:
+    def native(self, library: str, wrap: Callable[[Any, Any], Native]) -> Native:
         """See :class:`gaitway_runtime.simulators.base.TrainsNatively`."""
         if self._native is None:
-            self._native = native(self.wrapped, library, self._agent)
+            self._native = native(self.wrapped, library, self._agent, wrap)
         return self._native
 
     def reset(self, seed: int | None = None) -> Mapping[str, NDArray[np.float32]]:
@@ -116,6 +126,14 @@ class IsaacLabEnv:
         return np.concatenate(
             [_array(place), _array(turned), _array(tensor(found.data.joint_pos))], axis=1, dtype=float
         )
+
+    def training_state(self) -> StateTree:
+        """See :class:`gaitway_runtime.simulators.base.KeepsState`."""
+        return environment_state(self.unwrapped)
+
+    def load_training_state(self, state: StateTree) -> None:
+        """See :class:`gaitway_runtime.simulators.base.KeepsState`."""
+        load_environment_state(self.unwrapped, state)
 
     def close(self) -> None:
         """Leave the environment to :data:`.application.APPLICATION`, which closes it when nothing can be lost."""

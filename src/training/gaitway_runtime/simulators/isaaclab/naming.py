@@ -1,4 +1,4 @@
-"""What a task is called in the Isaac Lab at hand: the releases have renamed nearly all of them.
+"""Names of a task in the installed Isaac Lab release; the releases have renamed nearly all of them.
 
 ``Isaac-Velocity-Rough-Anymal-D-v0`` of 2.x is ``Isaac-Velocity-Rough-AnymalD`` in 3.0, and
 ``Isaac-Velocity-Flat-Anymal-C-v0`` is ``IsaacContrib-Velocity-Flat-AnymalC``. The catalog's aliases come first; for
@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ... import catalog
-from ...errors import UsageError, nearest
+from ...spec import catalog
+from ...spec.errors import UsageError, nearest
 
 PLAY = "-Play"
 

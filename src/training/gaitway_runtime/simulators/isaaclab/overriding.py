@@ -10,14 +10,14 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...errors import UsageError, nearest
-from ...overrides import check_sections
+from ...spec.errors import UsageError, nearest
+from ...spec.settings import check_sections
 
 _DEPTH = 8
 """Deepest key that is looked at when a wrong one's neighbours are listed."""
 
 
-def check_overrides(overrides: Sequence[str], sections: Mapping[str, Any]) -> None:
+def check_overrides(overrides: Sequence[str], sections: Mapping[str, object]) -> None:
     """Check overrides against the configurations that they change.
 
     Args:
@@ -35,12 +35,12 @@ def check_overrides(overrides: Sequence[str], sections: Mapping[str, Any]) -> No
             _check(sections[section], section, key, value.strip(), text)
 
 
-def of_sections(overrides: Sequence[str], sections: Mapping[str, Any]) -> list[str]:
+def of_sections(overrides: Sequence[str], sections: Mapping[str, object]) -> list[str]:
     """Return the overrides of some sections: an evaluation has no ``agent``."""
     return [text for text in overrides if text.strip().partition(".")[0] in sections]
 
 
-def apply_overrides(overrides: Sequence[str], sections: Mapping[str, Any]) -> None:
+def apply_overrides(overrides: Sequence[str], sections: Mapping[str, object]) -> None:
     """Write overrides, which passed :func:`check_overrides`, into configurations: Hydra of 2.x reads the command line.
 
     Raises:
@@ -102,7 +102,7 @@ def _check(config: Any, section: str, key: str, value: str, text: str) -> None:
         raise UsageError(f"'{value}' is not a number", source=f"--set {text}", allowed="a number")
 
 
-def fields_of(config: Any) -> Mapping[str, Any]:
+def fields_of(config: Any) -> Mapping[str, object]:
     """Return what a configuration holds by name: of a dictionary, a list, or one of Isaac Lab's classes."""
     if isinstance(config, Mapping):
         return config

@@ -1,4 +1,4 @@
-"""What Isaac Lab needs of the machine, looked at within seconds before it is started. Standard library only.
+"""Preflight checks of the machine, done within seconds before Isaac Lab is started. Standard library only.
 
 Each of these fails late and in strange words otherwise: a licence that was not accepted asks a question that nobody
 answers, a missing GPU crashes in a driver, an asset server that is out of reach is tried for more than a minute.
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ConfigError, PlatformError
+from ...spec.errors import ConfigError, PlatformError
 
 if TYPE_CHECKING:
     from .detect import Installation

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ... import catalog
+from ...spec import catalog
 from ..mujoco import availability
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def pictures(film: Film, backend: str) -> Iterator[NDArray[np.uint8]]:
 
     Args:
         film: What to show; each state is the root's pose, then ``film.joint_names``.
-        backend: See :func:`gaitway_runtime.simulators.mujoco.render.pictures`.
+        backend: See :func:`gaitway_runtime.simulators.mujoco.render.frames.pictures`.
 
     Raises:
         ValueError: The embedded simulator is not here, has no such robot or ground, or its joints have other names.
@@ -43,7 +43,7 @@ def pictures(film: Film, backend: str) -> Iterator[NDArray[np.uint8]]:
     if not drawing.present:
         raise ValueError(f"the embedded simulator, which draws it, is not here ({drawing.reason})")
     from ..mujoco.models import build_model
-    from ..mujoco.render import pictures as drawn
+    from ..mujoco.render.frames import pictures as drawn
 
     model = build_model(info.name, around=film.snapshots[:, :2])
     states = positions(model, film)

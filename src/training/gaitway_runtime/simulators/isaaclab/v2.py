@@ -10,17 +10,18 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ... import lifecycle, ranks
-from ...jobs.base import import_task_modules
+from ...distributed import group as ranks
+from ...process import lifecycle
+from ..base import import_task_modules
 from .application import APPLICATION
 from .device import choose_device
 from .naming import CONFIGURATION, PLAY, known_name, registered_name, wants_play
-from .native import Agent, check_entry_point, settle
+from .native import Agent, apply_settings, check_entry_point, entry_point_for_groups
 from .overriding import apply_overrides, check_overrides, of_sections
 from .preflight import check_assets
 
 if TYPE_CHECKING:
-    from ...job import Job
+    from ...spec.job import Job
     from ..base import Env
     from .detect import Installation
 
@@ -41,7 +42,7 @@ def open_env(job: Job, installation: Installation, *, num_envs: int, training: b
         name = _play_variant(name, gymnasium.registry)
     config, agent = _configure(job, name, training=training)
     device = choose_device(needs_gpu="PhysX on Isaac Sim needs one")
-    settle(config, agent, num_envs=num_envs, seed=seed, device=device)
+    apply_settings(config, agent, num_envs=num_envs, seed=seed, device=device)
     check_assets(config)
 
     from .env import IsaacLabEnv
@@ -66,18 +67,21 @@ def _play_variant(name: str, registered: Any) -> str:
 
 
 def _configure(job: Job, name: str, *, training: bool) -> tuple[Any, Agent | None]:
-    """Return the environment's configuration, and the learner's where something is to be learned."""
+    """Return the environment's configuration, and the learner's where the task has one."""
     import gymnasium
     from isaaclab_tasks.utils import load_cfg_from_registry
 
-    entry = check_entry_point(name, job.backend, gymnasium.registry[name].kwargs) if training else None
+    registered = gymnasium.registry[name].kwargs
+    if training:
+        entry: str | None = check_entry_point(name, job.backend, registered)
+    else:
+        entry = entry_point_for_groups(job.backend, registered)
     config = load_cfg_from_registry(name, CONFIGURATION)
-    sections = {"env": config}
-    if entry:
-        sections["agent"] = load_cfg_from_registry(name, entry)
+    agent = load_cfg_from_registry(name, entry) if entry else None
+    sections = {"env": config, **({"agent": agent} if training else {})}
     check_overrides(job.overrides, sections)
     apply_overrides(of_sections(job.overrides, sections), sections)
-    return config, Agent(library=job.backend, config=sections["agent"]) if entry else None
+    return config, Agent(library=job.backend, config=agent) if entry else None
 
 
 def _launch() -> Any:

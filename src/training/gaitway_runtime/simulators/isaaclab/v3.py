@@ -9,17 +9,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ConfigError, UsageError
-from ...jobs.base import import_task_modules
+from ...spec.errors import ConfigError, UsageError
+from ..base import import_task_modules
 from .application import APPLICATION
 from .device import choose_device
 from .naming import known_name, registered_name, wants_play
-from .native import Agent, check_entry_point, settle
+from .native import Agent, apply_settings, check_entry_point, entry_point_for_groups
 from .overriding import check_overrides, of_sections
 from .preflight import check_assets
 
 if TYPE_CHECKING:
-    from ...job import Job
+    from ...spec.job import Job
     from ..base import Env
     from .detect import Installation
 
@@ -40,7 +40,7 @@ def open_env(job: Job, installation: Installation, *, num_envs: int, training: b
     named = any(text.startswith("env.sim.device=") for text in job.overrides)
     device = config.sim.device if named else choose_device(needs_gpu=_gpu_only(config))
     check_assets(config)
-    settle(config, agent, num_envs=num_envs, seed=seed, device=device)
+    apply_settings(config, agent, num_envs=num_envs, seed=seed, device=device)
     APPLICATION.start(lambda: _launch(config, device), _end)
 
     from .env import IsaacLabEnv
@@ -50,13 +50,17 @@ def open_env(job: Job, installation: Installation, *, num_envs: int, training: b
 
 
 def _configure(job: Job, name: str, installation: Installation, *, training: bool) -> tuple[Any, Agent | None]:
-    """Return the environment's configuration, and the learner's where something is to be learned."""
+    """Return the environment's configuration, and the learner's where the task has one."""
     import gymnasium
 
-    entry = check_entry_point(name, job.backend, gymnasium.registry[name].kwargs) if training else None
+    registered = gymnasium.registry[name].kwargs
+    if training:
+        entry: str | None = check_entry_point(name, job.backend, registered)
+    else:
+        entry = entry_point_for_groups(job.backend, registered)
     play = wants_play(job.task) or not training
     config, agent = _resolve(name, entry, play=play, overrides=[])
-    sections = {"env": config, **({"agent": agent} if entry else {})}
+    sections = {"env": config, **({"agent": agent} if training else {})}
     check_overrides(job.overrides, sections)
     overrides = of_sections(job.overrides, sections)
     if (

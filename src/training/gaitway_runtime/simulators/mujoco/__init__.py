@@ -6,16 +6,17 @@ import importlib.metadata
 import importlib.util
 from typing import TYPE_CHECKING
 
+from ...spec.packages import install_command
 from ..base import Availability, Env
 
 if TYPE_CHECKING:
-    from ...job import Job
+    from ...spec.job import Job
 
 
 def availability() -> Availability:
     """Tell whether MuJoCo's batch engine (MuJoCo 4) is installed here, without importing it."""
     if importlib.util.find_spec("mujoco") is None:
-        return Availability(False, reason="pip install 'gaitway[local]'")
+        return Availability(False, reason=install_command("local"))
     version = importlib.metadata.version("mujoco")
     if int(version.split(".")[0]) < 4:
         return Availability(False, version, reason=f"mujoco {version} is too old: pip install 'mujoco>=4.0'")
@@ -35,11 +36,14 @@ def open_env(job: Job, *, num_envs: int, training: bool, seed: int, nthread: int
     Raises:
         UsageError: The embedded simulator does not have the task, or an override does not fit it.
     """
-    from ...job import TrainJob
+    from ...spec.job import TrainJob
+    from ...tasks.environment import find_environment
     from .env import MujocoEnv
-    from .tasks import find_task
-    from .tasks.settings import with_overrides
 
-    task = with_overrides(find_task(job.task), job.overrides)
+    task = find_environment(job.task)
+    if job.overrides:
+        from .overrides import with_overrides
+
+        task = with_overrides(task, job.overrides)
     shaping = job.shaping if isinstance(job, TrainJob) else True
     return MujocoEnv(task, num_envs=num_envs, training=training, seed=seed, shaping=shaping, nthread=nthread)

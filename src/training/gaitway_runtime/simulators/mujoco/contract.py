@@ -1,24 +1,35 @@
-"""The policy contract of a task of the embedded simulator, read from the task and the compiled model."""
+"""Policy contract and mirror symmetries of a task of the embedded simulator, read from the task and the model."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mujoco
 import numpy as np
 
-from ...policies.contract import ActionTerm, ObservationTerm, PolicyContract, Robot, Timing
+from ...spec.contract import LAST_ACTION, QUANTITIES, ActionTerm, ObservationTerm, PolicyContract, Robot, Timing
+from ...tasks.arrays import Array
+from ...tasks.environment import Action, EnvCfg, Observation, PoseCommand
+from ...tasks.mdp.observations import SCAN_X, SCAN_Y
+from ...tasks.mirrors import RobotMirror
+from ...tasks.robots import RobotSpec
+from ...tasks.terrain import KIND_NAMES, LEVELS
+from ..base import Mirror, SignedPermutation
 from .engine import CONTACT_HISTORY, CONTACT_THRESHOLD
-from .mdp.observations import SCAN_X, SCAN_Y
-from .models import RobotSpec, mjcf, terrain_of
-from .state import Array
-from .tasks.cfg import Action, Observation, Task
-from .terrain import KIND_NAMES, LEVELS
+from .managers import CRITIC, POLICY
+from .models import mjcf, terrain_of
+
+DRIVES: Mapping[str, str] = {
+    "implicit_pd": "effort = clip(stiffness * (target - position) - damping * velocity, effort_limit)",
+    "effort": "effort = clip(target, effort_limit) - damping * velocity",
+}
+"""Formula of the drive by the kind of actuator; integrated implicitly in the velocity."""
 
 
-def build_contract(task: Task, model: mujoco.MjModel, spec: RobotSpec) -> PolicyContract:
+def build_contract(task: EnvCfg, model: mujoco.MjModel, spec: RobotSpec) -> PolicyContract:
     """Return what a deployer must know of a policy of this task.
 
     The timing is the task's own, at which policies are evaluated; training may use a coarser physics step.
@@ -26,7 +37,7 @@ def build_contract(task: Task, model: mujoco.MjModel, spec: RobotSpec) -> Policy
     return PolicyContract(
         task=task.name.replace("-Play", ""),
         simulator=f"mujoco {mujoco.__version__}",
-        observations=_observations(task.observations, spec),
+        observations=_observations(task, spec),
         actions=(_action(task.action, spec),),
         timing=Timing(physics_dt=task.physics_dt, decimation=task.decimation, control_dt=task.step_dt),
         robot=_robot(task, model, spec),
@@ -38,11 +49,13 @@ def build_contract(task: Task, model: mujoco.MjModel, spec: RobotSpec) -> Policy
     )
 
 
-def _conventions(task: Task) -> Mapping[str, Any]:
-    found: dict[str, Any] = {
+def _conventions(task: EnvCfg) -> Mapping[str, object]:
+    found: dict[str, object] = {
         "quaternion": "wxyz",
         "base_velocity": "centre of mass of the base, in the base frame",
-        "gravity": "unit vector",
+        "base_frame": "x forward, y left, z up",
+        "gravity": "unit vector in the base frame, (0, 0, -1) when upright",
+        "last_action": LAST_ACTION,
         "joint_order": "breadth first, as Isaac Lab",
         "notes": list(task.notes),
     }
@@ -64,9 +77,13 @@ def action_offset(action: Action, spec: RobotSpec) -> Array:
     return np.array([default[joint] if action.default_offset else 0.0 for joint in action.joint_names])
 
 
-def _observations(terms: tuple[Observation, ...], spec: RobotSpec) -> tuple[ObservationTerm, ...]:
+def _observations(task: EnvCfg, spec: RobotSpec) -> tuple[ObservationTerm, ...]:
     found, start = [], 0
-    for term in terms:
+    for term in task.observations:
+        quantity = QUANTITIES.get(_function_of(term).__name__, "")
+        commanded = quantity == "velocity_command"
+        if commanded and isinstance(task.command, PoseCommand):
+            quantity = "pose_command"
         found.append(
             ObservationTerm(
                 name=term.name,
@@ -74,7 +91,11 @@ def _observations(terms: tuple[Observation, ...], spec: RobotSpec) -> tuple[Obse
                 stop=start + term.size,
                 units=term.units,
                 frame=term.frame,
+                quantity=quantity,
                 scale=term.scale,
+                offset=_offset(quantity, term, spec),
+                command=next(iter(_commands(task)), "") if commanded else "",
+                parameters=_parameters(quantity, term, spec),
                 clip=term.clip,
                 noise=term.noise,
                 joint_names=spec.joint_names if term.per_joint else (),
@@ -82,6 +103,27 @@ def _observations(terms: tuple[Observation, ...], spec: RobotSpec) -> tuple[Obse
         )
         start += term.size
     return tuple(found)
+
+
+def _function_of(term: Observation) -> Any:
+    return term.func.func if isinstance(term.func, functools.partial) else term.func
+
+
+def _offset(quantity: str, term: Observation, spec: RobotSpec) -> tuple[float, ...]:
+    """Return what the values are measured from: for joint positions the default pose."""
+    return tuple(spec.default_joint_pos) if quantity == "joint_position" and term.per_joint else ()
+
+
+def _parameters(quantity: str, term: Observation, spec: RobotSpec) -> Mapping[str, object]:
+    """Return the numbers that a quantity needs beside the robot's state."""
+    found = dict(term.func.keywords) if isinstance(term.func, functools.partial) else {}
+    if quantity == "contact_wrench":
+        found["bodies"] = list(spec.wrench_bodies)
+    if quantity == "height_scan":
+        found |= {"x_m": SCAN_X.tolist(), "y_m": SCAN_Y.tolist(), "order": "x fastest"}
+        if spec.scan_joint:
+            found["turned_by"] = spec.scan_joint
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
 
 def _action(action: Action, spec: RobotSpec) -> ActionTerm:
@@ -92,14 +134,15 @@ def _action(action: Action, spec: RobotSpec) -> ActionTerm:
         start=0,
         stop=size,
         joint_names=action.joint_names,
-        scale=(action.scale,) * size,
+        scale=action.scales,
         offset=tuple(action_offset(action, spec).tolist()),
+        units="rad" if action.kind == "joint_position" else "N m",
     )
 
 
-def _robot(task: Task, model: mujoco.MjModel, spec: RobotSpec) -> Robot:
+def _robot(task: EnvCfg, model: mujoco.MjModel, spec: RobotSpec) -> Robot:
     joints = [model.joint(name) for name in spec.joint_names]
-    bodies = [model.body(number) for number in range(1, model.nbody)]
+    bodies = [model.body(number) for number in range(1, model.nbody) if model.body_mocapid[number] < 0]
     count = len(joints)
     limits = [joint.range.tolist() if joint.limited[0] else [-np.pi, np.pi] for joint in joints]
     return Robot(
@@ -107,11 +150,12 @@ def _robot(task: Task, model: mujoco.MjModel, spec: RobotSpec) -> Robot:
         joint_names=spec.joint_names,
         default_joint_pos=spec.default_joint_pos,
         joint_pos_limits=tuple((low, high) for low, high in limits),
-        stiffness=(spec.stiffness,) * count,
-        damping=tuple(spec.damping + float(joint.damping[0]) for joint in joints),
+        stiffness=tuple(np.array(spec.stiffness or (0.0,) * count) + [float(joint.stiffness[0]) for joint in joints]),
+        damping=tuple(np.array(spec.damping or (0.0,) * count) + [float(joint.damping[0]) for joint in joints]),
         armature=tuple(float(joint.armature[0]) for joint in joints),
-        effort_limits=(spec.effort_limit,) * count if np.isfinite(spec.effort_limit) else (),
+        effort_limits=spec.effort_limits,
         actuator=spec.actuator,
+        drive=DRIVES.get(spec.actuator, ""),
         body_names=tuple(body.name for body in bodies),
         body_masses=tuple(float(body.mass[0]) for body in bodies),
         base_com=tuple(model.body(spec.base).ipos.tolist()) if spec.base else None,
@@ -121,18 +165,30 @@ def _robot(task: Task, model: mujoco.MjModel, spec: RobotSpec) -> Robot:
     )
 
 
-def _model_sha256(task: Task) -> str:
+def _model_sha256(task: EnvCfg) -> str:
     terrain = terrain_of(task)
     digest = hashlib.sha256(mjcf(task.robot, timestep=task.physics_dt, terrain=terrain).encode())
     if terrain:
         digest.update(terrain.heights.tobytes())
+        if terrain.columns is not None:
+            digest.update(terrain.columns.tobytes())
     return digest.hexdigest()
 
 
-def _commands(task: Task) -> Mapping[str, Any]:
+def _commands(task: EnvCfg) -> Mapping[str, object]:
     command = task.command
     if command is None:
         return {}
+    if isinstance(command, PoseCommand):
+        return {
+            "ee_pose": {
+                "names": ["pos_x", "pos_y", "pos_z", "quat_w", "quat_x", "quat_y", "quat_z"],
+                "units": ["m", "m", "m", "", "", "", ""],
+                "ranges": [list(bounds) for bounds in (command.pos_x, command.pos_y, command.pos_z)],
+                "roll_pitch_yaw_ranges": [list(bounds) for bounds in (command.roll, command.pitch, command.yaw)],
+                "resampling_time_s": list(command.resampling_time),
+            }
+        }
     return {
         "base_velocity": {
             "names": ["lin_vel_x", "lin_vel_y", "ang_vel_z"],
@@ -146,10 +202,10 @@ def _commands(task: Task) -> Mapping[str, Any]:
     }
 
 
-def _contacts(model: mujoco.MjModel, spec: RobotSpec) -> Mapping[str, Any]:
+def _contacts(model: mujoco.MjModel, spec: RobotSpec) -> Mapping[str, object]:
     robot_geoms = np.flatnonzero(model.geom_bodyid > 0)
     return {
-        "friction": float(model.geom_friction[robot_geoms, 0].max()),
+        "friction": float(model.geom_friction[robot_geoms, 0].max(initial=0.0)),
         "self_collision": False,
         "force_threshold_n": CONTACT_THRESHOLD,
         "force_history_physics_steps": CONTACT_HISTORY,
@@ -157,9 +213,9 @@ def _contacts(model: mujoco.MjModel, spec: RobotSpec) -> Mapping[str, Any]:
     }
 
 
-def _randomization(task: Task) -> Mapping[str, Any]:
+def _randomization(task: EnvCfg) -> Mapping[str, object]:
     training = task.training
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     if training.randomization:
         found["base_mass_kg"] = list(training.randomization.base_mass)
         found["base_com_m"] = list(training.randomization.base_com)
@@ -170,3 +226,71 @@ def _randomization(task: Task) -> Mapping[str, Any]:
         found["push_velocity_m_s"] = list(training.push.velocity)
         found["push_interval_s"] = list(training.push.interval)
     return found
+
+
+def mirrors(task: EnvCfg, spec: RobotSpec) -> tuple[Mirror, ...]:
+    """Return the mirrors of a task: those of its robot, none where a term does not say how it is mirrored."""
+    groups = {POLICY: task.observations, CRITIC: (*task.observations, *task.training.privileged)}
+    if not all(term.per_joint or term.mirrored for terms in groups.values() for term in terms):
+        return ()
+    return tuple(
+        Mirror(
+            name=mirror.name,
+            observations={group: _joined([_term(term, mirror) for term in terms]) for group, terms in groups.items()},
+            actions=_mirrored_action(task, spec, mirror),
+        )
+        for mirror in spec.mirrors
+    )
+
+
+def _term(term: Observation, mirror: RobotMirror) -> SignedPermutation:
+    x, y, _ = mirror.axes
+    if term.per_joint:
+        return _joints(mirror.joints)
+    if term.mirrored == "scan":
+        return _scan(mirror.axes)
+    if term.mirrored == "feet":
+        return SignedPermutation(np.array(mirror.feet), np.ones(len(mirror.feet), np.float32))
+    turned = _rotation(mirror.axes)
+    signs = {
+        "vector": mirror.axes,
+        "rotation": turned,
+        "command": (x, y, turned[2]),
+        "unchanged": (1,) * term.size,
+    }
+    return _signs(signs[term.mirrored])
+
+
+def _mirrored_action(task: EnvCfg, spec: RobotSpec, mirror: RobotMirror) -> SignedPermutation:
+    """Mirror the action's joints, which may be some of the robot's."""
+    place = {spec.joint_names.index(name): k for k, name in enumerate(task.action.joint_names)}
+    return _joints([(place[mirror.joints[j][0]], mirror.joints[j][1]) for j in place])
+
+
+def _rotation(axes: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Signs of a rotation vector: the determinant of the mirror times those of a plain one."""
+    x, y, z = axes
+    return (y * z, x * z, x * y)
+
+
+def _signs(signs: Sequence[int]) -> SignedPermutation:
+    return SignedPermutation(np.arange(len(signs)), np.array(signs, np.float32))
+
+
+def _joints(joints: Sequence[tuple[int, int]]) -> SignedPermutation:
+    return SignedPermutation(np.array([index for index, _ in joints]), np.array([s for _, s in joints], np.float32))
+
+
+def _scan(axes: tuple[int, int, int]) -> SignedPermutation:
+    """The height scan's grid has x running fastest; a mirror turns its axes around."""
+    grid = np.arange(len(SCAN_Y) * len(SCAN_X)).reshape(len(SCAN_Y), len(SCAN_X))
+    index = grid[:: axes[1], :: axes[0]].ravel()
+    return SignedPermutation(index, np.ones(len(index), np.float32))
+
+
+def _joined(parts: list[SignedPermutation]) -> SignedPermutation:
+    starts = np.cumsum([0, *(len(part.index) for part in parts)])[:-1]
+    return SignedPermutation(
+        np.concatenate([start + part.index for start, part in zip(starts, parts, strict=True)]),
+        np.concatenate([part.sign for part in parts]),
+    )

@@ -15,9 +15,10 @@ import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import ArrayLike, NDArray
 
-from ...cpus import available_cpus
-from .models import RobotSpec, contact_sensor
-from .state import Array, Contact, State
+from ...distributed.group import available_cpus
+from ...tasks.arrays import Array
+from ...tasks.robots import RobotSpec, contact_sensor
+from ...tasks.state import Contact, State
 
 CONTACT_THRESHOLD = 1.0
 """Net contact force from which a body counts as touching [N]; Isaac Lab's contact sensor."""
@@ -45,6 +46,8 @@ class _Layout:
     foot: slice
     """Sensor data of the feet: position and velocity of each in turn."""
     wrench: slice
+    hand: slice
+    """Position and orientation of the end effector."""
 
     @staticmethod
     def of(model: mujoco.MjModel, spec: RobotSpec) -> _Layout:
@@ -65,6 +68,7 @@ class _Layout:
             num_contacts=count,
             foot=_span(model, feet, 6),
             wrench=_span(model, wrenches, 6),
+            hand=_span(model, [f"framepos_{spec.end_effector}"] if spec.end_effector else [], 7),
         )
 
 
@@ -121,11 +125,13 @@ class Engine:
         limits[~limited] = (-np.inf, np.inf)
         state.default_joint_pos = np.array(spec.default_joint_pos)
         state.soft_joint_pos_limits = soft_limits(limits, spec.soft_limit_factor)
+        state.scan_joint = spec.joint_names.index(spec.scan_joint) if spec.scan_joint else None
         state.contacts = {
             group: _no_contact(count, len(bodies), timed=group == "feet")
             for group, bodies in spec.contact_bodies.items()
         }
         state.applied_torque = self._actuator_force
+        state.hand_pos, state.hand_quat = np.zeros((count, 3)), np.zeros((count, 4))
         state.incoming_wrench_b = np.zeros((count, 6 * len(spec.wrench_bodies)))
         self.read_motion(state)
 
@@ -135,6 +141,11 @@ class Engine:
         bias = self.batch.expand("actuator_biasprm")
         bias[:, :, 1], bias[:, :, 2] = -np.asarray(stiffness), -np.asarray(damping)
 
+    def external_wrench(self) -> Array:
+        """Return the force [N] and torque [N m] on each world's base, world frame, (N, 6), to be written."""
+        wrench: Array = self.batch.bind("xfrc_applied").reshape(len(self.qpos), -1, 6)
+        return wrench[:, self.model.body(self.spec.base).id]
+
     def advance(self, state: State) -> NDArray[np.bool_]:
         """Step all worlds for one control step and read their state; return which of them diverged, (N,)."""
         if self._records:
@@ -143,12 +154,23 @@ class Engine:
             before_last = self._records["qvel"][:, -2] if at_start is None else at_start
             state.joint_acc = (self.qvel - before_last)[:, self.layout.joint_dof] / self.model.opt.timestep
             self._read_contacts(state)
+            if self.spec.end_effector:
+                self.batch.forward(stage=mujoco.mjtStage.mjSTAGE_VEL)
+        elif self.spec.end_effector:
+            # The hand's sensors must be those of the new state; the next step begins from what is computed.
+            self.batch.step(nstep=self.decimation, stage=mujoco.mjtStage.mjSTAGE_VEL)
         else:
             self.batch.step(nstep=self.decimation)
         self.read_motion(state)
         if self.spec.wrench_bodies:
             state.incoming_wrench_b[:] = self._sensordata[:, self.layout.wrench]
+        if self.spec.end_effector:
+            self._read_hand(state)
         return self._diverged()
+
+    def _read_hand(self, state: State) -> None:
+        hand = self._sensordata[:, self.layout.hand]
+        state.hand_pos, state.hand_quat = hand[:, :3].copy(), hand[:, 3:].copy()
 
     def read_motion(self, state: State) -> None:
         """Read joint and root quantities of all worlds from the present state."""

@@ -1,7 +1,0 @@
-"""``gaitway dump-contract``."""
-
-from gaitway_runtime.job import DumpContractJob
-
-from .jobs import JobCommand
-
-command = JobCommand(DumpContractJob)

@@ -1,7 +1,0 @@
-"""``gaitway validate``."""
-
-from gaitway_runtime.job import ValidateJob
-
-from .jobs import JobCommand
-
-command = JobCommand(ValidateJob)

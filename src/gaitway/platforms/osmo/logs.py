@@ -1,0 +1,249 @@
+"""Log of a workflow: its lines over broken and silent streams, without gaps or repetitions.
+
+OSMO streams a log while a workflow runs. Such a stream may break, and it may stay open without a word after the
+workflow has ended: the service looks for the end once a second, and by then the log has often been moved away. So the
+end of a stream says nothing, and its silence is a reason to ask for the workflow's status.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gaitway_runtime.spec.marks import MARKS
+
+from ...errors import PlatformError
+from ..base import LogSelection
+from . import client
+from .names import TASKS
+from .query import query_workflow
+
+IDLE_S = 5.0
+"""Silence after which a stream is not trusted any more [s]."""
+
+LIVE_S = 4.0
+"""Time after which a stream is compared with the times of its lines: one that goes along with them is live [s]."""
+
+GOING_ON = ("PENDING", "RUNNING", "WAITING")
+"""OSMO's statuses of a workflow that has not ended."""
+
+PATIENCE = 6
+"""Streams in a row that may break without a new line before following ends."""
+
+_LINE = re.compile(r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[([^\]]+?)(?: retry-(\d+))?\](\[osmo\])? ?(.*)", re.DOTALL)
+_CUT = "Log stream has timed out or failed."
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line of a workflow's log."""
+
+    time: str
+    """To the second, as OSMO writes it."""
+    task: str
+    attempt: int
+    """Which start of the task wrote it, from 0."""
+    by_osmo: bool
+    """Whether OSMO itself wrote it rather than the task."""
+    text: str
+
+    @property
+    def shown(self) -> str:
+        """The line as a person reads it: the task's name stands only before lines of helping tasks."""
+        label = f"[{self.task}] " if self.task not in TASKS.values() else ""
+        return f"{label}{'[osmo] ' if self.by_osmo else ''}{self.text}"
+
+
+def parse_line(line: str) -> LogLine | None:
+    """Return a line with its parts; None for what OSMO adds to a log of its own, as a footer."""
+    found = _LINE.fullmatch(line)
+    if not found:
+        return None
+    when, task, attempt, source, text = found.groups()
+    return LogLine(when, task, int(attempt or 0), bool(source), text)
+
+
+def read_lines(workflow_id: str, selection: LogSelection | None = None) -> list[str]:
+    """Return a log as far as it goes now, as OSMO writes it.
+
+    Raises:
+        GaitwayError: It cannot be read at all.
+    """
+    words = _words(selection or LogSelection())
+    stream = client.log_stream(workflow_id, words, idle=IDLE_S, goes_on=lambda: False)
+    lines: list[str] = []
+    pace = _Pace()
+    for line in stream:
+        lines += [] if _is_frame(line) else [line]
+        if pace.is_live(line) and query_workflow(workflow_id).word in GOING_ON:
+            break
+    stream.close()
+    return lines
+
+
+class _Pace:
+    """Comparison of a stream with the times of its lines.
+
+    What has been written comes as fast as it can be read; then OSMO sends each line as it is written, and a job
+    that writes often enough would never let a reader see a silence.
+    """
+
+    def __init__(self) -> None:
+        self._mark: tuple[float, datetime] | None = None
+
+    def is_live(self, line: str) -> bool:
+        """Return whether the lines come no faster than they are written; call it for each line."""
+        found = parse_line(line)
+        if found is None:
+            return False
+        now, written = time.monotonic(), datetime.strptime(found.time, "%Y/%m/%d %H:%M:%S")
+        if self._mark is None:
+            self._mark = now, written
+        read_s, written_s = now - self._mark[0], (written - self._mark[1]).total_seconds()
+        if read_s < LIVE_S:
+            return False
+        self._mark = now, written
+        return written_s <= 2 * read_s
+
+
+def task_lines(workflow_id: str) -> list[LogLine]:
+    """Return the lines that tasks have written; none where OSMO has lost the log."""
+    try:
+        found = [parse_line(line) for line in read_lines(workflow_id)]
+    except PlatformError:
+        return []
+    return [line for line in found if line is not None]
+
+
+def read_log(workflow_id: str, selection: LogSelection) -> Iterator[str]:
+    """Yield a part of the log as far as it goes now, as a person reads it."""
+    if selection.error and selection.task is None:
+        selection = replace(selection, task=_failed_task(workflow_id))
+    for line in read_lines(workflow_id, selection):
+        found = parse_line(line)
+        of_task = selection.task is None or (found is not None and found.task == selection.task)
+        of_attempt = selection.attempt is None or (found is not None and found.attempt == selection.attempt)
+        if selection.error or (of_task and of_attempt):
+            yield from _shown(line)
+
+
+def follow_log(
+    workflow_id: str, has_ended: Callable[[str], bool], pause: Callable[[float], object] = time.sleep
+) -> Iterator[str]:
+    """Yield the log until the workflow has ended, over as many streams as it takes.
+
+    Args:
+        workflow_id: The workflow.
+        has_ended: Asks OSMO whether it has ended.
+        pause: Waits between two streams [s].
+
+    Raises:
+        GaitwayError: The log stays out of reach.
+    """
+    seen, failures = SeenLines(), 0
+    while True:
+        problem: PlatformError | None = None
+        whole = True
+        seen.restart()
+        try:
+            for line in client.log_stream(workflow_id, idle=IDLE_S, goes_on=lambda: not has_ended(workflow_id)):
+                whole = whole and _CUT not in line
+                if not _is_frame(line) and seen.is_new(line):
+                    failures = 0
+                    yield from _shown(line)
+            if has_ended(workflow_id):
+                yield from _rest(workflow_id, seen)
+                return
+        except PlatformError as error:
+            problem = error
+        failures += 1
+        if problem and failures >= PATIENCE:
+            raise problem
+        pause(min(2.0**failures, 30.0))
+
+
+def _rest(workflow_id: str, seen: SeenLines) -> Iterator[str]:
+    """Yield what the stored log of an ended workflow has beyond the lines that were seen."""
+    seen.restart()
+    for line in read_lines(workflow_id):
+        if seen.is_new(line):
+            yield from _shown(line)
+
+
+@dataclass
+class _Place:
+    """How far the log of one attempt at one task was read: the last second, and its lines."""
+
+    time: str = ""
+    lines: Counter[str] | None = None
+
+
+class SeenLines:
+    """Memory of the lines that were shown, over streams that each begin at the start of what OSMO still has.
+
+    Lines of one attempt come in the order of their times, which have a resolution of a second.
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[str, _Place] = {}
+        self._replay: dict[str, Counter[str]] = {}
+        self._last_was_new = True
+
+    def is_new(self, line: str) -> bool:
+        """Return whether a line was not there before; call it once for each line of each stream."""
+        found = parse_line(line)
+        if found:
+            self._last_was_new = self._advance(found.time, f"{found.task} {found.attempt} {found.by_osmo}", line)
+        return self._last_was_new
+
+    def restart(self) -> None:
+        """Say that a new stream begins, which repeats what was seen."""
+        self._replay = {task: Counter(place.lines or ()) for task, place in self._places.items()}
+
+    def _advance(self, when: str, task: str, line: str) -> bool:
+        place = self._places.setdefault(task, _Place())
+        if when < place.time:
+            return False
+        if when == place.time and self._replay.get(task, Counter())[line] > 0:
+            self._replay[task][line] -= 1
+            return False
+        if when > place.time:
+            place.time, place.lines = when, Counter()
+            self._replay.pop(task, None)
+        assert place.lines is not None
+        place.lines[line] += 1
+        return True
+
+
+def _failed_task(workflow_id: str) -> str:
+    """Return the task of a workflow that failed, else its first: OSMO keeps an error log of each."""
+    tasks = query_workflow(workflow_id).tasks
+    failed = [task for task in tasks if task.status.startswith("FAILED") and task.status != "FAILED_UPSTREAM"]
+    return next((task.name for task in [*failed, *tasks]), "")
+
+
+def _words(selection: LogSelection) -> Sequence[str]:
+    """Return the flags of ``osmo workflow logs`` for a part of a log.
+
+    The attempt is no flag, but of an error log: the command cannot be asked for the first one of several.
+    """
+    if not selection.error:
+        return ["--task", selection.task] if selection.task and selection.attempt is None else []
+    words = ["--error", "--task", selection.task or ""]
+    return [*words, *(["--retry-id", str(selection.attempt)] if selection.attempt else [])]
+
+
+def _shown(line: str) -> Iterator[str]:
+    """Yield a line as a person reads it; marked lines are for programs."""
+    found = parse_line(line)
+    text = found.shown if found else line
+    if not (found and found.text.startswith(MARKS)):
+        yield text
+
+
+def _is_frame(line: str) -> bool:
+    return bool(client.LOG_HEADER.match(line)) or _CUT in line or not line.strip()

@@ -1,0 +1,1 @@
+"""Drive page: one offline HTML file in which MuJoCo steps a task's robot and a person drives its policy."""

@@ -1,0 +1,1 @@
+"""Signed release folders: their manifest, their signature, and the verification of both."""

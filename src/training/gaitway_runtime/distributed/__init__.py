@@ -1,0 +1,1 @@
+"""Several processes that train together: ranks, their group, their launcher."""

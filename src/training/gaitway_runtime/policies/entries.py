@@ -1,0 +1,115 @@
+"""Top-level entries of a checkpoint: wrappers removed from their names, and none with weights left unread."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from ..spec.errors import UsageError
+from .plain_numpy import PlainArray
+
+_TRAINING_ONLY = re.compile(
+    r".*optim.*|.*scheduler.*|.*grad_scaler.*|.*loss_scaler.*|"
+    r"critic.*|(?!actor).*_critic(_\d+)?(_.*)?|target_.*|.*_target|value.*|vf_.*|q_?net.*|qf\d?(_.*)?|"
+    r"rnd.*|.*discriminator.*|amp_.*|reward.*|ret_rms|"
+    r"privileged_obs_norm.*|critic_obs_norm.*|(log_)?entropy_.*|(log_)?alpha.*|(log_)?ent_coef.*|"
+    r"iter|iteration|epoch|frame|(global_)?step|env_state|.*rng.*|.*random_state.*|wandb.*|gaitway|assymetric_vf_nets",
+    re.IGNORECASE,
+)
+"""Entries that play no part when a policy acts: optimisers, critics, discriminators, random networks, counters."""
+
+_WEIGHTS = re.compile(r"(.*\.)?(weight|_?(running_)?mean)")
+"""A name in a state dict of layers or of observation statistics."""
+
+_STATISTICS = re.compile(
+    r"(^|.*[_.])(obs|observations?|norm\w*|mean|std|var|variance|rms|scaler?|scales|offset)([_.].*|$)"
+)
+"""A name of observation statistics that are kept as plain numbers."""
+
+_NOT_OBSERVED = re.compile(r".*(reward|return|loss|length|noise|action_std|log_std|buffer|command).*")
+"""A name of statistics of something else."""
+
+
+def unwrapped(entries: Mapping[str, object]) -> Mapping[str, object]:
+    """Return entries whose state dicts have the names that they had before torch.compile or DDP wrapped them."""
+    if _is_state(entries):
+        return _plain_names(entries)
+    return {
+        key: _plain_names(value) if isinstance(value, Mapping) and _is_state(value) else value
+        for key, value in entries.items()
+    }
+
+
+def check_all_read(entries: Mapping[str, object], read: frozenset[str]) -> None:
+    """Check that every entry with weights was read, or plays no part when the policy acts.
+
+    Args:
+        entries: The checkpoint's top level.
+        read: Entries that the family read, or knows to play no part.
+
+    Raises:
+        UsageError: One is left, such as an estimator or a normaliser beside the actor; the error names it.
+    """
+    left = [key for key in entries if key not in read and not _TRAINING_ONLY.fullmatch(str(key))]
+    unread = [str(key) for key in left if _holds_tensors(entries[key]) and key != "infos"]
+    infos = entries.get("infos")
+    for key, value in infos.items() if isinstance(infos, Mapping) and "infos" not in read else ():
+        if isinstance(value, Mapping) and any(_WEIGHTS.fullmatch(str(name)) for name in value):
+            unread.append(f"infos.{key}")
+    unread += [name for key in left for name in _plain_statistics(str(key), entries[key])]
+    if unread:
+        raise UsageError(
+            f"the checkpoint holds '{unread[0]}' beside the policy, which is not known here: "
+            "without it the policy could act on wrong numbers",
+            source=", ".join(unread),
+            hint=f"describe the network in a network.yaml beside the checkpoint (`ignore: [{unread[0]}]` if it plays "
+            "no part when the policy acts)",
+        )
+
+
+def _is_state(value: Mapping[Any, Any]) -> bool:
+    return bool(value) and all(isinstance(key, str) and isinstance(item, torch.Tensor) for key, item in value.items())
+
+
+def _plain_statistics(name: str, value: Any) -> Iterator[str]:
+    """Yield names of numpy arrays and lists of numbers that may be statistics of the observations."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _plain_statistics(f"{name}.{key}", item)
+    listed = isinstance(value, list | tuple) and len(value) > 1 and all(isinstance(item, int | float) for item in value)
+    array = isinstance(value, PlainArray) and value.values is not None and value.values.size > 1
+    low = name.lower()
+    if (listed or array) and _STATISTICS.fullmatch(low) and not _NOT_OBSERVED.fullmatch(low):
+        yield name
+
+
+def _plain_names(state: Mapping[str, object]) -> dict[str, object]:
+    names = {name: name.replace("_orig_mod.", "") for name in state}
+    while names and all(name.startswith("module.") for name in names.values()):
+        names = {old: name.removeprefix("module.") for old, name in names.items()}
+    if len(set(names.values())) < len(names):
+        raise UsageError(
+            "the checkpoint holds the same weights twice, plain and under a wrapper's name ('_orig_mod.', 'module.')",
+            source=", ".join(sorted(old for old, name in names.items() if old != name)[:3]),
+            hint="save one of them alone",
+        )
+    return {names[name]: tensor for name, tensor in state.items()}
+
+
+def _holds_tensors(value: Any) -> bool:
+    return any(True for _ in _tensors(value))
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, torch.Tensor):
+            yield item
+        elif isinstance(item, Mapping):
+            pending += item.values()
+        elif isinstance(item, list | tuple):
+            pending += item

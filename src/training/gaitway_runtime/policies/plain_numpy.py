@@ -1,0 +1,86 @@
+"""Harmless stand-ins for numpy values inside a pickled checkpoint.
+
+Runners keep curriculum numbers, command ranges and mean rewards beside the weights as numpy scalars and arrays. A
+pickle names numpy's own constructors for them, which admit object arrays; these stand-ins admit numbers only and run
+nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+_NUMBERS = {kind + size for kind in "iu" for size in "1248"} | {"f2", "f4", "f8", "b1"}
+_ORDERS = {"<", ">", "|", "="}
+
+
+class PlainDtype:
+    """A number type as a pickle writes it: ``dtype("f4", False, True)``, then a state with the byte order."""
+
+    def __init__(self, code: object = "", *_: object) -> None:
+        if not isinstance(code, str) or code not in _NUMBERS:
+            raise ValueError(f"a numpy value of type {code!r:.40} is not a number")
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state: object) -> None:
+        order = state[1] if isinstance(state, tuple) and len(state) > 1 else "="
+        if order not in _ORDERS:
+            raise ValueError("a numpy value has an unknown byte order")
+        if order in ("<", ">"):
+            self.dtype = np.dtype(f"{order}{self.dtype.str[1:]}")
+
+
+class PlainArray:
+    """An array of numbers; ``values`` is there once the pickle has given its state."""
+
+    values: np.ndarray[Any, Any] | None = None
+
+    def __setstate__(self, state: object) -> None:
+        if not isinstance(state, tuple) or len(state) != 5:
+            raise ValueError("a numpy array has an unknown state")
+        _, shape, dtype, fortran, data = state
+        if not isinstance(dtype, PlainDtype) or not isinstance(data, bytes) or not isinstance(shape, tuple):
+            raise ValueError("a numpy array holds something else than numbers")
+        if math.prod(shape) * dtype.dtype.itemsize != len(data):
+            raise ValueError("a numpy array has another size than its data")
+        self.values = np.frombuffer(data, dtype.dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def plain_scalar(dtype: object, data: object = b"") -> float | int | bool:
+    """Return a numpy scalar as a Python number.
+
+    Raises:
+        ValueError: It is not a number.
+    """
+    if not isinstance(dtype, PlainDtype) or not isinstance(data, bytes) or len(data) != dtype.dtype.itemsize:
+        raise ValueError("a numpy scalar is not a number")
+    number: float | int | bool = np.frombuffer(data, dtype.dtype)[0].item()
+    return number
+
+
+def plain_array(*_: object) -> PlainArray:
+    """Return an empty array, to which the pickle then gives its state."""
+    return PlainArray()
+
+
+def plain_buffer(data: object, dtype: object, shape: object, order: object = "C") -> PlainArray:
+    """Return an array as pickles of protocol 5 write it."""
+    array = PlainArray()
+    data = bytes(data) if isinstance(data, bytearray) else data
+    array.__setstate__((1, shape, dtype, order == "F", data))
+    return array
+
+
+def stand_ins() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+    """Return the stand-ins with the names that pickles of numpy 1 and 2 call them by."""
+    found: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+        (PlainDtype, "numpy.dtype"),
+        (PlainArray, "numpy.ndarray"),
+    ]
+    for core in ("numpy.core", "numpy._core"):
+        found += [(plain_scalar, f"{core}.multiarray.scalar"), (plain_array, f"{core}.multiarray._reconstruct")]
+        found += [(plain_buffer, f"{core}.numeric._frombuffer")]
+    return found

@@ -1,0 +1,1 @@
+"""The job's own process: signals, ends, watchdogs, progress. Standard library only."""

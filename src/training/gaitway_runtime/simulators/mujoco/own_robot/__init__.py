@@ -1,0 +1,1 @@
+"""Reading of a robot's own MJCF or URDF: what it is made of, how it stands, which gains hold it."""

@@ -1,0 +1,1 @@
+"""Renderer of the embedded simulator: pictures, films, overlays."""

@@ -1,0 +1,608 @@
+"""The one vocabulary: what can be asked of gaitway, with its defaults, limits and help texts.
+
+A job is a frozen dataclass. Each field is declared with :func:`~.settings.setting`, whose metadata is
+the single source of the flag, the environment variable, the help text, the limits and the Terraform output that
+can fill it. The command line, ``gaitway config``, ``job.json``, the container's environment and the workflow
+templates are all derived from these declarations or tested against them.
+
+Only the standard library is imported here: the module is read by the command line before anything else
+and by the runtime inside containers with Python 3.10 to 3.12.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from . import schemes
+from .errors import UsageError, shown
+from .export_formats import FormatChoices
+from .learners import LEARNERS
+from .settings import check_value, setting, setting_of, settings_of, values_from_environment
+
+SCHEMA_VERSION = 1
+"""Version of the ``job.json`` document; raised when a reader of the old one would misread the new one."""
+
+THIS_MACHINE = "local"
+"""Platform that runs jobs on the machine where they are submitted."""
+
+SIMULATORS = ("isaaclab", "mujoco")
+"""Simulators by name, which is also the name of the Python package that each one needs."""
+
+CHECKPOINT_MODES = ("from-scratch", "warm-start", "resume", "fresh")
+"""Checkpoint modes; ``fresh`` is another word for ``from-scratch``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What every job names, whatever it does and wherever it runs."""
+
+    kind: ClassVar[str] = "job"
+
+    task: str = setting(
+        "Isaac-Velocity-Rough-Anymal-C-v0", "Isaac Lab task name.", flags=("--task", "-t"), env="TASK", metavar="NAME"
+    )
+    num_envs: int = setting(
+        2048,
+        "Number of parallel environments.",
+        flags=("--num-envs", "-n"),
+        env="NUM_ENVS",
+        minimum=1,
+        maximum=1_000_000,
+        metavar="COUNT",
+    )
+    simulator: str = setting(
+        "auto",
+        "Simulator: Isaac Lab where it is installed, else the embedded MuJoCo one.",
+        flags="--simulator",
+        env="SIMULATOR",
+        container_only=True,
+        choices=("auto", *SIMULATORS),
+    )
+    backend: str = setting(
+        "rsl_rl", "Learning library.", flags=("--backend", "-b"), env="TRAINING_BACKEND", choices=LEARNERS
+    )
+    seed: int = setting(
+        42,
+        "Seed of everything random.",
+        flags="--seed",
+        env="SEED",
+        container_only=True,
+        minimum=0,
+        maximum=2**31 - 1,
+        metavar="N",
+    )
+    checkpoint_uri: str | None = setting(
+        None,
+        schemes.checkpoint_help,
+        flags=("--checkpoint-uri", "-c"),
+        env="CHECKPOINT_URI",
+        address=True,
+        metavar="URI",
+    )
+    checkpoint_sha256: str | None = setting(
+        None,
+        "Expected SHA-256 of the checkpoint file.",
+        flags="--checkpoint-sha256",
+        env="CHECKPOINT_SHA256",
+        container_only=True,
+        metavar="HEX",
+    )
+    activation: str | None = setting(
+        None,
+        "Activation of the policy network, where neither the checkpoint nor its configuration names it.",
+        flags="--activation",
+        env="ACTIVATION",
+        container_only=True,
+        metavar="NAME",
+    )
+    contract: str | None = setting(
+        None,
+        "Policy contract (JSON file) of a task the simulator does not know, or of the policy's home simulator.",
+        flags="--contract",
+        env="POLICY_CONTRACT",
+        container_only=True,
+        metavar="FILE",
+    )
+    run_smoke_test: bool = setting(
+        False,
+        "Check tracking, storage and registry access before the job starts; the job then continues.",
+        flags=("--run-smoke-test", "-s"),
+        env="RUN_AZURE_SMOKE_TEST",
+    )
+    sleep_after_unpack: int = setting(
+        0,
+        "Seconds to wait after the payload is unpacked, for inspection; the job then continues.",
+        flags="--sleep-after-unpack",
+        env="SLEEP_AFTER_UNPACK",
+        minimum=0,
+        metavar="SECONDS",
+    )
+    imports: tuple[str, ...] = setting(
+        (),
+        "Python module that registers tasks when imported; repeatable.",
+        flags="--import",
+        env="TASK_IMPORTS",
+        container_only=True,
+    )
+    overrides: tuple[str, ...] = setting(
+        (),
+        "Override of the task's settings, agent.KEY=VALUE or env.KEY=VALUE; gaitway tasks TASK has all; repeatable.",
+        flags="--set",
+        env="SET_OVERRIDES",
+        container_only=True,
+        separator=";",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainJob(Job):
+    """Train a task; publish checkpoints and metrics; register the final model when asked."""
+
+    kind: ClassVar[str] = "train"
+
+    max_iterations: int | None = setting(
+        None,
+        "Training iterations in total; the task's own number when omitted.",
+        flags=("--max-iterations", "-m"),
+        env="MAX_ITERATIONS",
+        minimum=1,
+        metavar="N",
+    )
+    checkpoint_mode: str = setting(
+        "from-scratch",
+        "What to take from the checkpoint: nothing, the weights, or everything.",
+        flags=("--checkpoint-mode", "-M"),
+        env="CHECKPOINT_MODE",
+        choices=CHECKPOINT_MODES,
+    )
+    register_checkpoint: str | None = setting(
+        None,
+        "Model name to register the final checkpoint under.",
+        flags=("--register-checkpoint", "-r"),
+        env="REGISTER_CHECKPOINT",
+        metavar="NAME",
+    )
+    skip_register_checkpoint: bool = setting(
+        False,
+        "Do not register the final checkpoint.",
+        flags="--skip-register-checkpoint",
+        env="SKIP_REGISTER_CHECKPOINT",
+        container_only=True,
+    )
+    gate: bool = setting(
+        False,
+        "Validate before registering, and register only on a pass.",
+        flags="--gate",
+        env="GATE",
+        container_only=True,
+    )
+    save_interval: int | None = setting(
+        None,
+        "Iterations between checkpoints; the task's own number when omitted.",
+        flags="--save-interval",
+        env="SAVE_INTERVAL",
+        container_only=True,
+        minimum=1,
+        metavar="N",
+    )
+    shaping: bool = setting(
+        True,
+        "Training-only reward shaping of the embedded simulator's recipes (--no-shaping: Isaac Lab's rewards alone).",
+        flags="--shaping",
+        env="SHAPING",
+        container_only=True,
+    )
+    evaluation_share: float = setting(
+        0.02,
+        "Largest share of the time for small evaluations of the policy while it trains; 0 for none.",
+        flags="--evaluation-share",
+        env="EVALUATION_SHARE",
+        container_only=True,
+        minimum=0.0,
+        maximum=0.5,
+        metavar="SHARE",
+    )
+    films: bool = setting(
+        False,
+        "Film the policy while it trains, within the same share of the processors' time.",
+        flags="--films",
+        env="FILMS",
+        container_only=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidateJob(Job):
+    """Evaluate a checkpoint or a registered model against its task's criterion."""
+
+    kind: ClassVar[str] = "validate"
+
+    num_envs: int = setting(
+        64,
+        "Number of parallel environments.",
+        flags=("--num-envs", "-n"),
+        env="NUM_ENVS",
+        minimum=1,
+        maximum=1_000_000,
+        metavar="COUNT",
+    )
+    model_name: str | None = setting(
+        None,
+        "Registered model; derived from the task when omitted.",
+        flags="--model-name",
+        env="MODEL_NAME",
+        container_only=True,
+    )
+    model_version: str = setting(
+        "latest",
+        "Version of the registered model.",
+        flags="--model-version",
+        env="MODEL_VERSION",
+        container_only=True,
+        metavar="VERSION",
+    )
+    eval_episodes: int = setting(
+        100,
+        "Episodes to evaluate.",
+        flags="--eval-episodes",
+        env="EVAL_EPISODES",
+        container_only=True,
+        minimum=1,
+        metavar="COUNT",
+    )
+    success_threshold: float | None = setting(
+        None,
+        "Share of successful episodes that passes; the task's own number when omitted.",
+        flags="--success-threshold",
+        env="SUCCESS_THRESHOLD",
+        container_only=True,
+        minimum=0.0,
+        maximum=1.0,
+        metavar="SHARE",
+    )
+    sweep: bool = setting(
+        False,
+        "Also sweep command directions, pushes, friction, payload mass and kinds of ground.",
+        flags="--sweep",
+        env="SWEEP",
+        container_only=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferJob(Job):
+    """Export a checkpoint, prove the exports equal to it, and play each in simulation."""
+
+    kind: ClassVar[str] = "infer"
+
+    task: str = setting("Isaac-Ant-v0", "Isaac Lab task name.", flags=("--task", "-t"), env="TASK", metavar="NAME")
+    num_envs: int = setting(
+        4,
+        "Number of environments.",
+        flags=("--num-envs", "-n"),
+        env="NUM_ENVS",
+        minimum=1,
+        maximum=100_000,
+        metavar="COUNT",
+    )
+    format: str = setting(
+        "both",
+        "Export format to make and play.",
+        flags=("--format", "-f"),
+        env="INFERENCE_FORMAT",
+        choices=FormatChoices(),
+    )
+    gate: bool = setting(
+        False,
+        "Play whole episodes and fail (exit code 5) unless the task's gate is met.",
+        flags="--gate",
+        env="GAITWAY_INFER_GATE",
+    )
+    max_steps: int = setting(
+        500, "Inference steps per environment.", flags=("--max-steps", "-m"), env="MAX_STEPS", minimum=1, metavar="N"
+    )
+    video_length: int = setting(
+        200,
+        "Steps shown in the video; 0 for none.",
+        flags=("--video-length", "-v"),
+        env="VIDEO_LENGTH",
+        minimum=0,
+        metavar="N",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DumpContractJob(Job):
+    """Write the policy contract of a task as the simulator at hand has it, with a short trace."""
+
+    kind: ClassVar[str] = "dump-contract"
+
+    max_steps: int = setting(200, "Steps of the trace.", flags="--max-steps", env="MAX_STEPS", minimum=1, metavar="N")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisterJob(Job):
+    """Register a checkpoint with its verdict and exports: the last stage of a ship chain."""
+
+    kind: ClassVar[str] = "register"
+
+    register_checkpoint: str | None = setting_of(TrainJob, "register_checkpoint")
+    verdict_from: str | None = setting(
+        None,
+        "Output folder of the validation whose verdict the model carries.",
+        env="VERDICT_FROM",
+        container_only=True,
+        metavar="DIR",
+    )
+    exports_from: str | None = setting(
+        None,
+        "Output folder of the inference whose exports go with the model.",
+        env="EXPORTS_FROM",
+        container_only=True,
+        metavar="DIR",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShipJob(TrainJob):
+    """Train a task, judge the final checkpoint by its gate, export it, register it; stop at the first failure.
+
+    :func:`gaitway_runtime.spec.chain.stages` takes it apart into one job a stage.
+    """
+
+    kind: ClassVar[str] = "ship"
+
+    eval_episodes: int = setting_of(ValidateJob, "eval_episodes")
+    success_threshold: float | None = setting_of(ValidateJob, "success_threshold")
+    format: str = setting_of(InferJob, "format")
+    max_steps: int = setting_of(InferJob, "max_steps")
+    video_length: int = setting_of(InferJob, "video_length")
+
+
+JOB_KINDS: dict[str, type[Job]] = {
+    cls.kind: cls for cls in (TrainJob, ValidateJob, InferJob, DumpContractJob, ShipJob, RegisterJob)
+}
+"""Job kinds by name; a new kind is a dataclass, a row here and a file in ``gaitway_runtime/jobs``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AzureContext:
+    """Which Azure ML workspace a job talks to. Identifiers only: credentials never travel in a job."""
+
+    settings_prefix: ClassVar[str] = "azure_"
+    """What these fields are called among all settings: ``azure_resource_group``."""
+
+    subscription_id: str | None = setting(
+        None,
+        "Azure subscription.",
+        flags=("--azure-subscription-id", "--subscription-id"),
+        env="AZURE_SUBSCRIPTION_ID",
+        terraform=(
+            "subscription_id.value",
+            "azureml_workspace.value.id/subscriptions",
+            "aks_cluster.value.id/subscriptions",
+            "resource_group.value.id/subscriptions",
+        ),
+        metavar="ID",
+    )
+    resource_group: str | None = setting(
+        None,
+        "Azure resource group.",
+        flags=("--azure-resource-group", "--resource-group"),
+        env="AZURE_RESOURCE_GROUP",
+        terraform="resource_group.value.name",
+        metavar="NAME",
+    )
+    workspace_name: str | None = setting(
+        None,
+        "Azure ML workspace.",
+        flags=("--azure-workspace-name", "--workspace-name"),
+        env="AZUREML_WORKSPACE_NAME",
+        terraform="azureml_workspace.value.name",
+        metavar="NAME",
+    )
+    storage_account: str | None = setting(
+        None,
+        "Azure storage account for payloads and large files.",
+        flags="--azure-storage-account-name",
+        env="AZURE_STORAGE_ACCOUNT_NAME",
+        terraform="storage_account.value.name",
+        metavar="NAME",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """What the runtime must know about the run it is part of, beside the job itself."""
+
+    run: str = "gaitway-run"
+    """Name of the run in the ledger of the user's side."""
+    run_id: str = ""
+    """Id of the run that is unique in the world: its place in object storage, its marker on platforms and servers.
+
+    Empty in documents of older releases and in jobs that are described by variables alone.
+    """
+    platform: str = THIS_MACHINE
+    output_dir: str = "outputs"
+    """Folder for everything the job makes, relative to the folder of ``job.json``."""
+    tracking_uri: str | None = None
+    """MLflow tracking URI; None leaves it to the environment (``MLFLOW_TRACKING_URI``, Azure ML)."""
+    tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Provenance for the MLflow run: payload hash, commit, dirty files, settings with their origins."""
+    azure: AzureContext = AzureContext()
+
+
+def validate(job: Job, source: str = "job") -> Job:
+    """Check every field of a job against its limits and the fields against each other.
+
+    Raises:
+        UsageError: A value is out of its limits, or a checkpoint mode and a checkpoint do not go together.
+    """
+    for field, _ in settings_of(type(job)):
+        check_value(type(job), field.name, getattr(job, field.name), f"{source}: {field.name}")
+    if not job.task.strip():
+        raise UsageError("task is empty", source=f"{source}: task", hint="gaitway tasks")
+    if isinstance(job, TrainJob):
+        _validate_checkpoint_mode(job, source)
+    return job
+
+
+def normalize_checkpoint_mode(mode: str) -> str:
+    """Return the mode's canonical name: ``fresh`` is ``from-scratch``."""
+    return "from-scratch" if mode == "fresh" else mode
+
+
+def model_name_for(task: str) -> str:
+    """Derive a registered model's name from a task.
+
+    Lower case; every run of characters outside ``[a-z0-9-]`` becomes one ``-``; ends trimmed.
+
+    Raises:
+        UsageError: Nothing is left of the name.
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", task.lower()).strip("-")
+    if not name:
+        raise UsageError(
+            f"no model name can be derived from task '{task}'", hint="name one with --register-checkpoint NAME"
+        )
+    return name
+
+
+def experiment_name(backend: str, task: str) -> str:
+    """Return the MLflow experiment of a task, for example ``isaaclab-rsl-rl-Isaac-Ant-v0``."""
+    return f"isaaclab-{backend.replace('_', '-')}-{task}"
+
+
+def to_document(job: Job, context: RunContext) -> dict[str, object]:
+    """Return the ``job.json`` document of a job."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "kind": job.kind,
+        "job": dataclasses.asdict(job),
+        "context": dataclasses.asdict(context),
+    }
+
+
+def from_document(document: object, source: str = "job.json") -> tuple[Job, RunContext]:
+    """Read a job back from its document.
+
+    Raises:
+        UsageError: The document is of another schema, kind or shape.
+    """
+    if not isinstance(document, Mapping):
+        raise UsageError("the job is not an object with schema, kind and job", source=source)
+    _check_texts(document, source)
+    schema, kind = document.get("schema"), document.get("kind")
+    if schema != SCHEMA_VERSION:
+        raise UsageError(f"schema {shown(schema)} is not readable here", source=source, allowed=str(SCHEMA_VERSION))
+    if not isinstance(kind, str) or kind not in JOB_KINDS:
+        raise UsageError(f"unknown job kind {shown(kind)}", source=source, allowed=", ".join(JOB_KINDS))
+    job = _build(JOB_KINDS[kind], document.get("job", {}), source)
+    return validate(job, source), _context(document.get("context", {}), source)
+
+
+def load(path: Path) -> tuple[Job, RunContext]:
+    """Read ``job.json``.
+
+    Raises:
+        UsageError: The file is missing, not JSON, or not a job.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"the job file cannot be read: {error.strerror}", source=str(path)) from None
+    except (ValueError, RecursionError):
+        raise UsageError("the job file is not JSON", source=str(path)) from None
+    return from_document(document, str(path))
+
+
+def from_environment(environ: Mapping[str, str]) -> Job:
+    """Build a job from a container's environment, where a template has put a user's values.
+
+    ``JOB_KIND`` names the kind (default ``train``); each field is read from its own variable. Empty values
+    and ``none`` stand for "not set".
+
+    Raises:
+        UsageError: A variable's text does not fit its field.
+    """
+    kind = environ.get("JOB_KIND") or TrainJob.kind
+    if kind not in JOB_KINDS:
+        raise UsageError(f"unknown job kind '{kind}'", source="env JOB_KIND", allowed=", ".join(JOB_KINDS))
+    cls = JOB_KINDS[kind]
+    return validate(cls(**values_from_environment(cls, environ)), "environment")
+
+
+def _build(cls: type[Any], values: object, source: str) -> Any:
+    if not isinstance(values, Mapping):
+        raise UsageError(f"this is not an object with fields of {cls.__name__}: {shown(values)}", source=source)
+    known = {field.name for field in dataclasses.fields(cls)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise UsageError(
+            f"unknown field '{unknown[0]}' in {cls.__name__}", source=source, allowed=", ".join(sorted(known))
+        )
+    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def _context(values: object, source: str) -> RunContext:
+    if not isinstance(values, Mapping):
+        raise UsageError(f"the run's context is not an object: {shown(values)}", source=source)
+    azure: AzureContext = _build(AzureContext, values.get("azure", {}), source)
+    for field, _ in settings_of(AzureContext):
+        check_value(AzureContext, field.name, getattr(azure, field.name), f"{source}: context.azure.{field.name}")
+    context: RunContext = _build(RunContext, {**values, "azure": azure}, source)
+    if not isinstance(context.tags, Mapping):
+        raise UsageError(f"the run's tags are not an object: {shown(context.tags)}", source=source)
+    texts = {name: getattr(context, name) for name in ("run", "run_id", "platform", "output_dir")}
+    texts |= {f"tags.{name}": tag for name, tag in context.tags.items()}
+    if context.tracking_uri is not None:
+        texts["tracking_uri"] = context.tracking_uri
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise UsageError(f"'context.{name}' is not a text: {shown(value)}", source=source)
+    return context
+
+
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+"""A NUL character and halves of surrogate pairs, which no file and no system call takes."""
+
+
+def _check_texts(document: object, source: str) -> None:
+    """Refuse a document with a text, or a name, that cannot be written or handed to the system."""
+    rest = [document]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, Mapping):
+            rest += [*value, *value.values()]
+        elif isinstance(value, list | tuple):
+            rest += value
+        elif isinstance(value, str) and _NO_TEXT.search(value):
+            raise UsageError(f"a text holds what is no character: {value[:40]!a}", source=source)
+
+
+def _validate_checkpoint_mode(job: TrainJob, source: str) -> None:
+    mode = normalize_checkpoint_mode(job.checkpoint_mode)
+    if mode == "from-scratch" and job.checkpoint_uri:
+        raise UsageError(
+            "a checkpoint is given but the mode is from-scratch, which would ignore it",
+            source=f"{source}: checkpoint_uri",
+            hint="add --checkpoint-mode resume (continue) or warm-start (weights only)",
+        )
+    if mode != "from-scratch" and not job.checkpoint_uri:
+        raise UsageError(
+            f"checkpoint mode {mode} needs a checkpoint",
+            source=f"{source}: checkpoint_mode",
+            hint="add --checkpoint-uri URI; gaitway checkpoints lists them",
+        )
+    if job.register_checkpoint and job.skip_register_checkpoint:
+        raise UsageError(
+            "a model name is given and registration is skipped",
+            source=f"{source}: register_checkpoint",
+            hint="drop --register-checkpoint or --skip-register-checkpoint",
+        )

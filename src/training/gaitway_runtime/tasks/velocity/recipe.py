@@ -1,0 +1,44 @@
+"""Recipe of quadrupeds, on flat and rough ground. Mirrored copies make fewer samples go further and the gait even."""
+
+from dataclasses import replace
+
+from ..learning import ActorCfg, DistributionCfg, ModelCfg, PpoCfg, RslRlCfg, SkrlCfg
+
+RSL_RL = RslRlCfg(
+    num_steps_per_env=24,
+    mirror=True,
+    actor=ActorCfg(obs_normalization=True, distribution_cfg=DistributionCfg(init_std=0.5, std_type="log")),
+    critic=ModelCfg(obs_normalization=True),
+    algorithm=PpoCfg(num_learning_epochs=3, desired_kl=0.02, entropy_coef=0.003, use_mixed_precision=True),
+)
+
+SYMMETRIC_RSL_RL = replace(RSL_RL, symmetric=True, fast_update=True)
+"""Weights that are tied in place of the copies: as many samples, each for half the arithmetic."""
+
+WIDE_RSL_RL = replace(
+    RSL_RL, actor=replace(RSL_RL.actor, distribution_cfg=DistributionCfg(init_std=1.0, std_type="log"))
+)
+"""For robots whose actions are worth half as much: with the narrower start a Go2 learns to stand, and stays."""
+
+ROUGH_RSL_RL = replace(RSL_RL, late_inputs=("height_scan",))
+
+WIDE_ROUGH_RSL_RL = replace(WIDE_RSL_RL, late_inputs=ROUGH_RSL_RL.late_inputs)
+
+SKRL = SkrlCfg(
+    rollouts=24,
+    kl_threshold=0.02,
+    entropy_loss_scale=0.003,
+    observation_preprocessor=True,
+    initial_log_std=-0.7,
+)
+
+BIPED_RSL_RL = replace(
+    RSL_RL,
+    quiet_start=True,
+    actor=replace(RSL_RL.actor, distribution_cfg=DistributionCfg(init_std=0.3, std_type="log")),
+    algorithm=replace(RSL_RL.algorithm, desired_kl=0.04),
+)
+"""For bipeds: large movements make them fall before they have taken a step.
+
+An update may change the policy by so much in all, measured in deviations of the actions: more joints need more of it.
+"""

@@ -1,0 +1,75 @@
+"""``gaitway robot new`` and ``robot check``, and the task that comes of it."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gaitway_runtime.simulators.mujoco.models import mjcf
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    empty = tmp_path / "folder"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    return empty
+
+
+def apart(*words: str) -> Any:
+    """Run ``gaitway`` in a process of its own: what a module registers stays there."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gaitway", *words, "--json"], capture_output=True, text=True, timeout=120, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def test_a_robots_file_becomes_a_module_with_a_task(gaitway: Callable, folder: Path) -> None:
+    source = folder / "my_dog.xml"
+    source.write_text(re.sub(r"<(actuator|sensor)>.*?</\1>", "", mjcf("unitree_go2", timestep=0.005), flags=re.S))
+    made = gaitway("robot", "new", str(source), "--json")
+    assert made.code == 0, made.err
+    assert (made.json["file"], made.json["task"]) == ("my_unitree_go2.py", "My-Unitree-Go2-Flat"), (
+        "the other name is taken"
+    )
+    assert made.json["stands"]
+    assert apart("robot", "check", "my_unitree_go2.py")["right"]
+
+    again = gaitway("robot", "new", str(source))
+    assert again.code == 2
+    assert "--force writes over it" in again.err
+
+    named = gaitway("robot", "new", str(source), "--name", "my_dog", "--json")
+    assert named.json["task"] == "My-Dog-Flat"
+    listed = apart("tasks", "--with", "my_dog.py", "--import", "my_dog")
+    own = next(task for task in listed if task["name"] == "My-Dog-Flat")
+    assert (own["observations"], own["actions"]) == (48, 12)
+    planned = apart("train", "--task", "My-Dog-Flat", "--with", "my_dog.py", "--import", "my_dog", "--dry-run")
+    assert planned["plan"]["settings"]["num_envs"]["value"] == 512
+
+
+def test_the_examination_is_filmed(gaitway: Callable, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gaitway_runtime.simulators.mujoco.own_robot import filming
+
+    states = filming.examination_states
+    monkeypatch.setattr(filming, "examination_states", lambda robot: states(robot)[::40])
+    source = folder / "my_dog.xml"
+    source.write_text(re.sub(r"<(actuator|sensor)>.*?</\1>", "", mjcf("unitree_go2", timestep=0.005), flags=re.S))
+    checked = gaitway("robot", "check", str(source), "--video", "dog.mp4")
+    assert checked.code == 0, checked.err
+    assert "film: dog.mp4" in checked.err
+    assert (folder / "dog.mp4").read_bytes()[4:8] == b"ftyp"
+
+
+def test_what_is_no_robot_is_refused_with_its_line(gaitway: Callable, folder: Path) -> None:
+    source = folder / "table.xml"
+    source.write_text("<mujoco><worldbody>\n<body name='top'><geom size='1' mass='1'/></body></worldbody></mujoco>")
+    refused = gaitway("robot", "new", str(source))
+    assert refused.code == 2
+    assert "body 'top' has no free joint" in refused.err
+    assert "table.xml:2" in refused.err

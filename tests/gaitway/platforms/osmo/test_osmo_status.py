@@ -1,0 +1,310 @@
+"""Following: OSMO's statuses in our words, logs without gaps or repetitions, cancellation that is looked after."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.osmo import OsmoService, Pod
+from fakes.osmo.cluster import STATUS_OF_CODE
+
+from gaitway.platforms.base import RunStatus
+from gaitway.platforms.osmo import client, logs, status
+
+STAND_IN = Path(__file__).parents[3] / "fakes" / "runtime"
+WORDS = ("--training-path", str(STAND_IN), "--task", "Isaac-Cartpole-v0")
+
+
+@pytest.fixture(autouse=True)
+def really_run(service: OsmoService) -> None:
+    service.cluster.runner = Pod.run
+
+
+def start(gaitway: Any, *words: str) -> str:
+    ran = gaitway("train", "--on", "osmo", *WORDS, *words, "--json")
+    assert ran.code == 0, ran.err
+    return str(ran.json["run"])
+
+
+def test_a_run_from_queued_to_done(service: OsmoService, gaitway: Any) -> None:
+    service.cluster.hold("PENDING", "ENDING")
+    name = start(gaitway)
+    queued = gaitway("status", name, "--json").json
+    assert (queued["status"], queued["detail"]) == ("queued", "task submitting")
+    service.cluster.release("PENDING")
+    (workflow,) = service.workflows
+    service.wait(workflow, "RUNNING")
+    assert gaitway("status", name, "--json").json["status"] == "running"
+    service.cluster.release()
+    service.wait(workflow)
+    done = gaitway("status", name, "--json").json
+    assert (done["status"], done["iterations"], done["mlflow_run_id"]) == ("succeeded", 3, "0123")
+    assert done["final_checkpoint"]["uri"] == "runs:/0123/checkpoints/final/model_2.pt"
+    assert done["url"] == f"{service.url}/workflows/isaaclab-inline-training-1"
+    assert [run["status"] for run in gaitway("runs", "--json").json] == ["succeeded"]
+
+
+def test_the_log_is_the_jobs_own(service: OsmoService, gaitway: Any) -> None:
+    name = start(gaitway, "--follow")
+    out = gaitway("logs", name).out
+    assert "train 3/3 | reward 1.50" in out.splitlines()
+    assert "::gaitway-result::" not in out
+
+
+@pytest.mark.parametrize(
+    ("do", "code", "status"), [("fail", 1, "failed"), ("gate", 5, "failed"), ("crash", 1, "failed")]
+)
+def test_a_failed_job_tells_why(service: OsmoService, gaitway: Any, do: str, code: int, status: str) -> None:
+    ran = gaitway("train", "--on", "osmo", *WORDS, "--set", f"agent.do={do}", "--set", f"do={do}", "--follow", "--json")
+    assert (ran.code, ran.json["status"]) == (code, status), ran.err
+    if do == "crash":
+        assert "exit code 9" in ran.json["detail"]
+        assert "about to crash" in ran.json["detail"]
+        assert "View task error logs" not in ran.json["detail"], "OSMO's footer is nobody's last words"
+    else:
+        assert ran.json["detail"] == ran.json["error"]["message"]
+
+
+def test_every_status_of_osmo_has_one_of_ours() -> None:
+    words = ["PENDING", "RUNNING", "WAITING", "COMPLETED", "FAILED", "FAILED_CANCELED", *status.REASONS]
+    ours = [status.status_of(word) for word in words]
+    assert RunStatus.UNKNOWN not in ours
+    assert ours[:6] == [
+        *(RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.QUEUED),
+        *(RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED),
+    ]
+    assert set(ours[6:]) == {RunStatus.FAILED}
+    assert set(STATUS_OF_CODE.values()) <= set(status.REASONS)
+    assert status.status_of("SOMETHING_NEW") is RunStatus.UNKNOWN
+
+
+def test_an_image_that_cannot_be_pulled(service: OsmoService, gaitway: Any) -> None:
+    service.cluster.missing_images.add("nowhere/image:1")
+    ran = gaitway("train", "--on", "osmo", *WORDS, "--image", "nowhere/image:1", "--follow", "--json")
+    assert (ran.code, ran.json["status"]) == (1, "failed")
+    assert "the container image could not be pulled" in ran.json["detail"]
+    assert 'Failed to pull image "nowhere/image:1"' in ran.json["detail"]
+
+
+@pytest.mark.parametrize("how", ["evict", "preempt", "lose_node"])
+def test_a_task_that_is_taken_away_starts_again(service: OsmoService, gaitway: Any, how: str) -> None:
+    service.cluster.max_retry = 1
+    name = start(gaitway, "--set", "do=wait")
+    (workflow,) = service.workflows.values()
+    for attempt in (1, 2):
+        with workflow.changed:
+            assert workflow.changed.wait_for(lambda: _count(workflow, "] ready") == attempt, 30)  # noqa: B023
+        if attempt == 1:
+            getattr(service, how)(workflow.id)
+    assert gaitway("status", name, "--json").json["status"] == "running"
+    cancelled = gaitway("cancel", name, "--json")
+    assert cancelled.json["status"] == "cancelled", cancelled.err
+    assert workflow.tasks[0].retry_id == 1
+
+
+@pytest.mark.parametrize(
+    ("shares", "why"),
+    [
+        ((0.5, 0.97), "it ran out of memory (7.8 of 8.0 GiB were in use)"),
+        ((0.97, 0.5), "the task was evicted, more often than OSMO starts it again"),
+        ((0.97, None), "the task was evicted, more often than OSMO starts it again"),
+    ],
+)
+def test_out_of_memory_is_told_from_an_eviction_by_what_the_last_attempt_recorded(
+    service: OsmoService, gaitway: Any, shares: tuple[float | None, ...], why: str
+) -> None:
+    service.cluster.max_retry, service.cluster.log_lines_per_s = 1, 1000.0
+    taken, attempts = threading.Event(), iter(shares)
+
+    def runner(pod: Pod, log: Any) -> int:
+        share = next(attempts)
+        if share is not None:
+            log(f"::gaitway-memory:: {json.dumps({'used': int(share * 8 * 2**30), 'limit': 8 * 2**30})}")
+        log("up")
+        assert taken.wait(30)
+        taken.clear()
+        return 137
+
+    service.cluster.runner = runner
+    name = start(gaitway)
+    (workflow,) = service.workflows.values()
+    for attempt in (1, 2):
+        with workflow.changed:
+            assert workflow.changed.wait_for(lambda: _count(workflow, "] up") == attempt, 30)  # noqa: B023
+        service.evict(workflow.id)
+        taken.set()
+    service.wait(workflow.id)
+    found = gaitway("status", name, "--json").json
+    assert (workflow.status, found["detail"].partition(";")[0].partition(":")[0]) == ("FAILED_EVICTED", why)
+
+
+def test_two_nodes_start_together_and_know_each_other(service: OsmoService, gaitway: Any, project: Path) -> None:
+    package = project / "code" / "gaitway_runtime"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    names = ("NODE_RANK", "NUM_NODES", "NUM_GPUS", "RENDEZVOUS")
+    (package / "container.py").write_text(f"import os; print('node', *(os.environ[name] for name in {names}))")
+    words = ("--training-path", "code", "--num-nodes", "2", "--num-gpus", "2", "--follow", "--json")
+    ran = gaitway("train", "--on", "osmo", *words)
+    assert (ran.code, ran.json["status"]) == (0, "succeeded"), ran.err
+    said = gaitway("logs", ran.json["run"]).out
+    assert "node 0 2 2 127.0.0.1:5555" in said.splitlines()
+    assert "[worker-1] node 1 2 2 127.0.0.1:5555" in said.splitlines()
+
+
+def test_a_log_without_a_result_tells_of_its_mlflow_run() -> None:
+    lines = [
+        "INFO | MLflow tracking configured: experiment=isaaclab-rsl-rl-Isaac-Velocity-Rough-Anymal-C-v0",
+        "View run at: .../runs/b906b426-078e-4539-b907-aecb3121a76d",
+    ]
+    told = status.told_in(lines, RunStatus.FAILED)
+    assert told is not None
+    assert (told.status, told.experiment, told.mlflow_run_id) == (
+        "failed",
+        "isaaclab-rsl-rl-Isaac-Velocity-Rough-Anymal-C-v0",
+        "b906b426-078e-4539-b907-aecb3121a76d",
+    )
+    assert status.told_in(["nothing"], RunStatus.FAILED) is None
+
+
+def _count(workflow: Any, text: str) -> int:
+    return sum(line.endswith(text) for line in workflow.lines)
+
+
+def test_a_cancellation_that_osmo_does_not_do_is_an_error(service: OsmoService, gaitway: Any) -> None:
+    service.cluster.hold("RUNNING")
+    name = start(gaitway)
+    service.cancel_breaks = True
+    ran = gaitway("cancel", name)
+    assert (ran.code, "OSMO did not cancel isaaclab-inline-training-1" in ran.err) == (4, True)
+    assert gaitway("status", name, "--json").json["status"] in ("queued", "running")
+    service.cancel_breaks = False
+    ended = gaitway("cancel", name, "--json")
+    assert (ended.json["status"], "at once, unasked to save" in ended.err) == ("cancelled", True), ended.err
+    again = gaitway("cancel", name)
+    assert (again.code, "has already ended: cancelled" in again.err) == (2, True)
+
+
+def test_a_log_goes_on_after_its_stream_has_broken(service: OsmoService, gaitway: Any) -> None:
+    gates = [threading.Event() for _ in range(2)]
+
+    def runner(pod: Pod, log: Any) -> int:
+        for number in range(3):
+            log(f"line {number}")
+        gates[0].wait(30)
+        log("line 2")  # the same text again, in the same second or a later one
+        log("line 3")
+        gates[1].wait(30)
+        return 0
+
+    service.cluster.runner = runner
+    service.cut_logs_after = 2
+    start(gaitway)
+    (workflow,) = service.workflows
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        gates[0].set()
+
+    lines = []
+    for line in logs.follow_log(workflow, status.has_ended, pause):
+        lines.append(line)
+        if line == "line 3":
+            gates[1].set()
+    assert lines == ["line 0", "line 1", "line 2", "line 2", "line 3"]
+    assert pauses
+
+
+def test_the_log_of_a_running_job_is_read_as_far_as_it_goes(
+    service: OsmoService, gaitway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "IDLE_S", 0.2)
+    name = start(gaitway, "--set", "do=wait")
+    (workflow,) = service.workflows.values()
+    with workflow.changed:
+        assert workflow.changed.wait_for(lambda: _count(workflow, "] ready") == 1, 30)
+    assert gaitway("logs", name).out.splitlines()[-1] == "ready"
+    assert gaitway("status", name, "--json").json["status"] == "running"
+
+
+def test_lines_are_told_apart_by_task_and_second() -> None:
+    seen = logs.SeenLines()
+    first = ["2026/01/01 00:00:01 [a] x", "2026/01/01 00:00:01 [a] x", "2026/01/01 00:00:02 [b] y", "  of y"]
+    assert [seen.is_new(line) for line in first] == [True] * 4
+    seen.restart()
+    again = [*first, "2026/01/01 00:00:01 [a] x", "2026/01/01 00:00:02 [b] z", "  of z"]
+    assert [seen.is_new(line) for line in again] == [False] * 4 + [True] * 3
+
+
+def test_following_a_service_that_goes_away_ends_with_an_error(service: OsmoService, gaitway: Any) -> None:
+    service.cluster.hold("RUNNING")
+    start(gaitway)
+    (workflow,) = service.workflows
+    service.stop()
+    pauses: list[float] = []
+    with pytest.raises(client.PlatformError, match="cannot be reached"):
+        list(logs.follow_log(workflow, status.has_ended, pauses.append))
+    assert len(pauses) == logs.PATIENCE - 1
+
+
+def test_ctrl_c_detaches_and_the_run_goes_on(service: OsmoService, gaitway: Any, project: Path) -> None:
+    command = [sys.executable, "-m", "gaitway", "train", "--on", "osmo", *WORDS, "--set", "do=wait", "--follow"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if line.strip() == "ready":
+            process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert any("goes on; to follow it: gaitway logs" in line for line in said), said
+    (run,) = gaitway("runs", "--json").json
+    assert run["status"] == "running"
+    assert gaitway("cancel", run["run"], "--json").json["status"] == "cancelled"
+
+
+def test_status_tells_when_osmo_cannot_be_asked(service: OsmoService, gaitway: Any) -> None:
+    service.cluster.hold("RUNNING")
+    name = start(gaitway)
+    service.stop()
+    assert gaitway("status", name).code == 4
+    (run,) = gaitway("runs", "--json").json
+    assert (run["status"], "OSMO cannot be reached" in run["detail"]) == ("unknown", True)
+
+
+def test_files_come_from_object_storage(service: OsmoService, gaitway: Any, project: Path) -> None:
+    name = start(gaitway, "--storage-uri", "s3://bucket/robots", "--follow")
+    ran = gaitway("download", name, "--pattern", "checkpoints/*", "--into", "here")
+    assert ran.code == 0, ran.err
+    assert [path.read_bytes() for path in project.rglob("here/**/*.pt")] == [b"weights"]
+    assert not list(project.rglob("here/**/result.json"))
+
+
+def test_findings_name_what_is_missing(service: OsmoService, gaitway: Any, monkeypatch: Any) -> None:
+    checks = {entry["check"]: entry for entry in _doctor(gaitway)}
+    assert checks["osmo service"]["ok"]
+    service.stop()
+    assert not {entry["check"]: entry for entry in _doctor(gaitway)}["osmo service"]["ok"]
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert "not installed" in {entry["check"]: entry for entry in _doctor(gaitway)}["osmo"]["message"]
+
+
+def _doctor(gaitway: Any) -> list[dict[str, Any]]:
+    from gaitway.platforms.osmo.platform import OsmoPlatform
+
+    return [vars(finding) for finding in OsmoPlatform().check({})]
+
+
+def test_a_message_is_one_line_without_frames() -> None:
+    text = (
+        "Error message: Workflow plat-1 submit failed:\n2 validation errors\nworkflow.tasks\n  Extra\nError code: 400\n"
+    )
+    assert client.message_of(text, "Server responded") == "2 validation errors workflow.tasks"
+    assert client.message_of(json.dumps({"message": "no", "code": 1}), "") == "no"

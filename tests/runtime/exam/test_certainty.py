@@ -1,0 +1,95 @@
+"""How sure an exam is: of what every rival lost to, of a robot that walks well, and of nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from gaitway_runtime.exam.alternatives import Alternative, rivals
+from gaitway_runtime.exam.certainty import SURE, Contest, decide, sureness
+from gaitway_runtime.exam.conventions import GRAVITY as GRAVITY_TERM
+from gaitway_runtime.exam.conventions import Conventions, ExamTerm
+from gaitway_runtime.exam.labels import GAINS, GRAVITY, POSE, SCALE, SCAN, SHOWN, label_of
+from gaitway_runtime.exam.subject import spec_of, task_for
+from gaitway_runtime.exam.trials import Score
+from gaitway_runtime.exam.wiring import FeatureLayout
+
+TASK = task_for("anymal_c", None, None, 12)
+SPEC = spec_of(TASK)
+FOUND = Conventions(
+    terms=(ExamTerm(quantity=GRAVITY_TERM),),
+    joints=tuple(range(12)),
+    action_scale=(0.5,) * 12,
+    action_pose=SPEC.default_joint_pos,
+    observed_pose=SPEC.default_joint_pos,
+)
+RIVAL = Alternative(GRAVITY, "the other sign", FOUND.scaled(GRAVITY_TERM, -1.0))
+
+
+def score(total: float, *, spread: float = 0.0, follow: float = 0.95) -> Score:
+    totals = total + spread * np.linspace(-1, 1, 8)
+    return Score(total=total, alive=1.0, follow=follow, jitter=0.0, totals=tuple(totals.tolist()))
+
+
+def certainty(*contests: Contest, own: float = 0.93, whole: Score | None = None) -> str:
+    return decide(GRAVITY, FOUND, score(own), whole or score(own), contests, SPEC).sure
+
+
+LOST = Contest(rival=RIVAL, margin=0.4, sure="sure")
+NEAR = Contest(rival=RIVAL, margin=0.05, sure="probable", better=0.88)
+LEVEL = Contest(rival=RIVAL, margin=0.0, sure="open", better=0.93)
+UNPLAYED = Contest(rival=RIVAL, margin=None, sure="probable")
+
+
+def test_only_what_every_rival_lost_to_is_sure() -> None:
+    assert certainty(LOST, LOST) == "sure"
+    assert certainty(LOST, NEAR) == "probable"
+    assert certainty(LOST, NEAR, LEVEL) == "open"
+
+
+def test_a_rival_that_there_was_no_time_for_leaves_it_probable() -> None:
+    assert certainty(LOST, UNPLAYED) == "probable"
+    decision = decide(GRAVITY, FOUND, score(0.93), score(0.93), [LOST, UNPLAYED], SPEC)
+    assert (decision.rivals, decision.played) == (2, 1)
+    assert decision.settles
+
+
+def test_nothing_is_sure_of_a_robot_that_walks_less_well_than_a_policy_does_under_its_own_conventions() -> None:
+    assert certainty(LOST, own=0.8) == "probable"
+    assert certainty(LOST, whole=score(0.7)) == "probable"  # well in eight worlds, not in sixteen
+    assert certainty(LOST, whole=score(0.5, follow=0.2)) == "open"
+
+
+def test_a_score_is_better_where_all_worlds_agree() -> None:
+    own = score(0.9)
+    assert sureness(own, score(0.9 - SURE - 0.01)) == "sure"
+    assert sureness(own, score(0.86)) == "probable"
+    assert sureness(own, score(0.86, spread=0.2)) == "open"
+
+
+def test_what_makes_up_for_another_convention_is_a_rival_of_both() -> None:
+    found = list(rivals(FOUND, SPEC))
+    assert len({rival.conventions for rival in found}) == len(found)
+    pairs = {(rival.convention, *rival.also) for rival in found}
+    assert {(SCALE, POSE), (SCALE, SHOWN), (SCALE, GAINS), (POSE, SHOWN)} <= pairs
+    zero = (0.0,) * 12
+    wanted = dataclasses.replace(FOUND, action_scale=(1.0,) * 12, observed_pose=zero)
+    (pair,) = (rival for rival in found if rival.conventions == wanted)
+    assert pair.of(SCALE) and pair.of(POSE) and not pair.of(GAINS)
+
+
+@pytest.mark.parametrize("frame", ["wxyz", "xyzw"])
+def test_the_order_of_a_quaternion_is_a_rival(frame: str) -> None:
+    seen = dataclasses.replace(FOUND, terms=(ExamTerm(quantity="orientation", frame=frame),))
+    others = [rival.conventions.terms[0].frame for rival in rivals(seen, SPEC) if rival.convention == GRAVITY]
+    assert others == [{"wxyz": "xyzw", "xyzw": "wxyz"}[frame]]
+
+
+def test_which_coordinate_of_a_height_scan_runs_fastest_is_asked() -> None:
+    seen = dataclasses.replace(FOUND, terms=(ExamTerm(quantity="height_scan"),))
+    (other,) = (rival.conventions for rival in rivals(seen, SPEC) if rival.convention == SCAN)
+    assert (label_of(SCAN, seen, SPEC), label_of(SCAN, other, SPEC)) == ("x fastest", "y fastest")
+    layout = FeatureLayout(12, 12, scan=True)
+    x, y = (layout.of_term(each.terms[0], range(12)) for each in (seen, other))
+    np.testing.assert_array_equal(y.reshape(17, 11), x.reshape(11, 17).T)

@@ -1,0 +1,39 @@
+"""Policies in the confined process: hidden states are kept, rows of another length refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gaitway_runtime.exam.subject import spec_of, task_for
+from gaitway_runtime.policies.confined.policy_file import inspect, opened
+from gaitway_runtime.policies.export import export_policy
+from gaitway_runtime.policies.sessions import checkpoint_session
+from gaitway_runtime.simulators.mujoco.contract import build_contract
+from gaitway_runtime.simulators.mujoco.models import compile_robot
+from gaitway_runtime.spec.errors import UsageError
+
+from .targets.samples import policy_for
+
+TASK = task_for("go2", None, None, 12)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+@pytest.mark.parametrize("format", ["onnx", "jit"])
+def test_a_recurrent_export_answers_as_its_checkpoint(kind: str, format: str, tmp_path: Path) -> None:
+    contract = build_contract(TASK, compile_robot(TASK.robot, timestep=0.005), spec_of(TASK))
+    policy = policy_for(contract, kind)
+    path = export_policy(policy, contract, tmp_path, (format,))[format]
+    session, rng = checkpoint_session(policy), np.random.default_rng(0)
+    with opened(inspect(path)) as asked:
+        assert asked.recurrent
+        for step in range(4):
+            rows = rng.normal(size=(3, contract.observation_size)).astype(np.float32)
+            if step == 2:
+                ended = np.array([False, True, False])
+                session.reset(ended)
+                asked.reset(ended)
+            np.testing.assert_allclose(asked.act(rows), session.act(rows), atol=1e-5)
+        with pytest.raises(UsageError, match="takes 48 inputs, not 47"):
+            asked.act(rows[:, :47])

@@ -1,0 +1,407 @@
+"""Checkpoints as people have them: read right, or refused with the one sentence that says what is missing."""
+
+import itertools
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from gaitway_runtime.policies.checkpoint import open_checkpoint
+from gaitway_runtime.policies.export import export_policy
+from gaitway_runtime.policies.marker import MARKER_KEY, Marker
+from gaitway_runtime.policies.network import Policy
+from gaitway_runtime.policies.reader import read_checkpoint
+from gaitway_runtime.spec.contract import PolicyContract
+from gaitway_runtime.spec.errors import UsageError
+from torch import nn
+
+from .samples import CHECKPOINTS, change, copy_case, library_actions, observations
+from .test_reader import actions_of, edit_config
+
+RSL5, RSL3, RSL2 = "rsl_rl-5.5.1-normalized", "rsl_rl-3.1.2-normalized", "rsl_rl-2.3.3"
+SKRL = "skrl-2.1.1-separate"
+
+
+def sequential(*sizes: int, activation=nn.ELU) -> nn.Sequential:
+    torch.manual_seed(len(sizes))
+    layers: list[nn.Module] = []
+    for inputs, outputs in itertools.pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+def prefixed(prefix: str, module: nn.Module) -> dict[str, torch.Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
+
+
+def same_actions(policy: Policy, expected: torch.Tensor) -> None:
+    np.testing.assert_allclose(actions_of(policy), expected.detach().numpy(), rtol=0, atol=1e-6)
+
+
+class TestEntriesBesideThePolicy:
+    @pytest.mark.parametrize(
+        "name",
+        ["lin_vel_estimator_state_dict", "encoder_state_dict", "obs_normalizer_state_dict", "ema_actor", "depth"],
+    )
+    @pytest.mark.parametrize("case", [RSL5, RSL2, SKRL])
+    def test_weights_that_nobody_reads_are_refused_by_name(self, name: str, case: str, tmp_path: Path) -> None:
+        beside = {name: {"0.weight": torch.ones(3, 12), "_mean": torch.zeros(1, 12)}}
+        with pytest.raises(UsageError, match=f"holds '{name}' beside the policy") as caught:
+            read_checkpoint(change(copy_case(case, tmp_path), lambda content: content.update(beside)))
+        assert "network.yaml" in (caught.value.hint or "")
+
+    def test_an_encoder_in_infos_is_not_overlooked(self, tmp_path: Path) -> None:
+        infos = {"infos": {"terrain_levels": torch.zeros(8), "adaptation": {"0.weight": torch.ones(3, 12)}}}
+        with pytest.raises(UsageError, match=r"infos\.adaptation"):
+            read_checkpoint(change(copy_case(RSL5, tmp_path), lambda content: content.update(infos)))
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "rnd_state_dict",
+            "rnd_optimizer_state_dict",
+            "discriminator_state_dict",
+            "amp_normalizer",
+            "env_state",
+            "estimator_optimizer_state_dict",
+            "lr_scheduler",
+            "critic_2_state_dict",
+            "target_critic_1",
+            "value_norm",
+        ],
+    )
+    def test_what_plays_no_part_when_the_policy_acts_is_passed_over(self, name: str, tmp_path: Path) -> None:
+        beside = {name: {"0.weight": torch.ones(3, 12)}}
+        policy = read_checkpoint(change(copy_case(RSL5, tmp_path), lambda content: content.update(beside)))
+        np.testing.assert_allclose(actions_of(policy), library_actions(RSL5), rtol=0, atol=1e-6)
+
+    def test_several_critics_do_not_hide_a_plain_actor(self, tmp_path: Path) -> None:
+        def edit(content) -> None:
+            content["model_state_dict"] |= {f"critics.{n}.0.weight": torch.ones(1, 12) for n in range(3)}
+
+        read_checkpoint(change(copy_case(RSL3, tmp_path), edit))
+
+    @pytest.mark.parametrize("wrapper", ["_orig_mod.", "module.", "module._orig_mod."])
+    @pytest.mark.parametrize("case", [RSL5, RSL3])
+    def test_wrappers_of_compiled_and_distributed_modules_are_taken_off(
+        self, wrapper: str, case: str, tmp_path: Path
+    ) -> None:
+        key = "actor_state_dict" if case == RSL5 else "model_state_dict"
+
+        def edit(content) -> None:
+            content[key] = {wrapper + name: tensor for name, tensor in content[key].items()}
+
+        policy = read_checkpoint(change(copy_case(case, tmp_path), edit))
+        np.testing.assert_allclose(actions_of(policy), library_actions(case), rtol=0, atol=1e-6)
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+    def test_other_precisions_are_read_as_the_numbers_they_are(self, dtype: torch.dtype, tmp_path: Path) -> None:
+        def edit(content) -> None:
+            state = content["actor_state_dict"]
+            content["actor_state_dict"] = {name: tensor.to(dtype) for name, tensor in state.items()}
+
+        policy = read_checkpoint(change(copy_case(RSL5, tmp_path), edit))
+        assert {parameter.dtype for parameter in policy.module.parameters()} == {torch.float32}
+        np.testing.assert_allclose(actions_of(policy), library_actions(RSL5), rtol=0.1, atol=0.1)
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize(
+        ("case", "path", "name"),
+        [
+            (RSL3, ("policy", "class_name"), "my_robot.modules:SquashedActorCritic"),
+            (RSL3, ("policy", "class_name"), "my_robot.modules:ActorCritic"),
+            (RSL2, ("policy", "class_name"), "ActorCriticMoE"),
+            (RSL5, ("actor", "class_name"), "my_robot.models.MLPModel"),
+            (SKRL, ("models", "policy", "class"), "SquashedGaussianMixin"),
+        ],
+    )
+    def test_a_class_of_somebody_elses_is_refused(self, case: str, path: tuple, name: str, tmp_path: Path) -> None:
+        checkpoint = copy_case(case, tmp_path)
+
+        def edit(config) -> None:
+            for key in path[:-1]:
+                config = config[key]
+            config[path[-1]] = name
+
+        edit_config(checkpoint, edit)
+        with pytest.raises(UsageError, match=r"is not (rsl_rl|skrl)'s own") as caught:
+            read_checkpoint(checkpoint)
+        assert name in caught.value.message and ".".join(path) in (caught.value.source or "")
+
+    def test_qualified_names_of_the_librarys_own_classes_are_known(self, tmp_path: Path) -> None:
+        checkpoint = copy_case(RSL5, tmp_path)
+        edit_config(checkpoint, lambda config: config["actor"].update(class_name="rsl_rl.models:MLPModel"))
+        read_checkpoint(checkpoint)
+
+    def test_an_unknown_distribution_is_refused(self, tmp_path: Path) -> None:
+        checkpoint = copy_case(RSL5, tmp_path)
+        squashed = {"class_name": "my.SquashedGaussian"}
+        edit_config(checkpoint, lambda config: config["actor"].update(distribution_cfg=squashed))
+        with pytest.raises(UsageError, match="SquashedGaussian"):
+            read_checkpoint(checkpoint)
+
+    @pytest.mark.parametrize("place", ["marker", "agent.yaml"])
+    def test_an_activation_that_contradicts_the_file_is_refused(self, place: str, tmp_path: Path) -> None:
+        checkpoint = copy_case(RSL5, tmp_path, with_config=place == "agent.yaml")
+        if place == "marker":
+            marked = {"infos": {MARKER_KEY: Marker(activation="mish").as_dict()}}
+            change(checkpoint, lambda content: content.update(marked))
+        with pytest.raises(UsageError, match="told in two ways: relu by --activation, mish by") as caught:
+            read_checkpoint(checkpoint, activation="relu")
+        assert "GAITWAY_ACTIVATION" in (caught.value.hint or "")
+        read_checkpoint(checkpoint, activation="mish")
+
+    @pytest.mark.parametrize(
+        ("config", "activation", "expected"),
+        [
+            ({"policy": {"class_name": "ActorCritic", "activation": "crelu"}}, None, nn.CELU),
+            ({"runner": {"policy_class_name": "ActorCritic"}, "policy": {"activation": "crelu"}}, None, nn.ReLU),
+            ({"policy": {"activation": "crelu"}}, None, None),
+            ({"policy": {"activation": "crelu"}}, "relu", nn.ReLU),
+            ({"policy": {"activation": "crelu"}}, "celu", nn.CELU),
+        ],
+    )
+    def test_crelu_means_what_it_meant_in_its_release(self, config, activation, expected, tmp_path: Path) -> None:
+        checkpoint = copy_case(RSL2, tmp_path, with_config=False)
+        (tmp_path / "agent.yaml").write_text(yaml.safe_dump(config))
+        if expected is None:
+            with pytest.raises(UsageError, match=r"ReLU in rsl_rl 1\.x and CELU"):
+                read_checkpoint(checkpoint, activation=activation)
+        else:
+            trunk = read_checkpoint(checkpoint, activation=activation).module.trunk
+            assert {type(module) for module in trunk if not isinstance(module, nn.Linear)} == {expected}
+
+    def test_a_field_that_isaac_lab_never_set_is_no_normaliser(self, tmp_path: Path) -> None:
+        checkpoint = copy_case(RSL2, tmp_path)
+        unset = {"class_name": "ActorCritic", "activation": "elu", "actor_obs_normalization": {}}
+
+        def edit(config) -> None:
+            config.update(empirical_normalization=True)
+            config["policy"].update(unset)
+
+        edit_config(checkpoint, edit)
+        assert read_checkpoint(checkpoint).normalizer is None
+        edit_config(checkpoint, lambda config: config["policy"].pop("actor_obs_normalization"))
+        with pytest.raises(UsageError, match="no observation normaliser"):
+            read_checkpoint(checkpoint)
+
+    def test_statistics_that_the_configuration_denies_are_refused(self, tmp_path: Path) -> None:
+        checkpoint = copy_case(RSL5, tmp_path)
+        edit_config(checkpoint, lambda config: config["actor"].update(obs_normalization=False))
+        with pytest.raises(UsageError, match="says that the policy was trained without"):
+            read_checkpoint(checkpoint)
+
+    def test_the_configuration_of_a_stranger_is_not_looked_at(self, tmp_path: Path) -> None:
+        (tmp_path / "params").mkdir()
+        (tmp_path / "params" / "agent.yaml").write_text(yaml.safe_dump({"policy": {"activation": "relu"}}))
+        fetched = copy_case(RSL2, tmp_path / "download-1", with_config=False)
+        for checkpoint in (open_checkpoint(fetched), open_checkpoint(fetched, config_folders=())):
+            with pytest.raises(UsageError, match="does not tell its network's activation"):
+                read_checkpoint(checkpoint)
+
+
+class TestSkrlInputs:
+    @pytest.mark.parametrize(
+        ("expression", "take"),
+        [
+            ("OBSERVATIONS", lambda x: x),
+            ("0.5 * OBSERVATIONS", lambda x: 0.5 * x),
+            ("OBSERVATIONS / 4", lambda x: x / 4),
+            ("OBSERVATIONS[:, 2:]", lambda x: x[:, 2:]),
+            ("2 * STATES[:, 1:]", lambda x: 2 * x[:, 1:]),
+            ("concatenate([OBSERVATIONS[:, :2], OBSERVATIONS[:, 5:]])", lambda x: torch.cat([x[:, :2], x[:, 5:]], 1)),
+        ],
+    )
+    def test_a_simple_input_is_computed(self, expression: str, take, tmp_path: Path) -> None:
+        width = take(torch.zeros(1, 12)).shape[1]
+        network = sequential(width, 16, 4)
+        state = {**prefixed("net_container", network), "log_std_parameter": torch.zeros(4)}
+        torch.save({"policy": state}, tmp_path / "agent.pt")
+        policy = {"class": "GaussianMixin", "network": [{"name": "net", "input": expression, "activations": "elu"}]}
+        (tmp_path / "agent.yaml").write_text(yaml.safe_dump({"models": {"policy": policy}, "agent": {}}))
+        found = read_checkpoint(tmp_path / "agent.pt")
+        assert found.observation_size == 12
+        same_actions(found, network(take(torch.from_numpy(observations()))))
+
+    @pytest.mark.parametrize(
+        "expression",
+        ["one_hot_encoding(OBSERVATIONS)", "OBSERVATIONS + ACTIONS", "__import__('os').getcwd()"],
+    )
+    def test_any_other_is_refused_by_its_text(self, expression: str, tmp_path: Path) -> None:
+        checkpoint = copy_case(SKRL, tmp_path)
+        edit_config(checkpoint, lambda config: config["models"]["policy"]["network"][0].update(input=expression))
+        with pytest.raises(UsageError, match="input expression is not supported") as caught:
+            read_checkpoint(checkpoint)
+        assert expression in caught.value.message
+
+    def test_several_agents_are_named(self, tmp_path: Path) -> None:
+        one = {"policy": {**prefixed("net_container", sequential(4, 8, 1)), "log_std_parameter": torch.zeros(1)}}
+        torch.save({"cart": one, "pendulum": one}, tmp_path / "agent.pt")
+        with pytest.raises(UsageError, match=r"several skrl agents \(cart, pendulum\)"):
+            read_checkpoint(tmp_path / "agent.pt")
+
+
+class TestRlGames:
+    CASE = "rl_games-1.6.5-normalized"
+
+    def test_without_its_configuration_the_clamp_is_not_guessed(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="none beside the checkpoint"):
+            read_checkpoint(copy_case(self.CASE, tmp_path, with_config=False), activation="elu")
+
+    def test_a_policy_that_acts_unstretched(self, tmp_path: Path) -> None:
+        checkpoint = copy_case(self.CASE, tmp_path)
+        edit_config(checkpoint, lambda config: config["params"]["config"].update(clip_actions=False))
+        plain = read_checkpoint(checkpoint)
+        assert np.abs(actions_of(plain)).max() <= 2.0
+        assert np.abs(actions_of(plain) - library_actions(self.CASE)).max() > 0.1
+
+    def test_a_network_builder_of_ones_own_is_refused(self, tmp_path: Path) -> None:
+        checkpoint = copy_case(self.CASE, tmp_path)
+        edit_config(checkpoint, lambda config: config["params"]["network"].update(name="my_net"))
+        with pytest.raises(UsageError, match="built by 'my_net'"):
+            read_checkpoint(checkpoint)
+
+
+class TestStableBaselines3:
+    CASE = "stable_baselines3-2.9.2-ppo"
+
+    def edited(self, tmp_path: Path, edit) -> Path:
+        """A copy of the archive with other settings."""
+        path = tmp_path / "model.zip"
+        with zipfile.ZipFile(CHECKPOINTS / self.CASE / "model.pt") as source, zipfile.ZipFile(path, "w") as target:
+            for name in source.namelist():
+                content = source.read(name)
+                if name == "data":
+                    settings = json.loads(content)
+                    edit(settings)
+                    content = json.dumps(settings).encode()
+                target.writestr(name, content)
+        return path
+
+    def test_actions_are_clipped_to_the_space(self, tmp_path: Path) -> None:
+        path = self.edited(tmp_path, lambda settings: settings["action_space"].update(low="[-0.01 -1 -1 -1]"))
+        clipped = actions_of(read_checkpoint(path))
+        assert clipped[:, 0].min() == np.float32(-0.01) and clipped[:, 1].min() < -0.01
+
+    def test_a_class_of_ones_own_is_refused(self, tmp_path: Path) -> None:
+        path = self.edited(tmp_path, lambda settings: settings["policy_class"].update(__module__="mine.policies"))
+        with pytest.raises(UsageError, match=r"not Stable-Baselines3's own.*mine\.policies"):
+            read_checkpoint(path)
+
+    def test_discrete_actions_are_refused(self, tmp_path: Path) -> None:
+        path = self.edited(
+            tmp_path, lambda settings: settings.update(action_space={":type:": "<class 'gymnasium.spaces.Discrete'>"})
+        )
+        with pytest.raises(UsageError, match="not a box"):
+            read_checkpoint(path)
+
+    def test_it_says_that_a_normaliser_would_be_elsewhere(self) -> None:
+        policy = read_checkpoint(CHECKPOINTS / self.CASE / "model.pt")
+        assert "VecNormalize" in policy.parts.assumptions[0]
+
+
+class TestDescribedNetworks:
+    def write(self, folder: Path, content, **description) -> Path:
+        torch.save(content, folder / "model.pt")
+        (folder / "network.yaml").write_text(yaml.safe_dump(description))
+        return folder / "model.pt"
+
+    def test_a_plain_modules_state_dict(self, tmp_path: Path) -> None:
+        body, head = sequential(12, 16, 8), nn.Linear(8, 4)
+        content = {**prefixed("body", body), **prefixed("head", head), "log_std": torch.zeros(4)}
+        path = self.write(tmp_path, content, layers=["body.0", "body.2", "head"], activation="elu", ignore=["log_std"])
+        same_actions(read_checkpoint(path), head(nn.ELU()(body(torch.from_numpy(observations())))))
+
+    @pytest.mark.parametrize("activated", [False, True])
+    def test_layer_normalisations(self, activated: bool, tmp_path: Path) -> None:
+        def block(inputs: int, outputs: int) -> list[nn.Module]:
+            norm = nn.LayerNorm(outputs, eps=1e-3)
+            nn.init.normal_(norm.weight)
+            nn.init.normal_(norm.bias)
+            return [nn.Linear(inputs, outputs), *([nn.ELU(), norm] if activated else [norm, nn.ELU()])]
+
+        body = nn.Sequential(*block(12, 16), *block(16, 8), nn.Linear(8, 4))
+        norms = {"layers": [f"body.{1 + activated}", f"body.{4 + activated}"], "epsilon": 1e-3, "activated": activated}
+        layers = ["body.0", "body.3", "body.6"]
+        content = prefixed("body", body)
+        policy = read_checkpoint(self.write(tmp_path, content, layers=layers, activation="elu", layer_norm=norms))
+        same_actions(policy, body(torch.from_numpy(observations())))
+        export_policy(policy, PolicyContract.of_unknown_task(), tmp_path / "made", ("onnx", "jit"))
+        norms["layers"] = ["body.0"]
+        with pytest.raises(UsageError, match=r"no normalisation 'body\.0' of 16 values"):
+            read_checkpoint(self.write(tmp_path, content, layers=layers, activation="elu", layer_norm=norms))
+
+    def test_cleanrl_with_the_wrappers_statistics(self, tmp_path: Path) -> None:
+        actor = sequential(12, 64, 64, 4, activation=nn.Tanh)
+        content = {**prefixed("actor_mean", actor), "actor_logstd": torch.zeros(1, 4)}
+        content |= prefixed("critic", sequential(12, 64, 1))
+        mean, variance = [0.1 * n for n in range(12)], [1.0 + n for n in range(12)]
+        path = self.write(
+            tmp_path,
+            content,
+            layers="actor_mean",
+            activation="tanh",
+            output="0.5 * tanh(ACTIONS)",
+            normalizer={"mean": mean, "variance": variance, "epsilon": 1e-8, "clip": 10.0},
+            inputs=[{"base_ang_vel": 3}, {"joint_pos": 9}],
+            ignore=["actor_logstd", "critic"],
+        )
+        policy = read_checkpoint(path)
+        obs = torch.from_numpy(observations())
+        seen = ((obs - torch.tensor(mean)) / torch.sqrt(torch.tensor(variance) + 1e-8)).clamp(-10, 10)
+        same_actions(policy, 0.5 * torch.tanh(actor(seen)))
+        assert policy.contract is not None and [term.name for term in policy.contract.observations] == [
+            "base_ang_vel",
+            "joint_pos",
+        ]
+
+    def test_an_actor_with_its_own_normaliser_entry(self, tmp_path: Path) -> None:
+        actor = sequential(12, 16, 4)
+        statistics = {"_mean": torch.randn(1, 12), "_std": torch.rand(1, 12) + 0.5, "count": torch.tensor(9)}
+        content = {
+            "actor_state_dict": {**prefixed("net", actor), "noise_scales": torch.ones(64, 1)},
+            "obs_normalizer_state": statistics,
+            "encoder_state_dict": {"0.weight": torch.ones(2, 2)},
+        }
+        description = {
+            "weights": "actor_state_dict",
+            "layers": "net",
+            "activation": "elu",
+            "normalizer": {"entry": "obs_normalizer_state", "mean": "_mean", "std": "_std", "epsilon": 0.01},
+        }
+        path = self.write(tmp_path, content, **description, ignore=["noise_scales"])
+        with pytest.raises(UsageError, match="holds 'encoder_state_dict' beside the policy"):
+            read_checkpoint(path)
+        path = self.write(tmp_path, content, **description, ignore=["noise_scales", "encoder_state_dict"])
+        obs = torch.from_numpy(observations())
+        same_actions(read_checkpoint(path), actor((obs - statistics["_mean"]) / (statistics["_std"] + 0.01)))
+
+    @pytest.mark.parametrize(
+        ("change_to", "message"),
+        [
+            ({"layers": ["body.0"]}, "leaves out 'head"),
+            ({"layers": ["body.0", "tail"]}, "no layer 'tail'"),
+            ({"activation": "eluu"}, "unknown activation 'eluu'"),
+            ({"output": "sin(ACTIONS)"}, "output expression"),
+            ({"inputs": [{"all": 11}]}, "have 11 values, the first layer takes 12"),
+            ({"layer": "body"}, "unknown field 'layer'"),
+            ({"weights": "actor"}, "no entry 'actor'"),
+            ({"normalizer": {"mean": [0.0] * 12}}, "either std or variance"),
+        ],
+    )
+    def test_a_description_that_does_not_fit_names_its_field(self, change_to, message: str, tmp_path: Path) -> None:
+        content = {**prefixed("body", sequential(12, 16)), **prefixed("head", nn.Linear(16, 4))}
+        description = {"layers": ["body.0", "head"], "activation": "elu", **change_to}
+        with pytest.raises(UsageError, match=message) as caught:
+            read_checkpoint(self.write(tmp_path, content, **description))
+        assert "network.yaml" in (caught.value.source or "")
+
+    def test_without_a_description_a_state_dict_is_refused_with_what_to_give(self, tmp_path: Path) -> None:
+        torch.save(prefixed("actor_mean", sequential(12, 16, 4)), tmp_path / "agent.cleanrl_model")
+        with pytest.raises(UsageError, match="does not say what is computed") as caught:
+            read_checkpoint(tmp_path / "agent.cleanrl_model")
+        assert "network.yaml" in (caught.value.hint or "")

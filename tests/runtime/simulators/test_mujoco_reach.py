@@ -1,0 +1,109 @@
+"""The arm: its hand where the published numbers put it, commands it is asked for, drives that no action moves."""
+
+import math
+
+import numpy as np
+import pytest
+from gaitway_runtime.simulators.mujoco.commands import quaternion
+from gaitway_runtime.tasks.environment import find_environment
+
+from .conftest import OpenEnv
+
+REACH = find_environment("Isaac-Reach-Franka-v0")
+UR10 = find_environment("Isaac-Reach-UR10-v0")
+
+
+def test_the_hand_is_where_the_joints_put_it(open_env: OpenEnv) -> None:
+    env = open_env(REACH, num_envs=1)
+    env.reset()
+    env.engine.qpos[:] = (0.0, 0.0, 0.0, -math.pi / 2, 0.0, math.pi / 2, math.pi / 4, 0.04, 0.04)
+    env.engine.batch.forward()
+    env.engine._read_hand(env.state)
+    # Upper arm 0.316 m, elbow offset 0.0825 m, forearm 0.384 m, wrist offset 0.088 m, flange 0.107 m, pointing down.
+    assert env.state.hand_pos[0] == pytest.approx(
+        [0.384 + 0.088 + 0.0825, 0.0, 0.333 + 0.316 + 0.0825 - 0.107], abs=1e-3
+    )
+    assert abs(env.state.hand_quat[0] @ (0.0, 1.0, 0.0, 0.0)) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_poses_are_drawn_within_isaac_labs_ranges_and_last_four_seconds(open_env: OpenEnv) -> None:
+    env = open_env(REACH, num_envs=64)
+    first = env.reset()["policy"][:, 18:25].copy()
+    assert (first[:, 0].min() >= 0.35, first[:, 0].max() <= 0.65) == (True, True)
+    assert (first[:, 2].min() >= 0.15, first[:, 2].max() <= 0.5) == (True, True)
+    assert np.linalg.norm(first[:, 3:], axis=1) == pytest.approx(np.ones(64))
+    # Pitched by half a turn, whatever the yaw: the hand's axis points down.
+    _, x, y, _ = first[:, 3:].T
+    assert 1 - 2 * (x * x + y * y) == pytest.approx(-np.ones(64), abs=1e-5)
+    still = np.zeros((64, 7), np.float32)
+    for _ in range(119):
+        seen = env.step(still).observations["policy"]
+    assert np.array_equal(seen[:, 18:25], first)
+    assert not np.array_equal(env.step(still).observations["policy"][:, 18:25], first)
+
+
+def test_a_quaternion_of_roll_pitch_and_yaw() -> None:
+    quarter = np.array([math.pi / 2])
+    none = np.zeros(1)
+    half = math.sqrt(0.5)
+    assert quaternion(quarter, none, none)[0] == pytest.approx([half, half, 0, 0])
+    assert quaternion(none, quarter, none)[0] == pytest.approx([half, 0, half, 0])
+    assert quaternion(none, none, quarter)[0] == pytest.approx([half, 0, 0, half])
+
+
+def test_the_fingers_stay_open_whatever_the_arm_does(open_env: OpenEnv) -> None:
+    env = open_env(REACH, num_envs=4)
+    env.reset()
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        env.step(rng.normal(size=(4, 7)).astype(np.float32))
+    assert env.state.joint_pos[:, 7:] == pytest.approx(np.full((4, 2), 0.04), abs=0.004)
+    assert env.contract.action_size == 7
+    assert env.contract.commands["ee_pose"]["resampling_time_s"] == [4.0, 4.0]
+
+
+def test_fast_movements_cost_more_later(open_env: OpenEnv) -> None:
+    env = open_env(REACH, num_envs=2)
+    env.reset()
+    action = np.ones((2, 7), np.float32)
+    early = env.step(action).reward_terms["action_rate"]
+    env.reset(0)
+    env.env_steps = 4501 * 2
+    late = env.step(action).reward_terms["action_rate"]
+    assert late == pytest.approx(50 * early, rel=1e-4)
+
+
+def test_a_stretched_ur10_ends_where_its_data_sheet_puts_it(open_env: OpenEnv) -> None:
+    env = open_env(UR10, num_envs=1)
+    env.reset()
+    env.engine.qpos[:] = 0.0
+    env.engine.batch.forward()
+    env.engine._read_hand(env.state)
+    # Arms of 0.612 m and 0.5723 m ahead, 0.1639 m and 0.0922 m beside, 0.1273 m up and 0.1157 m down.
+    assert env.state.hand_pos[0] == pytest.approx([0.612 + 0.5723, 0.1639 + 0.0922, 0.1273 - 0.1157], abs=1e-3)
+    assert env.engine.model.body_mass.sum() == pytest.approx(32.7)
+
+
+def test_the_ur10_is_asked_for_poses_that_point_down_and_starts_near_its_pose(open_env: OpenEnv) -> None:
+    env = open_env(UR10, num_envs=64)
+    seen = env.reset()["policy"]
+    assert seen.shape == (64, 25)
+    w, x, y, z = seen[:, 15:19].T
+    assert 2 * (x * z - w * y) == pytest.approx(-np.ones(64), abs=1e-5), "the end effector's x axis points down"
+    default = np.array([0.0, -1.712, 1.712, 0.0, 0.0, 0.0])
+    assert (np.abs(seen[:, :6]) <= 0.25 * np.abs(default) + 1e-6).all()
+
+
+def test_the_ur10s_drives_stay_calm_at_their_limit_and_keep_the_gains_of_its_contract(open_env: OpenEnv) -> None:
+    env, same = open_env(UR10, num_envs=8), open_env(UR10, num_envs=8)
+    robot = env.contract.robot
+    assert (robot.stiffness, robot.damping, robot.effort_limits) == ((800.0,) * 6, (40.0,) * 6, (87.0,) * 6)
+    assert same.set_gains(robot.stiffness, robot.damping)
+    for one in (env, same):
+        one.reset(0)
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        action = rng.normal(scale=2.0, size=(8, 6)).astype(np.float32)
+        transition, again = env.step(action), same.step(action)
+        assert not transition.diverged.any() and np.abs(env.state.joint_vel).max() < 60.0
+    assert np.array_equal(transition.observations["policy"], again.observations["policy"])

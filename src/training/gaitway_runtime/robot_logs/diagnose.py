@@ -10,11 +10,15 @@ import numpy as np
 
 from ..spec.contract import PolicyContract
 from ..spec.errors import UsageError
+from .action_faults import policy_faults, target_faults
 from .drives import can_fit, drive_faults
-from .faults import LogFault, observation_faults, policy_faults, stale_observation_faults, target_faults, timing_faults
+from .expected import expected_term
+from .faults import LogFault
+from .observation_faults import observation_faults
 from .plots import draw_faults
 from .readers import read_log
 from .robot_log import RobotLog
+from .timing_faults import stale_observation_faults, timing_faults
 
 if TYPE_CHECKING:
     from ..policies.confined.policy_file import AskedPolicy
@@ -145,8 +149,6 @@ def _check_degrees(log: RobotLog, contract: PolicyContract) -> None:
 
 def _unchecked(log: RobotLog, contract: PolicyContract) -> list[str]:
     """Say what the log has no channels for."""
-    from .faults import expected_term
-
     if log.observations is None:
         return ["observations and the policy's answers: the log has no 'observations'"]
     found = []

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ..spec.contract import PolicyContract
-from .faults import LogFault, expected_term
+from .expected import expected_term
+from .faults import LogFault
 from .robot_log import RobotLog
 
 SECONDS = 4.0

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from ..network import Affine, Bounds, Clamp, FeedForward, FirstHalf, InputSelection, Standardize
+from ..layers import Affine, Bounds, Clamp, FirstHalf, InputSelection, Standardize
+from ..network import FeedForward
 
 if TYPE_CHECKING:
     import onnx

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gaitway_runtime.spec.settings import SECTIONS
+from gaitway_runtime.spec.dotted_keys import SECTIONS
 from gaitway_runtime.spec.types import Json, JsonObject
 
 from .errors import UsageError

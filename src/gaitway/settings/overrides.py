@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gaitway_runtime.spec import catalog
-from gaitway_runtime.spec.settings import SECTIONS, apply_overrides, keys_of, value_at
+from gaitway_runtime.spec.dotted_keys import SECTIONS, apply_overrides, keys_of, value_at
 
 from .values import Setting
 

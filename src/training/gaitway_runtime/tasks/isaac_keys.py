@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..spec.settings import terms_by_name
+from ..spec.dotted_keys import terms_by_name
 from .environment import (
     EnvCfg,
     PoseCommand,

@@ -19,9 +19,9 @@ from rsl_rl.utils.log_writer import LogWriter
 from tensordict import TensorDict
 
 from ...simulators.base import Mirror, StateTree
+from ...spec.dotted_keys import apply_overrides
 from ...spec.errors import UsageError
 from ...spec.job import TrainJob
-from ...spec.settings import apply_overrides
 from ...tasks.learning import CPU_RSL_RL, ModelCfg, RslRlCfg, recipe_for
 from ..base import LearnerTraining, Mark
 from ..checkpoints import SavedTraining, check_layout, check_normalizer, check_widths, marks_for, widths_of

@@ -15,8 +15,8 @@ from skrl.resources.preprocessors.torch import RunningStandardScaler
 from skrl.resources.schedulers.torch import KLAdaptiveLR
 from skrl.trainers.torch import SequentialTrainer
 
+from ...spec.dotted_keys import apply_overrides
 from ...spec.job import TrainJob
-from ...spec.settings import apply_overrides
 from ...tasks.learning import CPU_SKRL, SkrlCfg, recipe_for
 from ..base import LearnerTraining, Mark
 from ..checkpoints import SavedTraining, check_normalizer, check_widths, marks_for, widths_of

@@ -10,8 +10,8 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ...spec.dotted_keys import check_sections
 from ...spec.errors import UsageError, nearest
-from ...spec.settings import check_sections
 
 _DEPTH = 8
 """Deepest key that is looked at when a wrong one's neighbours are listed."""

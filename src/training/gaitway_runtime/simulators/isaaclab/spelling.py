@@ -9,8 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from ...spec.dotted_keys import override_value
 from ...spec.errors import UsageError
-from ...spec.settings import override_value
 from ...tasks.environment import EnvCfg
 from ...tasks.isaac_keys import Key, isaac_keys
 

@@ -7,8 +7,7 @@ import typing
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...spec.errors import UsageError, nearest
-from ...spec.settings import (
+from ...spec.dotted_keys import (
     apply_overrides,
     check_sections,
     keys_of,
@@ -17,6 +16,7 @@ from ...spec.settings import (
     unknown_key,
     value_at,
 )
+from ...spec.errors import UsageError, nearest
 from ...tasks.environment import EnvCfg
 from ...tasks.isaac_keys import isaac_keys
 from ...tasks.terrain import KIND_NAMES, LEVELS, rough_terrain

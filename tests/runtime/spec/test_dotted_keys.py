@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+from gaitway_runtime.spec.dotted_keys import apply_overrides
 from gaitway_runtime.spec.errors import UsageError
-from gaitway_runtime.spec.settings import apply_overrides
 
 
 @dataclass(frozen=True)

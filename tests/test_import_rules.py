@@ -23,6 +23,7 @@ CLIENT_FLOORS = (
     ("checkpoints", "resuming", "signatures", "unpublished", "user_tasks"),
     ("checkpoint_task", "platforms"),
     ("all_settings", "exporting", "planning"),
+    ("preparation",),
     ("run_handle", "adoption", "settings_reference", "submission"),
     ("curves",),
     ("api", "comparison", "local_tracking", "regression"),

@@ -24,8 +24,9 @@ from .errors import UsageError, nearest
 from .exporting import export_checkpoint
 from .ledger import Ledger
 from .platforms.base import load
+from .preparation import Asked, Prepared, prepare
 from .run_handle import Run, TrainRun
-from .submission import Asked, Prepared, launch, prepare
+from .submission import launch
 
 if TYPE_CHECKING:
     from gaitway_runtime.policies.checkpoint_export import CheckpointExport

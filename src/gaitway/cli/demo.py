@@ -12,8 +12,8 @@ from gaitway_runtime.spec import catalog
 from gaitway_runtime.spec.job import THIS_MACHINE, InferJob, Job, TrainJob
 
 from ..platforms.base import RunStatus, StatusReport
+from ..preparation import Asked, prepare
 from ..run_handle import Run, exit_code
-from ..submission import Asked, prepare
 from . import output
 from .command import SettingOption, VerbCommand, json_option, setting_options, typed
 from .jobs import add_pages, follow_to_the_end, submit

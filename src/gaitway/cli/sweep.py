@@ -17,8 +17,8 @@ from .. import variations
 from ..errors import UsageError
 from ..ledger import Ledger
 from ..planning import to_document as plan_document
+from ..preparation import Asked, Prepared, prepare
 from ..settings.values import document as settings_document
-from ..submission import Asked, Prepared, prepare
 from ..sweep import ranking
 from ..sweep.asked import check_variations
 from ..sweep.outcome import find_outcome, outcome_here

@@ -9,8 +9,8 @@ from typing import Any
 from gaitway_runtime.spec.job import TrainJob
 
 from ..errors import UsageError, nearest
+from ..preparation import Asked, prepare
 from ..settings.resolve import Declared, declared
-from ..submission import Asked, prepare
 from ..variations import Assignment, SweepDesign, Variation
 
 NOT_VARIED = (

@@ -21,7 +21,8 @@ from gaitway_runtime.evaluation.course import CURVES, is_recipes_own, read_curve
 from gaitway_runtime.spec import catalog
 from gaitway_runtime.spec.catalog import LearningCurve
 from gaitway_runtime.spec.files import replacing
-from gaitway_runtime.spec.job import TrainJob, load
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.job_document import load
 from gaitway_runtime.spec.result import read
 
 import gaitway

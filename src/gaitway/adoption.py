@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from gaitway_runtime.spec.job import experiment_name, to_document
+from gaitway_runtime.spec.job import experiment_name
+from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.result import write_json
 
 from .errors import UsageError

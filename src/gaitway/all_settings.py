@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gaitway_runtime.spec.job import JOB_KINDS, AzureContext
+from gaitway_runtime.spec.job import JOB_KINDS
+from gaitway_runtime.spec.run_context import AzureContext
 
 from .platforms.base import PLATFORMS, RunOptions
 from .settings.resolve import Candidate, Declared, Sources, candidates, declared, find, is_open

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gaitway_runtime.spec.files import METRICS_FILE, database_path
-from gaitway_runtime.spec.job import RunContext, from_document
+from gaitway_runtime.spec.job_document import from_document
+from gaitway_runtime.spec.run_context import RunContext
 
 from .errors import GaitwayError
 from .ledger import read_document

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gaitway_runtime.spec import job
+from gaitway_runtime.spec import job_document
 from gaitway_runtime.spec.errors import GaitwayError
 from gaitway_runtime.spec.files import METRICS_FILE, artifact_location
+from gaitway_runtime.spec.job import experiment_name
 from gaitway_runtime.spec.registry import ForeignError, call_foreign
 from gaitway_runtime.spec.result import write_json
 
@@ -81,8 +82,8 @@ def _create(client: MlflowClient, ledger: Ledger, record: RunRecord) -> str:
     """Make a run in the store and return its id."""
     experiment, tags = record.experiment, {"gaitway.run": record.name, "task": record.task}
     try:
-        described, context = job.load(ledger.run_dir(record.name) / "job.json")
-        experiment = experiment or job.experiment_name(described.backend, described.task)
+        described, context = job_document.load(ledger.run_dir(record.name) / "job.json")
+        experiment = experiment or experiment_name(described.backend, described.task)
         tags["gaitway.run_id"] = context.run_id
     except GaitwayError:
         experiment = experiment or record.task

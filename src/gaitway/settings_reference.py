@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gaitway_runtime.spec.job import JOB_KINDS, AzureContext, Job
+from gaitway_runtime.spec.job import JOB_KINDS, Job
+from gaitway_runtime.spec.run_context import AzureContext
 from gaitway_runtime.spec.settings import SettingInfo, field_type, range_text
 
 from .all_settings import ALIASES, SettingEntry, entries

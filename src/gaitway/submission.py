@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 
-from gaitway_runtime.spec.job import TrainJob, experiment_name, to_document
+from gaitway_runtime.spec.job import TrainJob, experiment_name
+from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.result import write_json
 from gaitway_runtime.spec.types import JsonObject
 

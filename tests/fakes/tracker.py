@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gaitway_runtime.spec.errors import GaitwayError
-from gaitway_runtime.spec.job import Job, RunContext
+from gaitway_runtime.spec.job import Job
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.tracking.base import ModelVersion
 
 FILE = "tracked.jsonl"

@@ -25,8 +25,10 @@ from gaitway_runtime.learners.state import companion_beside
 from gaitway_runtime.simulators.mujoco import env as _env  # noqa: F401
 from gaitway_runtime.spec.checkpoint_files import damage_of
 from gaitway_runtime.spec.files import RUN_NOTE
-from gaitway_runtime.spec.job import RunContext, TrainJob, to_document
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.result import RESULT_FILE, write_json
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.mlflow_client import open_client
 from gaitway_runtime.stores.tracking_server import ensure_store
 from gaitway_runtime.tasks.terrain import rough_terrain

@@ -7,7 +7,9 @@ import subprocess
 from pathlib import Path
 
 from fakes.processes import free_port
-from gaitway_runtime.spec.job import RunContext, TrainJob, to_document
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.job_document import to_document
+from gaitway_runtime.spec.run_context import RunContext
 from mlflow.tracking import MlflowClient
 
 from .conftest import PYTHON, Lab

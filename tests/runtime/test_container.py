@@ -19,8 +19,10 @@ from gaitway_runtime.process.attempt_mark import AttemptMark
 from gaitway_runtime.process.copies import CheckpointCopier
 from gaitway_runtime.process.memory_record import MemoryRecord, next_record, record_use
 from gaitway_runtime.spec.errors import JobFailed, PlatformError, UsageError
-from gaitway_runtime.spec.job import RunContext, TrainJob, ValidateJob, to_document
+from gaitway_runtime.spec.job import TrainJob, ValidateJob
+from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.result import RESULT_MARK
+from gaitway_runtime.spec.run_context import RunContext
 
 from gaitway.payload.archive import packed
 from gaitway.payload.select import select

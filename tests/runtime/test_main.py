@@ -15,8 +15,10 @@ from gaitway_runtime import __main__ as entry
 from gaitway_runtime.jobs import base as jobs
 from gaitway_runtime.spec import result as results
 from gaitway_runtime.spec.errors import GateFailed, JobFailed
-from gaitway_runtime.spec.job import Job, RunContext, TrainJob, ValidateJob, to_document
+from gaitway_runtime.spec.job import Job, TrainJob, ValidateJob
+from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.result import Result
+from gaitway_runtime.spec.run_context import RunContext
 
 Run = Callable[[Job, RunContext, jobs.Workspace], Result]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gaitway_runtime.spec.job import AzureContext
+from gaitway_runtime.spec.run_context import AzureContext
 from gaitway_runtime.spec.settings import setting
 
 from gaitway.errors import ConfigError

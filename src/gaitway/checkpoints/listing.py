@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
-from gaitway_runtime.spec import catalog, job
-from gaitway_runtime.spec.job import RunContext
+from gaitway_runtime.spec import catalog, job_document
+from gaitway_runtime.spec.job import THIS_MACHINE, experiment_name
 from gaitway_runtime.spec.progress_reports import reward_at, rewards_in
+from gaitway_runtime.spec.run_context import RunContext
 
 from ..errors import GaitwayError
 from ..ledger import Ledger
@@ -52,7 +53,7 @@ def of_run(ledger: Ledger, name: str, source_of: SourceOf = no_source) -> Listin
     if isinstance(source, KeepsCheckpoints) and not source.is_tracked(folder.run_dir):
         return _listing(kept(folder, source))
     known = folder.checkpoints()
-    if known and folder.record.platform == job.THIS_MACHINE:
+    if known and folder.record.platform == THIS_MACHINE:
         return _listing(known)
     try:
         return _listing(tracked(folder) or known)
@@ -138,13 +139,13 @@ class _Marks(TypedDict):
 
 def _runs_and_marks(folder: RunFolder) -> tuple[TrackedRuns, _Marks]:
     record = folder.record
-    described, context = job.load(folder.run_dir / "job.json")
+    described, context = job_document.load(folder.run_dir / "job.json")
     # A run's name is unique in one folder alone; its id, or that of its platform, among all who use the server.
     return _tracked_runs(context), {
-        "experiment": record.experiment or job.experiment_name(described.backend, described.task),
+        "experiment": record.experiment or experiment_name(described.backend, described.task),
         "run_id": folder.mlflow_run_id,
         "platform": record.platform,
-        "attempts": (context.run_id, record.id if record.platform != job.THIS_MACHINE else ""),
+        "attempts": (context.run_id, record.id if record.platform != THIS_MACHINE else ""),
     }
 
 

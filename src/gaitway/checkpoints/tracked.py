@@ -8,8 +8,9 @@ from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 from gaitway_runtime.spec.checkpoint_files import is_checkpoint, iteration_of
-from gaitway_runtime.spec.job import RunContext, experiment_name, model_name_for
+from gaitway_runtime.spec.job import experiment_name, model_name_for
 from gaitway_runtime.spec.learners import LEARNERS
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.spec.secrets import public_form
 from gaitway_runtime.stores.artifacts import ArtifactFolder
 from gaitway_runtime.stores.streams import StreamLimits

@@ -7,7 +7,8 @@ import os
 from typing import Any
 
 import click
-from gaitway_runtime.spec.job import THIS_MACHINE, RunContext
+from gaitway_runtime.spec.job import THIS_MACHINE
+from gaitway_runtime.spec.run_context import RunContext
 
 from ..checkpoints import listing
 from ..checkpoints.checkpoint import ListedCheckpoint

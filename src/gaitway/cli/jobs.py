@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from gaitway_runtime.spec.job import JOB_KINDS, THIS_MACHINE, AzureContext, Job, TrainJob
+from gaitway_runtime.spec.job import JOB_KINDS, THIS_MACHINE, Job, TrainJob
+from gaitway_runtime.spec.run_context import AzureContext
 
 from ..errors import GaitwayError, Interrupted, UsageError
 from ..ledger import Ledger

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 from gaitway_runtime.spec.files import database_path
-from gaitway_runtime.spec.job import AzureContext
 from gaitway_runtime.spec.packages import missing_package
+from gaitway_runtime.spec.run_context import AzureContext
 
 from .. import __version__
 from ..doctor.examine import examine, missing, read_context

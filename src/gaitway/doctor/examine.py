@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gaitway_runtime.spec.job import AzureContext
+from gaitway_runtime.spec.run_context import AzureContext
 
 from ..errors import ConfigError, GaitwayError
 from ..findings import Finding

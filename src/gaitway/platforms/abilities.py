@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from gaitway_runtime.spec.job import Job, RunContext
+from gaitway_runtime.spec.job import Job
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.spec.types import JsonObject
 
 from ..findings import Finding as Finding

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from gaitway_runtime.spec.job import AzureContext, Job, RunContext
+from gaitway_runtime.spec.job import Job
 from gaitway_runtime.spec.registry import Registry
+from gaitway_runtime.spec.run_context import AzureContext, RunContext
 from gaitway_runtime.spec.secrets import SECRET_URI, names_a_secret, scrub
 from gaitway_runtime.spec.settings import setting
 

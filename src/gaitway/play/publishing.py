@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from gaitway_runtime.spec.files import RUN_NOTE, replacing
-from gaitway_runtime.spec.job import from_document
+from gaitway_runtime.spec.job_document import from_document
 
 from ..errors import GaitwayError
 from ..ledger import read_document

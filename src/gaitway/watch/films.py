@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from gaitway_runtime.spec.job import from_document
+from gaitway_runtime.spec.job_document import from_document
 
 from ..curves import find_mlflow_run
 from ..errors import GaitwayError

@@ -26,8 +26,10 @@ from .simulators import base as simulators
 from .spec import result as results
 from .spec.errors import GaitwayError, Interrupted, JobFailed
 from .spec.files import check_payload
-from .spec.job import AzureContext, Job, RunContext, from_environment, load
+from .spec.job import Job
+from .spec.job_document import from_environment, load
 from .spec.result import Result
+from .spec.run_context import AzureContext, RunContext
 from .spec.secrets import ScrubbingFormatter, ScrubbingStream, scrub
 from .spec.settings import values_from_environment
 

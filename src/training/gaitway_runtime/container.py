@@ -43,8 +43,10 @@ from .spec import result as results
 from .spec.checkpoint_files import CHECKPOINT_OUTPUT, iteration_of
 from .spec.errors import GaitwayError, PlatformError, UsageError
 from .spec.files import PAYLOAD_LIST, check_payload
-from .spec.job import AzureContext, Job, RunContext, TrainJob, from_document, from_environment, load, to_document
+from .spec.job import Job, TrainJob
+from .spec.job_document import from_document, from_environment, load, to_document
 from .spec.result import RESULT_FILE, RESULT_MARK, Result, write_json
+from .spec.run_context import AzureContext, RunContext
 from .spec.settings import values_from_environment
 from .tracking.attempts import ATTEMPT_TAG
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gaitway_runtime.spec.job import RunContext, TrainJob, to_document
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.result import from_document, write_json
+from gaitway_runtime.spec.run_context import RunContext
 
 from gaitway import locks
 from gaitway.ledger import Ledger, RunRecord

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from gaitway_runtime.fetch import fetch
-from gaitway_runtime.spec.job import RunContext, TrainJob
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.tracking_server import ensure_store
 from gaitway_runtime.tracking.journal import Artifact, to_line
 from gaitway_runtime.tracking.mlflow_tracker import open_tracker

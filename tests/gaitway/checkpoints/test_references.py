@@ -8,7 +8,8 @@ import pytest
 from gaitway_runtime.fetch.local import LocalAddress
 from gaitway_runtime.fetch.models import ModelsAddress
 from gaitway_runtime.fetch.runs import RunsAddress
-from gaitway_runtime.spec.job import RunContext, TrainJob
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.tracking_server import ensure_store
 from gaitway_runtime.tracking.mlflow_tracker import open_tracker
 from hypothesis import given, settings

@@ -12,8 +12,9 @@ import pytest
 from fakes import mlflow_server as mlflow_process
 from fakes.mlflow_server import MlflowServer
 from fakes.proxy import Line
-from gaitway_runtime.spec.job import RunContext, TrainJob
+from gaitway_runtime.spec.job import TrainJob
 from gaitway_runtime.spec.result import CheckpointRef, Result, write
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.mlflow_client import open_client
 from gaitway_runtime.tracking.delivery import Patience
 from gaitway_runtime.tracking.journal import JOURNAL

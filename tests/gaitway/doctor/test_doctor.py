@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gaitway_runtime.spec.job import AzureContext
 from gaitway_runtime.spec.packages import install_command
 from gaitway_runtime.spec.registry import Registry
+from gaitway_runtime.spec.run_context import AzureContext
 
 from gaitway.doctor import examine, machine, probe, services
 from gaitway.doctor.examine import Check, missing, read_context

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gaitway_runtime.spec.job import AzureContext, InferJob, TrainJob, ValidateJob
+from gaitway_runtime.spec.job import InferJob, TrainJob, ValidateJob
+from gaitway_runtime.spec.run_context import AzureContext
 from gaitway_runtime.spec.settings import setting
 
 import gaitway

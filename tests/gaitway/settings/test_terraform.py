@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from gaitway_runtime.spec.job import AzureContext
+from gaitway_runtime.spec.run_context import AzureContext
 
 from gaitway.all_settings import entries
 from gaitway.errors import ConfigError

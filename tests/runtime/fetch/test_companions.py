@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from gaitway_runtime.fetch import Fetched
 from gaitway_runtime.fetch.companions import fetch_companion
-from gaitway_runtime.spec.job import RunContext
+from gaitway_runtime.spec.run_context import RunContext
 
 
 def fetched(path: Path, uri: str = "") -> Fetched:

@@ -18,7 +18,8 @@ from fakes.proxy import Line
 from gaitway_runtime.fetch import fetch
 from gaitway_runtime.spec.errors import GaitwayError, PlatformError, UsageError
 from gaitway_runtime.spec.files import artifact_location
-from gaitway_runtime.spec.job import RunContext, TrainJob
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.mlflow_client import open_client
 from gaitway_runtime.stores.streams import StreamLimits
 from gaitway_runtime.stores.tracking_server import ensure_store

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 from gaitway_runtime.spec import result as results
-from gaitway_runtime.spec.job import RunContext, TrainJob, to_document
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.result import Result
+from gaitway_runtime.spec.run_context import RunContext
 
 from tests.fakes.processes import free_port
 from tests.fakes.tracker import told

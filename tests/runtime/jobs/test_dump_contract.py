@@ -7,7 +7,8 @@ import pytest
 from gaitway_runtime.jobs import base
 from gaitway_runtime.process.lifecycle import Progress, StopRequest
 from gaitway_runtime.spec.contract import PolicyContract
-from gaitway_runtime.spec.job import DumpContractJob, RunContext
+from gaitway_runtime.spec.job import DumpContractJob
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.tracking import mlflow_tracker
 
 from tests.fakes.tracker import open_tracker, told

@@ -16,8 +16,9 @@ from gaitway_runtime.jobs.base import Workspace
 from gaitway_runtime.process.lifecycle import Progress, StopRequest
 from gaitway_runtime.spec.errors import Interrupted, JobFailed, UsageError
 from gaitway_runtime.spec.export_formats import EXPORT_FORMATS
-from gaitway_runtime.spec.job import InferJob, RunContext
+from gaitway_runtime.spec.job import InferJob
 from gaitway_runtime.spec.result import GateVerdict, Result
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.tracking import mlflow_tracker
 
 from tests.fakes.browser import open_page

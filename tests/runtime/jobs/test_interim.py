@@ -17,8 +17,10 @@ from gaitway_runtime.jobs.interim import InterimEvaluations, TimeShare
 from gaitway_runtime.process.lifecycle import Progress, StopRequest
 from gaitway_runtime.simulators import base as simulators
 from gaitway_runtime.spec import catalog
-from gaitway_runtime.spec.job import RunContext, TrainJob, to_document
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.result import Result, write_json
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.tracking import mlflow_tracker
 
 from tests.fakes.tracker import RecordingTracker, open_tracker, told

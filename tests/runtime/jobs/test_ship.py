@@ -13,7 +13,8 @@ from gaitway_runtime.jobs.register import verdict_tags
 from gaitway_runtime.process.lifecycle import Progress, StopRequest
 from gaitway_runtime.spec.chain import STAGES, Stage, stages
 from gaitway_runtime.spec.errors import GateFailed, JobFailed
-from gaitway_runtime.spec.job import InferJob, RegisterJob, RunContext, ShipJob, TrainJob, ValidateJob
+from gaitway_runtime.spec.job import InferJob, RegisterJob, ShipJob, TrainJob, ValidateJob
+from gaitway_runtime.spec.run_context import RunContext
 
 STAND_IN = """
 import json, os, sys

@@ -16,8 +16,10 @@ from gaitway_runtime.process.lifecycle import Progress, StopRequest
 from gaitway_runtime.simulators import base as simulators
 from gaitway_runtime.spec import result as results
 from gaitway_runtime.spec.errors import GaitwayError, JobFailed, PlatformError, UsageError
-from gaitway_runtime.spec.job import RunContext, TrainJob, to_document
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.result import Result
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.tracking import mlflow_tracker
 
 from tests.fakes import mass_simulator

@@ -13,8 +13,9 @@ from gaitway_runtime.process.lifecycle import Progress, StopRequest
 from gaitway_runtime.simulators import mujoco
 from gaitway_runtime.spec.contract import PolicyContract
 from gaitway_runtime.spec.errors import GateFailed, UsageError
-from gaitway_runtime.spec.job import RunContext, TrainJob, ValidateJob
+from gaitway_runtime.spec.job import TrainJob, ValidateJob
 from gaitway_runtime.spec.result import Result
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.mlflow_client import open_client
 from gaitway_runtime.tracking import mlflow_tracker
 

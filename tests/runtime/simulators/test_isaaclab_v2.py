@@ -17,8 +17,10 @@ from gaitway_runtime.process.lifecycle import PROGRESS_FILE
 from gaitway_runtime.simulators.isaaclab.overriding import apply_overrides
 from gaitway_runtime.spec import result as results
 from gaitway_runtime.spec.errors import UsageError
-from gaitway_runtime.spec.job import DumpContractJob, InferJob, Job, RunContext, TrainJob, to_document
+from gaitway_runtime.spec.job import DumpContractJob, InferJob, Job, TrainJob
+from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.result import Result
+from gaitway_runtime.spec.run_context import RunContext
 
 from tests.fakes.tracker import told
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from gaitway_runtime.spec.errors import UsageError
-from gaitway_runtime.spec.job import JOB_KINDS, RunContext, TrainJob, from_document, load, to_document
+from gaitway_runtime.spec.job import JOB_KINDS, TrainJob
+from gaitway_runtime.spec.job_document import from_document, load, to_document
+from gaitway_runtime.spec.run_context import RunContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

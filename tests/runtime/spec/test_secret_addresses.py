@@ -1,7 +1,7 @@
 """An address with a credential in it: what is written down, and how the runtime gets it back."""
 
 import pytest
-from gaitway_runtime.spec.job import from_environment
+from gaitway_runtime.spec.job_document import from_environment
 from gaitway_runtime.spec.secrets import SECRET_URI, public_form, restore
 from hypothesis import given
 from hypothesis import strategies as st

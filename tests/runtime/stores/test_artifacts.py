@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from gaitway_runtime.spec.errors import ConfigError, GaitwayError, PlatformError
-from gaitway_runtime.spec.job import RunContext
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.artifacts import ArtifactFolder
 from gaitway_runtime.stores.streams import StreamLimits, UnreadableFile
 from gaitway_runtime.stores.tracking_server import TrackingServer, ensure_store

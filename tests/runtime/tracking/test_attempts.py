@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from gaitway_runtime.spec.errors import PlatformError
-from gaitway_runtime.spec.job import RunContext, TrainJob
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.artifacts import Entry
 from gaitway_runtime.stores.tracking_server import TrackingServer
 from gaitway_runtime.tracking import attempts

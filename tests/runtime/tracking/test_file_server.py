@@ -12,7 +12,8 @@ import httpx
 import pytest
 from fakes.processes import free_port
 from gaitway_runtime import container
-from gaitway_runtime.spec.job import RunContext, TrainJob
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.mlflow_client import open_client
 from gaitway_runtime.stores.tracking_server import ensure_store
 from gaitway_runtime.tracking.file_server import ShownFiles

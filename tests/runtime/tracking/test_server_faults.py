@@ -9,7 +9,8 @@ import pytest
 from fakes import faulty_server
 from fakes.faulty_server import FAULTS, FaultyServer
 from fakes.mlflow_server import MlflowServer
-from gaitway_runtime.spec.job import RunContext, TrainJob
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.mlflow_client import open_client
 from gaitway_runtime.tracking.delivery import REJECTED, Patience
 from gaitway_runtime.tracking.journal import JOURNAL

@@ -8,7 +8,8 @@ from fakes.http_server import HttpServer
 from fakes.mlflow_server import MlflowServer
 from fakes.proxy import Line
 from gaitway_runtime.spec.errors import ConfigError, GaitwayError
-from gaitway_runtime.spec.job import AzureContext, RunContext, TrainJob
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.run_context import AzureContext, RunContext
 from gaitway_runtime.stores import azure
 from gaitway_runtime.stores.mlflow_client import open_client
 from gaitway_runtime.stores.streams import StreamLimits

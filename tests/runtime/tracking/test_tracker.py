@@ -19,7 +19,8 @@ from fakes.proxy import Line
 from gaitway_runtime.fetch import fetch
 from gaitway_runtime.process.lifecycle import start_time
 from gaitway_runtime.spec.errors import ConfigError, PlatformError, UsageError
-from gaitway_runtime.spec.job import RunContext, TrainJob
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.mlflow_client import open_client
 from gaitway_runtime.stores.tracking_server import ensure_store, tracking_uri_for
 from gaitway_runtime.tracking.attempts import ATTEMPT_TAG, OWNER_TAG, RunOwner

@@ -7,15 +7,9 @@ import os
 from urllib.parse import quote
 
 from gaitway_runtime.spec.chain import STAGES, job_of
-from gaitway_runtime.spec.job import (
-    JOB_KINDS,
-    AzureContext,
-    Job,
-    RunContext,
-    from_document,
-    from_environment,
-    to_document,
-)
+from gaitway_runtime.spec.job import JOB_KINDS, Job
+from gaitway_runtime.spec.job_document import from_document, from_environment, to_document
+from gaitway_runtime.spec.run_context import AzureContext, RunContext
 from gaitway_runtime.spec.types import JsonObject, object_at
 
 from ...errors import UsageError

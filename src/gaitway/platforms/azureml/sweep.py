@@ -179,7 +179,7 @@ def list_trials(ref: RunRef, run_dir: Path, design: SweepDesign) -> list[TrialRu
     Raises:
         GaitwayError: The tracking server does not answer.
     """
-    from gaitway_runtime.spec.job import load
+    from gaitway_runtime.spec.job_document import load
     from gaitway_runtime.stores.streams import StreamLimits
     from gaitway_runtime.stores.tracking_server import TrackingServer
 

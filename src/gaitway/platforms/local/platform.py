@@ -19,7 +19,8 @@ from typing import Any
 
 from gaitway_runtime.spec import result as results
 from gaitway_runtime.spec.files import LOCKS_VARIABLE
-from gaitway_runtime.spec.job import SIMULATORS, Job, to_document
+from gaitway_runtime.spec.job import SIMULATORS, Job
+from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.packages import install_command, missing_package
 from gaitway_runtime.spec.result import write_json
 from gaitway_runtime.spec.settings import setting

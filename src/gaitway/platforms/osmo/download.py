@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gaitway_runtime.spec.files import METRICS_FILE, PROGRESS_FILE
-from gaitway_runtime.spec.job import load
+from gaitway_runtime.spec.job_document import load
 
 from ...errors import PlatformError, UsageError
 from ...ledger import read_document

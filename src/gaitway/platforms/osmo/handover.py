@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gaitway_runtime.spec.job import load
+from gaitway_runtime.spec.job_document import load
 from gaitway_runtime.spec.marks import CHECKPOINT_MARK
 
 from ...checkpoints.kept import KeptCheckpoint

@@ -12,7 +12,8 @@ from textwrap import indent
 from typing import Any
 
 import yaml
-from gaitway_runtime.spec.job import AzureContext, InferJob, Job, TrainJob, ValidateJob
+from gaitway_runtime.spec.job import InferJob, Job, TrainJob, ValidateJob
+from gaitway_runtime.spec.run_context import AzureContext
 from gaitway_runtime.spec.settings import settings_of
 
 from ...settings.resolve import Declared, declared

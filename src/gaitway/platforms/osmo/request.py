@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gaitway_runtime.spec.files import is_remote
-from gaitway_runtime.spec.job import AzureContext, Job, ShipJob
+from gaitway_runtime.spec.job import Job, ShipJob
+from gaitway_runtime.spec.run_context import AzureContext
 
 from ...errors import ConfigError, UsageError, nearest
 from ...payload.archive import packed

@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gaitway_runtime.spec.job import Job, RunContext, ShipJob, from_document
+from gaitway_runtime.spec.job import Job, ShipJob
+from gaitway_runtime.spec.job_document import from_document
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.spec.types import JsonObject
 
 from ...errors import PlatformError, UsageError

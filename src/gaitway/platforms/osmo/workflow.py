@@ -16,7 +16,9 @@ from typing import Any
 
 from gaitway_runtime.spec.chain import Stage, stages
 from gaitway_runtime.spec.files import is_remote
-from gaitway_runtime.spec.job import Job, RunContext, ShipJob, TrainJob, to_document
+from gaitway_runtime.spec.job import Job, ShipJob, TrainJob
+from gaitway_runtime.spec.job_document import to_document
+from gaitway_runtime.spec.run_context import RunContext
 
 from ...errors import UsageError
 from ...variations import SWEEP

@@ -27,7 +27,7 @@ from ..process.lifecycle import STOP_SIGNALS, bond, stop_with_parent
 from ..spec import result as results
 from ..spec.errors import GaitwayError, Interrupted, JobFailed
 from ..spec.files import inherited_locks
-from ..spec.job import load
+from ..spec.job_document import load
 from ..spec.result import Result
 from .group import Rank, available_cpus, rank_from
 

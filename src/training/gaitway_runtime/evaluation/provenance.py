@@ -15,7 +15,8 @@ from .plots import CURVES
 if TYPE_CHECKING:
     from ..fetch import Fetched
     from ..policies.checkpoint import Checkpoint
-    from ..spec.job import Job, RunContext
+    from ..spec.job import Job
+    from ..spec.run_context import RunContext
 
 PAYLOAD_TAG, COMMIT_TAG = "gaitway.payload_sha256", "gaitway.commit"
 """Tags by which a run says what code it ran."""

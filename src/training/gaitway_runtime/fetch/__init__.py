@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..spec.checkpoint_files import damage_of, iteration_of, sha256_of
 from ..spec.errors import UsageError
-from ..spec.job import RunContext
+from ..spec.run_context import RunContext
 from ..spec.schemes import SCHEMES, scheme_of
 from ..spec.secrets import public_form, restore
 from ..stores.streams import MissingFile, StreamLimits, UnreadableFile

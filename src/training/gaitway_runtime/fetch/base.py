@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from ..spec.job import RunContext
+from ..spec.run_context import RunContext
 from ..stores.streams import Source, StreamLimits
 
 MOST_CANDIDATES = 5

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ..spec.checkpoint_files import CHECKPOINT_OUTPUT, companion_of
 from ..spec.errors import GaitwayError
-from ..spec.job import RunContext
+from ..spec.run_context import RunContext
 from ..spec.secrets import public_form
 from ..stores.streams import StreamLimits
 from . import Fetched, fetch

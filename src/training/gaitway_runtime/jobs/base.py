@@ -17,8 +17,9 @@ from ..distributed.group import ALONE, Rank
 from ..learners.base import LearnerTraining, TrainingStart
 from ..process.lifecycle import Progress, StopRequest
 from ..spec.errors import Interrupted, UsageError
-from ..spec.job import Job, RunContext, TrainJob
+from ..spec.job import Job, TrainJob
 from ..spec.result import Result
+from ..spec.run_context import RunContext
 from ..stores.tracking_server import outlives_job
 from ..tracking import mlflow_tracker
 from ..tracking.file_tracker import FileTracker

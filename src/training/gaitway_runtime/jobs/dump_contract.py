@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..simulators import base as simulators
 from ..spec.contract import CONTRACT_FILE
-from ..spec.job import DumpContractJob, Job, RunContext
+from ..spec.job import DumpContractJob, Job
 from ..spec.result import Result, write_json
+from ..spec.run_context import RunContext
 from .base import Workspace, tracked_run
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from ..evaluation.report import REPORT_FILE, Report, format_title, write_report
 from ..evaluation.subject import Subject, apply_gains, playable_job, read_subject
 from ..evaluation.video import Filming, Video
 from ..simulators import base as simulators
-from ..spec.job import Job, RunContext
+from ..spec.job import Job
 from ..spec.result import versions
+from ..spec.run_context import RunContext
 from .base import Workspace, tracked_run
 
 if TYPE_CHECKING:

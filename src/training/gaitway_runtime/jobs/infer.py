@@ -24,9 +24,10 @@ from ..policies.parity import measure
 from ..policies.sessions import open_session
 from ..spec.errors import GaitwayError, GateFailed, Interrupted, JobFailed, UsageError
 from ..spec.export_formats import formats_of
-from ..spec.job import InferJob, Job, RunContext
+from ..spec.job import InferJob, Job
 from ..spec.registry import ForeignError, call_foreign
 from ..spec.result import GateVerdict, Result, write_json
+from ..spec.run_context import RunContext
 from .base import Workspace
 from .evaluating import (
     EvaluationScene,

@@ -12,8 +12,9 @@ from pathlib import Path
 from ..fetch import fetch
 from ..spec.checkpoint_files import iteration_of, sha256_of
 from ..spec.errors import GateFailed, JobFailed, UsageError
-from ..spec.job import Job, RegisterJob, RunContext, model_name_for
+from ..spec.job import Job, RegisterJob, model_name_for
 from ..spec.result import CheckpointRef, Result
+from ..spec.run_context import RunContext
 from ..spec.types import JsonObject
 from ..tracking.registry import check_model_name
 from .base import Workspace, tracked_run

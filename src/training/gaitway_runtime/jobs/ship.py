@@ -25,8 +25,10 @@ from ..spec.chain import Stage, combined, stages
 from ..spec.checkpoint_files import is_checkpoint, is_whole, iteration_of
 from ..spec.errors import Interrupted, JobFailed
 from ..spec.files import inherited_locks
-from ..spec.job import Job, RunContext, ShipJob, TrainJob, to_document
+from ..spec.job import Job, ShipJob, TrainJob
+from ..spec.job_document import to_document
 from ..spec.result import Result, write_json
+from ..spec.run_context import RunContext
 from ..tracking.journal import JOURNAL
 from .base import Workspace
 

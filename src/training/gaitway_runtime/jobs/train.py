@@ -18,8 +18,9 @@ from ..learners.base import LearnerTraining, TrainingStart
 from ..simulators import base as simulators
 from ..spec import catalog
 from ..spec.checkpoint_files import companion_of
-from ..spec.job import Job, RunContext, TrainJob, model_name_for, normalize_checkpoint_mode
+from ..spec.job import Job, TrainJob, model_name_for, normalize_checkpoint_mode
 from ..spec.result import Result, versions, write_json
+from ..spec.run_context import RunContext
 from .base import Workspace, common_start, should_stop, tracked_run, train_beside_rank_zero, with_rank_seed
 from .finishing import Trained, finish
 

@@ -15,8 +15,9 @@ from ..evaluation.validation import EPISODES_FILE, Validation, evaluate, explain
 from ..evaluation.video import Video
 from ..simulators import base as simulators
 from ..spec.errors import GateFailed, UsageError
-from ..spec.job import Job, RunContext, ValidateJob, model_name_for
+from ..spec.job import Job, ValidateJob, model_name_for
 from ..spec.result import GateVerdict, Result, write_json
+from ..spec.run_context import RunContext
 from ..tracking.base import ModelVersion
 from .base import Workspace
 from .evaluating import (

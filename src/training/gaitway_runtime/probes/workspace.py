@@ -9,7 +9,7 @@ import json
 import sys
 
 from ..spec.errors import GaitwayError
-from ..spec.job import AzureContext
+from ..spec.run_context import AzureContext
 from ..stores.azure import workspace_tracking_uri
 
 

@@ -11,22 +11,15 @@ and by the runtime inside containers with Python 3.10 to 3.12.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from . import schemes
-from .errors import UsageError, shown
+from .errors import UsageError
 from .export_formats import FormatChoices
 from .learners import LEARNERS
-from .settings import check_value, setting, setting_of, settings_of, values_from_environment
-
-SCHEMA_VERSION = 1
-"""Version of the ``job.json`` document; raised when a reader of the old one would misread the new one."""
+from .settings import check_value, setting, setting_of, settings_of
 
 THIS_MACHINE = "local"
 """Platform that runs jobs on the machine where they are submitted."""
@@ -223,15 +216,7 @@ class ValidateJob(Job):
 
     kind: ClassVar[str] = "validate"
 
-    num_envs: int = setting(
-        64,
-        "Number of parallel environments.",
-        flags=("--num-envs", "-n"),
-        env="NUM_ENVS",
-        minimum=1,
-        maximum=1_000_000,
-        metavar="COUNT",
-    )
+    num_envs: int = setting_of(Job, "num_envs", default=64)
     model_name: str | None = setting(
         None,
         "Registered model; derived from the task when omitted.",
@@ -281,7 +266,7 @@ class InferJob(Job):
 
     kind: ClassVar[str] = "infer"
 
-    task: str = setting("Isaac-Ant-v0", "Isaac Lab task name.", flags=("--task", "-t"), env="TASK", metavar="NAME")
+    task: str = setting_of(Job, "task", default="Isaac-Ant-v0")
     num_envs: int = setting(
         4,
         "Number of environments.",
@@ -371,73 +356,6 @@ JOB_KINDS: dict[str, type[Job]] = {
 """Job kinds by name; a new kind is a dataclass, a row here and a file in ``gaitway_runtime/jobs``."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class AzureContext:
-    """Which Azure ML workspace a job talks to. Identifiers only: credentials never travel in a job."""
-
-    settings_prefix: ClassVar[str] = "azure_"
-    """What these fields are called among all settings: ``azure_resource_group``."""
-
-    subscription_id: str | None = setting(
-        None,
-        "Azure subscription.",
-        flags=("--azure-subscription-id", "--subscription-id"),
-        env="AZURE_SUBSCRIPTION_ID",
-        terraform=(
-            "subscription_id.value",
-            "azureml_workspace.value.id/subscriptions",
-            "aks_cluster.value.id/subscriptions",
-            "resource_group.value.id/subscriptions",
-        ),
-        metavar="ID",
-    )
-    resource_group: str | None = setting(
-        None,
-        "Azure resource group.",
-        flags=("--azure-resource-group", "--resource-group"),
-        env="AZURE_RESOURCE_GROUP",
-        terraform="resource_group.value.name",
-        metavar="NAME",
-    )
-    workspace_name: str | None = setting(
-        None,
-        "Azure ML workspace.",
-        flags=("--azure-workspace-name", "--workspace-name"),
-        env="AZUREML_WORKSPACE_NAME",
-        terraform="azureml_workspace.value.name",
-        metavar="NAME",
-    )
-    storage_account: str | None = setting(
-        None,
-        "Azure storage account for payloads and large files.",
-        flags="--azure-storage-account-name",
-        env="AZURE_STORAGE_ACCOUNT_NAME",
-        terraform="storage_account.value.name",
-        metavar="NAME",
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunContext:
-    """What the runtime must know about the run it is part of, beside the job itself."""
-
-    run: str = "gaitway-run"
-    """Name of the run in the ledger of the user's side."""
-    run_id: str = ""
-    """Id of the run that is unique in the world: its place in object storage, its marker on platforms and servers.
-
-    Empty in documents of older releases and in jobs that are described by variables alone.
-    """
-    platform: str = THIS_MACHINE
-    output_dir: str = "outputs"
-    """Folder for everything the job makes, relative to the folder of ``job.json``."""
-    tracking_uri: str | None = None
-    """MLflow tracking URI; None leaves it to the environment (``MLFLOW_TRACKING_URI``, Azure ML)."""
-    tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Provenance for the MLflow run: payload hash, commit, dirty files, settings with their origins."""
-    azure: AzureContext = AzureContext()
-
-
 def validate(job: Job, source: str = "job") -> Job:
     """Check every field of a job against its limits and the fields against each other.
 
@@ -477,113 +395,6 @@ def model_name_for(task: str) -> str:
 def experiment_name(backend: str, task: str) -> str:
     """Return the MLflow experiment of a task, for example ``isaaclab-rsl-rl-Isaac-Ant-v0``."""
     return f"isaaclab-{backend.replace('_', '-')}-{task}"
-
-
-def to_document(job: Job, context: RunContext) -> dict[str, object]:
-    """Return the ``job.json`` document of a job."""
-    return {
-        "schema": SCHEMA_VERSION,
-        "kind": job.kind,
-        "job": dataclasses.asdict(job),
-        "context": dataclasses.asdict(context),
-    }
-
-
-def from_document(document: object, source: str = "job.json") -> tuple[Job, RunContext]:
-    """Read a job back from its document.
-
-    Raises:
-        UsageError: The document is of another schema, kind or shape.
-    """
-    if not isinstance(document, Mapping):
-        raise UsageError("the job is not an object with schema, kind and job", source=source)
-    _check_texts(document, source)
-    schema, kind = document.get("schema"), document.get("kind")
-    if schema != SCHEMA_VERSION:
-        raise UsageError(f"schema {shown(schema)} is not readable here", source=source, allowed=str(SCHEMA_VERSION))
-    if not isinstance(kind, str) or kind not in JOB_KINDS:
-        raise UsageError(f"unknown job kind {shown(kind)}", source=source, allowed=", ".join(JOB_KINDS))
-    job = _build(JOB_KINDS[kind], document.get("job", {}), source)
-    return validate(job, source), _context(document.get("context", {}), source)
-
-
-def load(path: Path) -> tuple[Job, RunContext]:
-    """Read ``job.json``.
-
-    Raises:
-        UsageError: The file is missing, not JSON, or not a job.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"the job file cannot be read: {error.strerror}", source=str(path)) from None
-    except (ValueError, RecursionError):
-        raise UsageError("the job file is not JSON", source=str(path)) from None
-    return from_document(document, str(path))
-
-
-def from_environment(environ: Mapping[str, str]) -> Job:
-    """Build a job from a container's environment, where a template has put a user's values.
-
-    ``JOB_KIND`` names the kind (default ``train``); each field is read from its own variable. Empty values
-    and ``none`` stand for "not set".
-
-    Raises:
-        UsageError: A variable's text does not fit its field.
-    """
-    kind = environ.get("JOB_KIND") or TrainJob.kind
-    if kind not in JOB_KINDS:
-        raise UsageError(f"unknown job kind '{kind}'", source="env JOB_KIND", allowed=", ".join(JOB_KINDS))
-    cls = JOB_KINDS[kind]
-    return validate(cls(**values_from_environment(cls, environ)), "environment")
-
-
-def _build(cls: type[Any], values: object, source: str) -> Any:
-    if not isinstance(values, Mapping):
-        raise UsageError(f"this is not an object with fields of {cls.__name__}: {shown(values)}", source=source)
-    known = {field.name for field in dataclasses.fields(cls)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise UsageError(
-            f"unknown field '{unknown[0]}' in {cls.__name__}", source=source, allowed=", ".join(sorted(known))
-        )
-    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
-
-
-def _context(values: object, source: str) -> RunContext:
-    if not isinstance(values, Mapping):
-        raise UsageError(f"the run's context is not an object: {shown(values)}", source=source)
-    azure: AzureContext = _build(AzureContext, values.get("azure", {}), source)
-    for field, _ in settings_of(AzureContext):
-        check_value(AzureContext, field.name, getattr(azure, field.name), f"{source}: context.azure.{field.name}")
-    context: RunContext = _build(RunContext, {**values, "azure": azure}, source)
-    if not isinstance(context.tags, Mapping):
-        raise UsageError(f"the run's tags are not an object: {shown(context.tags)}", source=source)
-    texts = {name: getattr(context, name) for name in ("run", "run_id", "platform", "output_dir")}
-    texts |= {f"tags.{name}": tag for name, tag in context.tags.items()}
-    if context.tracking_uri is not None:
-        texts["tracking_uri"] = context.tracking_uri
-    for name, value in texts.items():
-        if not isinstance(value, str):
-            raise UsageError(f"'context.{name}' is not a text: {shown(value)}", source=source)
-    return context
-
-
-_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
-"""A NUL character and halves of surrogate pairs, which no file and no system call takes."""
-
-
-def _check_texts(document: object, source: str) -> None:
-    """Refuse a document with a text, or a name, that cannot be written or handed to the system."""
-    rest = [document]
-    while rest:
-        value = rest.pop()
-        if isinstance(value, Mapping):
-            rest += [*value, *value.values()]
-        elif isinstance(value, list | tuple):
-            rest += value
-        elif isinstance(value, str) and _NO_TEXT.search(value):
-            raise UsageError(f"a text holds what is no character: {value[:40]!a}", source=source)
 
 
 def _validate_checkpoint_mode(job: TrainJob, source: str) -> None:

@@ -99,10 +99,17 @@ def setting(
     return dataclasses.field(default=default, metadata={"setting": info})
 
 
-def setting_of(cls: type[Any], name: str) -> Any:
-    """Declare the setting of another dataclass once more: the same default, flag, variable, limits and help."""
+def setting_of(cls: type[Any], name: str, *, default: Any = dataclasses.MISSING) -> Any:
+    """Declare the setting of another dataclass once more: the same flag, variable, limits and help.
+
+    Args:
+        cls: The dataclass that declares it.
+        name: Its name there.
+        default: Value when no source names one; that of the other dataclass when omitted.
+    """
     declared = next(field for field in dataclasses.fields(cls) if field.name == name)
-    return dataclasses.field(default=declared.default, metadata=declared.metadata)
+    same = default is dataclasses.MISSING
+    return dataclasses.field(default=declared.default if same else default, metadata=declared.metadata)
 
 
 def is_setting(field: dataclasses.Field[Any]) -> bool:

@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from ..spec.errors import ConfigError
-from ..spec.job import AzureContext
 from ..spec.packages import missing_package
+from ..spec.run_context import AzureContext
 from ..spec.secrets import one_line, silence_http_loggers
 from .mlflow_client import retry, seconds_of
 from .streams import StreamLimits, Transient

@@ -28,8 +28,9 @@ from ..spec.files import (
     replacing,
     store_uri,
 )
-from ..spec.job import THIS_MACHINE, RunContext
+from ..spec.job import THIS_MACHINE
 from ..spec.packages import missing_package
+from ..spec.run_context import RunContext
 from ..spec.secrets import public_form
 from .mlflow_client import Failure, StoreFailure, attempt, open_client, retry
 from .streams import StreamLimits, Transient

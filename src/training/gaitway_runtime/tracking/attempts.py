@@ -18,8 +18,9 @@ from typing import Any
 from ..process.lifecycle import start_time
 from ..spec.checkpoint_files import is_checkpoint
 from ..spec.errors import ConfigError, GaitwayError, PlatformError
-from ..spec.job import RunContext, TrainJob, experiment_name
+from ..spec.job import TrainJob, experiment_name
 from ..spec.result import write_json
+from ..spec.run_context import RunContext
 from ..spec.secrets import MASK
 from ..stores.artifacts import ArtifactFolder
 from ..stores.hashes import MANIFESTS

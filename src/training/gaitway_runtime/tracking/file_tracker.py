@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..spec.files import METRICS_FILE
-from ..spec.job import Job, RunContext, experiment_name
+from ..spec.job import Job, experiment_name
 from ..spec.result import write_json
+from ..spec.run_context import RunContext
 from .base import ModelVersion
 from .registry import check_model_name
 

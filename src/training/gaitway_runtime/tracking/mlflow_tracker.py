@@ -13,7 +13,8 @@ from pathlib import Path
 from ..spec.checkpoint_files import CHECKPOINT_OUTPUT, sha256_of
 from ..spec.errors import ConfigError, GaitwayError, PlatformError
 from ..spec.files import artifact_location, database_path
-from ..spec.job import Job, RunContext, experiment_name
+from ..spec.job import Job, experiment_name
+from ..spec.run_context import RunContext
 from ..spec.secrets import public_form
 from ..stores.mlflow_client import Failure, StoreFailure
 from ..stores.tracking_server import tracking_uri_for

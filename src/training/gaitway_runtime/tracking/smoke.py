@@ -14,7 +14,8 @@ from ..fetch import fetch
 from ..spec.checkpoint_files import sha256_of
 from ..spec.errors import ConfigError, GaitwayError
 from ..spec.files import artifact_location, database_path
-from ..spec.job import THIS_MACHINE, Job, RunContext
+from ..spec.job import THIS_MACHINE, Job
+from ..spec.run_context import RunContext
 from ..spec.secrets import public_form
 from ..stores.azure import AZURE_SCOPE, azure_token
 from ..stores.streams import StreamLimits

@@ -16,7 +16,8 @@ import pytest
 import yaml
 from gaitway_runtime import container
 from gaitway_runtime.spec.chain import stages
-from gaitway_runtime.spec.job import InferJob, ShipJob, TrainJob, ValidateJob, from_environment
+from gaitway_runtime.spec.job import InferJob, ShipJob, TrainJob, ValidateJob
+from gaitway_runtime.spec.job_document import from_environment
 
 from gaitway.errors import UsageError
 from gaitway.platforms.azureml import checks, publish_templates

@@ -7,7 +7,8 @@ from fakes.azureml import AzureCloud
 from fakes.azureml.server import Fault
 from fakes.azureml.storage import Storage
 from gaitway_runtime.spec.errors import GaitwayError
-from gaitway_runtime.spec.job import AzureContext, RunContext, TrainJob
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.run_context import AzureContext, RunContext
 from gaitway_runtime.tracking import smoke
 
 

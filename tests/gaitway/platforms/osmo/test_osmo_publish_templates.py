@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from fakes.osmo import OsmoService, Pod
 from gaitway_runtime import container
-from gaitway_runtime.spec.job import AzureContext, InferJob, TrainJob, ValidateJob
+from gaitway_runtime.spec.job import InferJob, TrainJob, ValidateJob
+from gaitway_runtime.spec.run_context import AzureContext
 
 from gaitway.platforms.osmo import checks, publish_templates
 from gaitway.platforms.osmo import template as templates

@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .distributed import group as ranks
-from .distributed.group import ALONE, Rank
+from .distributed import rank as ranks
+from .distributed.rank import ALONE, Rank
 from .jobs import base as jobs
 from .process import lifecycle, out_of_memory
 from .process.lifecycle import Progress, StopRequest, handle_signals, run_exit_hooks, stop_with_parent

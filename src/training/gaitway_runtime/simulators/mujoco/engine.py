@@ -15,7 +15,7 @@ import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import ArrayLike, NDArray
 
-from ...distributed.group import available_cpus
+from ...distributed.rank import available_cpus
 from ...tasks.arrays import Array
 from ...tasks.robots import RobotSpec, contact_sensor
 from ...tasks.state import Contact, State

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from gaitway_runtime.tracking.delivery import REJECTED, Delivery, Patience, Sender
+from gaitway_runtime.tracking.delivery import REJECTED, Delivery, Patience
 from gaitway_runtime.tracking.journal import (
     JOURNAL,
     Artifact,
@@ -25,6 +25,7 @@ from gaitway_runtime.tracking.journal import (
     read_journal,
     to_line,
 )
+from gaitway_runtime.tracking.sender import Sender
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException
@@ -85,7 +86,7 @@ class Running:
         if not self.journal.contents().header:
             self.journal.append(HEADER)
         self.delivery = Delivery(store, self.journal, patience, opened=opened)
-        self.sender = Sender(self.delivery, self.journal, patience)
+        self.sender = Sender(self.delivery, patience)
         self.add, self.drain = self.sender.add, self.sender.drain
 
     def stop(self) -> None:

@@ -22,9 +22,10 @@ from . import registry
 from .attempts import RUN_ID_TAG, ArtifactManifest, Listed, RunOwner, managed_run_id
 from .backlog import BackgroundBacklog, journals_of_run, send_journal, set_aside
 from .base import ModelVersion, Tracker
-from .delivery import Delivery, Patience, Sender
+from .delivery import Delivery, Patience
 from .journal import JOURNAL, Artifact, End, Journal, JournalBusy, Metrics, Open, Params, Tags, is_held, read_journal
 from .run_store import RunStore, now_ms
+from .sender import Sender
 
 BACKLOG_WAIT_S = 5.0
 """How long the end of a run waits for what other runs have left [s]."""
@@ -248,7 +249,7 @@ def _connect(header: Open, folder: Path, left: list[Path], patience: Patience) -
     store.owner = RunOwner.this_process(header.attempt, header.name)
     journal.append(header, durable=True)
     delivery = Delivery(store, journal, patience)
-    sender = Sender(delivery, journal, patience, before=_sends(left, header.run_id), alive=store.show_alive)
+    sender = Sender(delivery, patience, before=_sends(left, header.run_id), alive=store.show_alive)
     return Connection(store, journal, delivery, sender, BackgroundBacklog(folder.parent.parent, folder, left))
 
 

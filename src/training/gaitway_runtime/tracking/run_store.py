@@ -9,7 +9,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ..spec.checkpoint_files import old_companions
 from ..spec.errors import ConfigError, GaitwayError
@@ -22,29 +22,22 @@ from ..stores.streams import StreamLimits
 from ..stores.tracking_server import TrackingServer, check_client, with_credentials
 from .attempts import ATTEMPT_TAG, OWNER_TAG, RunOwner, Superseded
 from .journal import Artifact, End, Metrics, Open, Params, Record, Tags
+from .limits import (
+    LONGEST_PARAM,
+    LONGEST_TAG,
+    METRIC_NAMES_PER_RUN,
+    METRICS_PER_BATCH,
+    PARAMS_PER_BATCH,
+    PARAMS_PER_RUN,
+    chunks,
+    folded_tags,
+    metric_name,
+    shortened,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
 
-METRICS_PER_BATCH = 180
-"""Azure ML refuses batches above 200 metrics (mlflow issue 2441)."""
-METRIC_NAMES_PER_RUN = 50
-"""Azure ML's limit for a run (Azure's page of service limits)."""
-PARAMS_PER_BATCH = 100
-"""MLflow's own limit for parameters, and for tags, of one batch."""
-PARAMS_PER_RUN = 200
-"""Azure ML's limit for a run (azure-sdk-for-python issue 35685)."""
-LONGEST_PARAM = 500
-LONGEST_TAG = 1000
-"""Longest values that the stores in use all take [characters]; longer ones are cut."""
-TAG_FAMILIES = {
-    "gaitway.setting.": "gaitway.settings",
-    "gaitway.version.": "gaitway.versions",
-    "validation.": "validation",
-}
-"""Tags that become one, by their prefix: ``gaitway.settings`` is ``task=Isaac-Ant-v0 (cli --task); seed=1 (...)``."""
-CUT = "... (cut)"
-"""End of a value that was cut."""
 
 ATTEMPT_ID_TAG = "gaitway.attempt"
 """Tag with the id of the newest attempt at the run, which is unique in the world."""
@@ -55,7 +48,6 @@ LEASE_CHECK_S = 0.25
 _LIMITS = StreamLimits(attempts=2, first_wait=0.2)
 """Of a question in the sender's thread, which has a back-off of its own."""
 
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -135,7 +127,7 @@ class RunStore:
             run = self.client.create_run(
                 experiment.experiment_id,
                 run_name=self.header.name,
-                tags=dict(_short(_folded(self._tags()), LONGEST_TAG)),
+                tags=dict(shortened(folded_tags(self._tags()), LONGEST_TAG)),
             )
         else:
             self._take_over(run)
@@ -264,7 +256,7 @@ class RunStore:
             if isinstance(record, Tags):
                 self._log_tags(record.values)
 
-    def _batches(self, records: Sequence[Record]) -> Iterator[list[Any]]:
+    def _batches(self, records: Sequence[Record]) -> Iterator[Sequence[Any]]:
         batch: list[Any] = []
         for record in records:
             metrics = self._new_metrics(record) if isinstance(record, Metrics) else []
@@ -272,13 +264,12 @@ class RunStore:
                 yield batch
                 batch = []
             batch += metrics
-        for start in range(0, len(batch), METRICS_PER_BATCH):
-            yield batch[start : start + METRICS_PER_BATCH]
+        yield from chunks(batch, METRICS_PER_BATCH)
 
     def _new_metrics(self, record: Metrics) -> list[Any]:
         from mlflow.entities import Metric
 
-        named = {_metric_name(name): value for name, value in record.values.items()}
+        named = {metric_name(name): value for name, value in record.values.items()}
         if self.server.uri.startswith("azureml"):
             named = self._within_limit(named)
         return [
@@ -383,16 +374,16 @@ class RunStore:
         from mlflow.entities import Param
 
         room = PARAMS_PER_RUN - len(self._params_sent - set(record.values))
-        values = list(_short(record.values, LONGEST_PARAM))[:room]
-        for batch in _chunks([Param(key, value) for key, value in values], PARAMS_PER_BATCH):
+        values = list(shortened(record.values, LONGEST_PARAM))[:room]
+        for batch in chunks([Param(key, value) for key, value in values], PARAMS_PER_BATCH):
             self.client.log_batch(self.run_id, params=batch, synchronous=True)
         self._params_sent.update(key for key, _ in values)
 
     def _log_tags(self, tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
 
-        for batch in _chunks(
-            [RunTag(key, value) for key, value in _short(_folded(tags), LONGEST_TAG)], PARAMS_PER_BATCH
+        for batch in chunks(
+            [RunTag(key, value) for key, value in shortened(folded_tags(tags), LONGEST_TAG)], PARAMS_PER_BATCH
         ):
             self.client.log_batch(self.run_id, tags=batch, synchronous=True)
 
@@ -405,33 +396,3 @@ def _restore_command(tracking_uri: str, experiment_id: str) -> str:
 def now_ms() -> int:
     """Return the time as MLflow counts it [ms since 1970]."""
     return int(time.time() * 1000)
-
-
-def _metric_name(name: str) -> str:
-    """Return a name that MLflow takes: of its characters, and a plain path if it has slashes."""
-    parts = re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII).split("/")
-    return "/".join(part for part in parts if part not in ("", ".", "..")) or "_"
-
-
-def _folded(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return tags with those of one family as a single one: a run in Azure ML has room for 50."""
-    folded: dict[str, str] = {}
-    for key, value in tags.items():
-        family = next((name for prefix, name in TAG_FAMILIES.items() if key.startswith(prefix)), None)
-        if family is None:
-            folded[key] = str(value)
-        else:
-            member = f"{key.rpartition('.')[2]}={value}"
-            folded[family] = f"{folded[family]}; {member}" if family in folded else member
-    return folded
-
-
-def _short(values: Mapping[str, str], longest: int) -> Iterator[tuple[str, str]]:
-    for key, value in values.items():
-        text = str(value)
-        yield key, text if len(text) <= longest else text[: longest - len(CUT)] + CUT
-
-
-def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -102,7 +102,8 @@ def test_a_training_goes_on_from_the_newest_checkpoint(tmp_path: Path) -> None:
     folder = tmp_path / "saved" / "checkpoints"
     folder.mkdir(parents=True)
     for name in ("model_9.pt", "model_100.pt", "model_x.pt", "policy.pt"):
-        (folder / name).touch()
+        (folder / name).write_bytes(b"whole")
+    (folder / "model_101.pt").write_bytes(b"PK, but its attempt was killed while it wrote this")
     job = container.resumed_from(
         TrainJob(checkpoint_uri="runs:/1/x", checkpoint_mode="warm-start"), str(tmp_path / "saved")
     )
@@ -265,7 +266,7 @@ def test_an_upload_that_fails_is_told_once_and_tried_again(tmp_path: Path, capfd
     folder.mkdir(parents=True)
     with zipfile.ZipFile(folder / "model_5.pt", "w") as bundle:
         bundle.writestr("data", "weights")
-    (folder / "state_5.pt").write_bytes(b"companion")
+    (folder / "state_5.npz").write_bytes(b"companion")
     (folder / "model_6.pt").write_bytes(b"PK half")
     uploader = uploads.Uploader(tmp_path / "outputs", store)
     assert [uploader.step(), uploader.step()] == [False, False]
@@ -275,7 +276,7 @@ def test_an_upload_that_fails_is_told_once_and_tried_again(tmp_path: Path, capfd
     calls = (tmp_path / "calls").read_text().splitlines()
     assert len(calls) == 3, "what is there is not uploaded again"
     assert calls[-1].split()[:3] == ["data", "upload", "s3://b/runs/1/checkpoints"]
-    assert [Path(word).name for word in calls[-1].split()[3:]] == ["state_5.pt", "model_5.pt"]
+    assert [Path(word).name for word in calls[-1].split()[3:]] == ["state_5.npz", "model_5.pt"]
     assert '"iteration": 5' in capfd.readouterr().out
     uploader.finish()
     assert '"iteration": 5' in capfd.readouterr().out, "a log may keep its end alone"

@@ -40,7 +40,7 @@ from .process import earlier_attempts, memory, memory_record, uploads, vulkan
 from .process.attempt_mark import AttemptMark
 from .process.copies import CheckpointCopier, copy_outputs, copying
 from .spec import result as results
-from .spec.checkpoint_files import CHECKPOINT_OUTPUT, iteration_of
+from .spec.checkpoint_files import CHECKPOINT_OUTPUT, iteration_of, newest_whole
 from .spec.errors import GaitwayError, PlatformError, UsageError
 from .spec.files import PAYLOAD_LIST, check_payload
 from .spec.job import Job, TrainJob
@@ -56,7 +56,6 @@ REQUIREMENTS = "requirements.txt"
 PROTECTED = ("torch", "torchvision", "torchaudio", "numpy", "rsl-rl-lib", "skrl", "isaaclab", "isaacsim", "warp-lang")
 """Distributions of the container that an installation must not change."""
 
-_CHECKPOINT = re.compile(r"model_(\d+)\.pt")
 _RENDEZVOUS_PORT = 5555
 
 
@@ -191,9 +190,7 @@ def continued(job: Job, run_dir: Path, environ: Mapping[str, str]) -> Job:
     iteration = iteration_of(newest.name) if newest else None
     record = memory_record.next_record(folder, run, -1 if iteration is None else iteration)
     record.write(outputs / uploads.CHECKPOINTS)
-    if newest is None:
-        return job
-    return dataclasses.replace(job, checkpoint_uri=str(newest), checkpoint_sha256=None, checkpoint_mode="resume")
+    return job.resuming(newest) if newest else job
 
 
 def uploader_for(run_dir: Path, environ: Mapping[str, str]) -> uploads.Uploader | None:
@@ -228,14 +225,13 @@ def read_job(environ: Mapping[str, str]) -> tuple[Job, RunContext]:
 
 def resumed_from(job: Job, folder: str) -> Job:
     """Return a training that resumes from the newest checkpoint that an earlier attempt left in a folder."""
-    if not isinstance(job, TrainJob) or not folder or not Path(folder).is_dir():
+    if not isinstance(job, TrainJob) or not folder:
         return job
-    found = {int(match[1]): path for path in Path(folder).rglob("*.pt") if (match := _CHECKPOINT.fullmatch(path.name))}
-    if not found:
+    newest = newest_whole(Path(folder))
+    if newest is None:
         return job
-    newest = found[max(found)]
     print(f"container: an earlier attempt got to {newest.name}; continuing from there", flush=True)
-    return dataclasses.replace(job, checkpoint_uri=str(newest), checkpoint_sha256=None, checkpoint_mode="resume")
+    return job.resuming(newest)
 
 
 def environments_for(job: Job, environ: Mapping[str, str]) -> list[dict[str, str]]:

@@ -22,7 +22,7 @@ from ..evaluation.report import REPORT_FILE
 from ..process.lifecycle import bond
 from ..spec import result as results
 from ..spec.chain import Stage, combined, stages
-from ..spec.checkpoint_files import is_checkpoint, is_whole, iteration_of
+from ..spec.checkpoint_files import newest_whole
 from ..spec.errors import Interrupted, JobFailed
 from ..spec.files import inherited_locks
 from ..spec.job import Job, ShipJob, TrainJob
@@ -136,11 +136,7 @@ def _command(stage: Stage, path: Path) -> list[str]:
 
 def _continued(job: Job, stage: Path) -> Job:
     """Return a training that continues from the newest whole checkpoint of the stage, if there is one."""
-    folder = stage / "checkpoints"
-    if not isinstance(job, TrainJob) or not folder.is_dir():
+    if not isinstance(job, TrainJob):
         return job
-    found = [path for path in folder.iterdir() if is_checkpoint(path.name) and is_whole(path)]
-    if not found:
-        return job
-    newest = max(found, key=lambda path: iteration_of(path.name) or 0)
-    return dataclasses.replace(job, checkpoint_uri=str(newest), checkpoint_sha256=None, checkpoint_mode="resume")
+    newest = newest_whole(stage / "checkpoints")
+    return job.resuming(newest) if newest else job

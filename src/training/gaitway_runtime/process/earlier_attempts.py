@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..spec.checkpoint_files import is_whole, iteration_of
+from ..spec.checkpoint_files import iteration_of, newest_whole
 from .attempt_mark import ORIGIN_FILE, AttemptMark
-from .uploads import CHECKPOINTS, PROGRESS_FILES, CheckpointStore, is_resumable
+from .uploads import CHECKPOINTS, PROGRESS_FILES, CheckpointStore
 
 
 def earlier_files(store: CheckpointStore | None, environ: Mapping[str, str], scratch: Path) -> Path | None:
@@ -48,8 +48,8 @@ def restore(folder: Path | None, environ: Mapping[str, str], outputs: Path) -> P
         outputs: The job's output folder; gets the checkpoints and the progress of the earlier attempts.
     """
     run = environ.get("RUN_ID", "")
-    here = _newest(outputs / CHECKPOINTS) if _is_of_run(outputs / CHECKPOINTS, run) else None
-    newest = _newest(folder) if folder else None
+    here = newest_whole(outputs / CHECKPOINTS) if _is_of_run(outputs / CHECKPOINTS, run) else None
+    newest = newest_whole(folder) if folder else None
     if here is not None and (newest is None or _iteration(here) >= _iteration(newest)):
         print(f"container: this container has got to {here.name} before; continuing from there", flush=True)
         return here
@@ -65,12 +65,6 @@ def restore(folder: Path | None, environ: Mapping[str, str], outputs: Path) -> P
             shutil.copyfile(path, target)
     print(f"container: an earlier attempt got to {newest.name}; continuing from there", flush=True)
     return outputs / CHECKPOINTS / newest.name
-
-
-def _newest(folder: Path) -> Path | None:
-    """Return the newest whole checkpoint anywhere below a folder."""
-    found = [path for path in folder.rglob("*") if is_resumable(path.name) and is_whole(path)]
-    return max(found, key=_iteration, default=None)
 
 
 def _iteration(path: Path) -> int:

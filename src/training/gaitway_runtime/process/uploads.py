@@ -33,9 +33,6 @@ from .repeating import repeating
 CHECKPOINTS = "checkpoints"
 """Folder of the outputs, and of a run's place in the store."""
 
-COMPANION = "state_"
-"""Begins the name of a file with what a checkpoint itself does not hold: worlds, dice, levels."""
-
 PROGRESS_FILES = (PROGRESS_FILE, METRICS_FILE)
 """Files of the outputs that grow with a training, also after a resume."""
 
@@ -202,7 +199,7 @@ class Uploader:
         if not self._claim():
             return self._replaced
         fresh = [path for path in self._candidates() if self._done.get(path.name) != _state(path)]
-        if not any(is_resumable(path.name) or path.name == MEMORY_FILE for path in fresh):
+        if not any(is_checkpoint(path.name) or path.name == MEMORY_FILE for path in fresh):
             return True
         states = {path.name: _state(path) for path in fresh}
         if not self._still_ours():
@@ -211,7 +208,7 @@ class Uploader:
             return False
         self._done |= states
         for path in fresh:
-            if is_resumable(path.name):
+            if is_checkpoint(path.name):
                 document = {
                     "path": f"{CHECKPOINTS}/{path.name}",
                     "iteration": iteration_of(path.name),
@@ -287,8 +284,8 @@ class Uploader:
         if not folder.is_dir():
             return []
         files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
-        whole = [path for path in files if not is_resumable(path.name) or is_whole(path)]
-        return sorted(whole, key=lambda path: (is_resumable(path.name), path.name))
+        whole = [path for path in files if not is_checkpoint(path.name) or is_whole(path)]
+        return sorted(whole, key=lambda path: (is_checkpoint(path.name), path.name))
 
     def _progress(self) -> list[Path]:
         return [self.outputs / name for name in PROGRESS_FILES if (self.outputs / name).is_file()]
@@ -310,11 +307,6 @@ def uploading(uploader: Uploader | None) -> Iterator[None]:
             yield
     finally:
         uploader.finish()
-
-
-def is_resumable(name: str) -> bool:
-    """Return whether a file is a checkpoint rather than a checkpoint's companion."""
-    return is_checkpoint(name) and not name.startswith(COMPANION)
 
 
 def _data_profile(environ: Mapping[str, str]) -> str | None:

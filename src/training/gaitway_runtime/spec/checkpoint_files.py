@@ -103,6 +103,16 @@ def is_whole(path: Path) -> bool:
     return bool(start) and (start != b"PK" or zipfile.is_zipfile(path))
 
 
+def newest_whole(folder: Path) -> Path | None:
+    """Return the checkpoint with the highest iteration that is whole, anywhere below a folder; None for none."""
+    numbered = {
+        path: number
+        for path in folder.rglob("*")
+        if is_checkpoint(path.name) and (number := iteration_of(path.name)) is not None and is_whole(path)
+    }
+    return max(numbered, key=lambda path: numbered[path], default=None)
+
+
 def damage_of(path: Path) -> str | None:
     """Return what is damaged in a checkpoint, or None.
 

@@ -11,8 +11,10 @@ and by the runtime inside containers with Python 3.10 to 3.12.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from . import schemes
@@ -208,6 +210,12 @@ class TrainJob(Job):
         env="FILMS",
         container_only=True,
     )
+
+    def resuming(self, checkpoint: Path) -> TrainJob:
+        """Return this training as it continues from a checkpoint file of its own."""
+        return dataclasses.replace(
+            self, checkpoint_uri=str(checkpoint), checkpoint_sha256=None, checkpoint_mode="resume"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,9 +31,6 @@ from .jobs import FORWARDED, JobCommand, confirmed, submit
 from .runs import show
 from .serving import termination_as_interrupt
 
-SHOWN_DRAWN = 12
-"""Drawn trials that a plan shows."""
-
 Document = Mapping[str, Any]
 
 

@@ -48,8 +48,6 @@ class Limits:
 
     inline_bytes: int | None = None
     """Largest payload that travels inside the request [bytes]; None: no limit."""
-    follow_logs: bool = True
-    multi_node: bool = False
     remote: bool = True
     """Whether it is another machine: asked before submission, left alone by Ctrl-C, set up by Terraform."""
     saves_on_cancel: bool = True

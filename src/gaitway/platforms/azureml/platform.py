@@ -20,7 +20,7 @@ class AzuremlPlatform:
     """An Azure ML workspace with a compute target."""
 
     name = "azureml"
-    limits = Limits(multi_node=True, sweeps=True)
+    limits = Limits(sweeps=True)
     options: type[Any] = AzuremlOptions
 
     def forwarded_settings(self, job: type[Job], words: tuple[str, ...]) -> Mapping[str, str]:

@@ -21,7 +21,7 @@ class OsmoPlatform:
     """A cluster that NVIDIA OSMO manages."""
 
     name = "osmo"
-    limits = Limits(inline_bytes=INLINE_LIMIT, multi_node=True, saves_on_cancel=False, sweeps=True)
+    limits = Limits(inline_bytes=INLINE_LIMIT, saves_on_cancel=False, sweeps=True)
     options: type[Any] = OsmoOptions
 
     def forwarded_settings(self, job: type[Job], words: tuple[str, ...]) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...spec.errors import UsageError
+from ...spec.errors import ConfigError, UsageError
 from ...tasks.arrays import Array
 from ...tasks.environment import Observation, Push, Randomization, Reset, Reward, Shaping, one_each
 from ...tasks.robots import RobotSpec
@@ -56,11 +56,22 @@ class Observations:
         self.sizes = {POLICY: self._size} | ({CRITIC: int(ends[-1])} if privileged else {})
 
     def compute(self, state: State, num_envs: int) -> dict[str, NDArray[np.float32]]:
-        """Return each group's array, (num_envs, size): values, then noise, then clip, then scale."""
+        """Return each group's array, (num_envs, size): values, then noise, then clip, then scale.
+
+        Raises:
+            ConfigError: A term has another size than it says.
+        """
         clean = np.empty((num_envs, self._spans[-1].stop), np.float32)
         for term, span in zip(self._terms, self._spans, strict=True):
             value = term.func(state)
-            clean[:, span] = value if value.ndim == 2 else value[:, None]
+            columns = value if value.ndim == 2 else value[:, None]
+            found = columns.shape[1]
+            if found != term.size:  # numpy would repeat a single column without a word
+                raise ConfigError(
+                    f"observation '{term.name}' has {found} numbers in each world, its size says {term.size}",
+                    hint=f"correct size= in Observation(name='{term.name}', ...)",
+                )
+            clean[:, span] = columns
         groups = {POLICY: clean}
         if CRITIC in self.sizes:
             groups = {POLICY: clean[:, : self._size].copy(), CRITIC: clean}
@@ -140,11 +151,20 @@ class Rewards:
             state: The worlds after the step, before any reset.
             void: Worlds whose step is worth nothing because they diverged, (N,).
             env_steps: Environment steps so far over all worlds, for the penalty ramp and the terms that fade.
+
+        Raises:
+            ConfigError: A term is not one number a world.
         """
         values = np.empty_like(self._sums)
         own, count = len(self._own), len(self._terms)
         for row, term in enumerate(self._terms):
-            values[row] = term.func(state)
+            value = term.func(state)
+            if np.shape(value) != values.shape[1:]:
+                raise ConfigError(
+                    f"reward '{term.name}' has the shape {np.shape(value)}, not one number a world: {values.shape[1:]}",
+                    hint="sum or average over the last axis",
+                )
+            values[row] = value
         for row, steps, weight in self._changing:
             if env_steps > steps * values.shape[1]:
                 self._weights[row] = weight * self._step_dt

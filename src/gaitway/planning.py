@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from gaitway_runtime.spec.settings import flag_words
 from gaitway_runtime.spec.types import Json, JsonObject
 
 from .ledger import RunRecord, read_document
@@ -206,8 +207,4 @@ def _flags(settings: JsonObject, without: Collection[str]) -> Iterator[str]:
         layer, _, flag = entry.origin.partition(" ")
         if layer not in ("cli", DEMO) or key in without or entry.value is None:
             continue
-        if isinstance(entry.value, bool):
-            yield flag if entry.value else f"--no-{flag.removeprefix('--')}"
-            continue
-        for item in entry.value if isinstance(entry.value, list) else [entry.value]:
-            yield from (flag, str(item))
+        yield from flag_words(flag, entry.value)

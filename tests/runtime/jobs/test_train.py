@@ -196,13 +196,18 @@ def runtime(folder: Path, job: TrainJob, at: str = "") -> subprocess.CompletedPr
 
 
 def test_sigterm_saves_publishes_and_ends_as_interrupted_and_the_run_can_go_on(tmp_path: Path) -> None:
-    done = runtime(tmp_path / "a", JOB, at=f"SIGTERM:{3 * STEPS + 8}")
+    asked = dataclasses.replace(JOB, skip_register_checkpoint=True, save_interval=2, gate=True, shaping=False)
+    done = runtime(tmp_path / "a", asked, at=f"SIGTERM:{3 * STEPS + 8}")
     assert done.returncode == 130, done.stderr
     first = results.read(tmp_path / "a" / "outputs")
     assert first is not None and first.error is not None and first.final_checkpoint is not None
     assert (first.status, first.exit_code, first.iterations) == ("cancelled", 130, 4)
     assert first.final_checkpoint.uri == f"runs:/{first.mlflow_run_id}/checkpoints/model_3.pt"
-    assert "--checkpoint-mode resume" in first.error["hint"]
+    hint = first.error["hint"]
+    assert "--checkpoint-mode resume" in hint
+    assert "--skip-register-checkpoint --gate --save-interval 2 --no-shaping" in hint, (
+        "all that was asked is asked again"
+    )
     assert told(tmp_path / "a", "close") == ["KILLED"]
     assert told(tmp_path / "a", "checkpoint")[-1] == ["model_3.pt", 3, "checkpoints"]
     assert told(tmp_path / "a", "register") == []

@@ -12,10 +12,16 @@ from ..learners.base import TrainingOutcome
 from ..spec.errors import GaitwayError, Interrupted
 from ..spec.job import TrainJob
 from ..spec.result import CheckpointRef, Result, write_json
+from ..spec.settings import words_of
 from ..tracking.base import ModelVersion, Tracker
 from .base import Workspace
 
 log = logging.getLogger(__name__)
+
+RESUMED = frozenset(
+    ("task", "max_iterations", "checkpoint_mode", "checkpoint_uri", "checkpoint_sha256", "num_envs", "seed")
+)
+"""Settings that the command which continues a training names, or sets otherwise."""
 
 NOT_VALIDATED: Mapping[str, str] = {"validated": "false", "verdict": "pending"}
 """Tags of a registered model that was not validated."""
@@ -127,17 +133,11 @@ def _interrupted(trained: Trained) -> Result:
 
 
 def _resume_command(job: TrainJob, uri: str) -> str:
-    """Return the command that continues a training, with the settings that must be the same for that."""
+    """Return the command that continues a training, with all that was asked of it."""
     words = ["gaitway", "train", "--task", job.task, "--max-iterations", str(job.max_iterations)]
     words += ["--checkpoint-mode", "resume", "--checkpoint-uri", uri]
     words += ["--num-envs", str(job.num_envs), "--seed", str(job.seed)]
-    if job.backend != TrainJob.backend:
-        words += ["--backend", job.backend]
-    if not job.shaping:
-        words.append("--no-shaping")
-    for flag, values in (("--set", job.overrides), ("--import", job.imports)):
-        words += [word for value in values for word in (flag, value)]
-    return shlex.join(words)
+    return shlex.join([*words, *words_of(job, without=RESUMED)])
 
 
 def _as_published(tracker: Tracker, result: Result) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -122,6 +122,28 @@ def settings_of(cls: type[Any]) -> Iterator[tuple[dataclasses.Field[Any], Settin
     for field in dataclasses.fields(cls):
         if is_setting(field):
             yield field, field.metadata["setting"]
+
+
+def flag_words(flag: str, value: object) -> Iterator[str]:
+    """Yield the words of a command line that give a setting a value."""
+    if isinstance(value, bool):
+        yield flag if value else f"--no-{flag.removeprefix('--')}"
+        return
+    for item in value if isinstance(value, list | tuple) else (value,):
+        yield from (flag, str(item))
+
+
+def words_of(values: object, without: Collection[str] = ()) -> Iterator[str]:
+    """Yield the words of a command line that ask for what differs from the defaults in a dataclass of settings.
+
+    Args:
+        values: The dataclass.
+        without: Names of fields to leave out.
+    """
+    for field, info in settings_of(type(values)):
+        value = getattr(values, field.name)
+        if info.flags and field.name not in without and value is not None and value != field.default:
+            yield from flag_words(info.flags[0], value)
 
 
 def field_type(cls: type[Any], name: str) -> tuple[type, bool, bool]:

@@ -27,6 +27,7 @@ class RecordingTracker:
     def __init__(self, folder: Path, run_id: str | None = None, registry: GaitwayError | None = None) -> None:
         self.run_id = run_id or f"new-{folder.parent.name}"
         self.experiment = "isaaclab-rsl-rl-fake"
+        self.superseded: GaitwayError | None = None
         self.url = f"http://127.0.0.1:5000/#/runs/{self.run_id}"
         self._file = folder.parent / FILE
         self._registry = registry

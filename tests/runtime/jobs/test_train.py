@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.result import Result
 from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.tracking import mlflow_tracker
+from gaitway_runtime.tracking.attempts import Superseded
 
 from tests.fakes import mass_simulator
 from tests.fakes.mass_env import DoubleIntegrator
@@ -182,6 +184,19 @@ def test_a_resume_that_has_reached_its_total_succeeds_and_says_so(
         second = run(tmp_path / "b", again)
     assert (second.status, second.iterations, second.steps) == ("succeeded", 6, 0)
     assert "nothing left to do: 6 iterations are done already" in caplog.messages
+
+
+def test_an_attempt_whose_run_goes_on_elsewhere_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def log_metrics(self: RecordingTracker, metrics: Mapping[str, float], step: int) -> None:
+        self.superseded = Superseded(self.run_id) if step == 2 else None
+
+    monkeypatch.setattr(RecordingTracker, "log_metrics", log_metrics)
+    result = run(tmp_path / "a")
+    assert (result.status, result.exit_code, result.iterations) == ("failed", 4, 3)
+    assert result.error is not None
+    assert "a later attempt continues MLflow run new-a" in result.error["message"]
+    assert told(tmp_path / "a", "close") == ["KILLED"]
+    assert told(tmp_path / "a", "register") == []
 
 
 def runtime(folder: Path, job: TrainJob, at: str = "") -> subprocess.CompletedProcess[str]:

@@ -51,6 +51,8 @@ def finish(trained: Trained, model_name: str | None) -> Result:
         trained: The training.
         model_name: Name to register the model under; None to leave that out.
     """
+    if trained.tracker.superseded:
+        return _superseded(trained, trained.tracker.superseded)
     if trained.outcome.stopped:
         return _interrupted(trained)
     result, verdict = _publish(trained), NOT_VALIDATED
@@ -130,6 +132,13 @@ def _interrupted(trained: Trained) -> Result:
         hint=_resume_command(job, uri or str(outcome.final_checkpoint)),
     )
     return dataclasses.replace(result, status="cancelled", exit_code=error.exit_code, error=error.as_dict())
+
+
+def _superseded(trained: Trained, error: GaitwayError) -> Result:
+    """End as an attempt whose run goes on elsewhere: nothing is published, judged or registered any more."""
+    trained.tracker.close("KILLED")
+    result = _result(trained, trained.uris.get(trained.outcome.final_iteration))
+    return _failed(_as_published(trained.tracker, result), error)
 
 
 def _resume_command(job: TrainJob, uri: str) -> str:

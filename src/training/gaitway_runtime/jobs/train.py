@@ -250,4 +250,6 @@ class TrackingCallbacks:
 
     def should_stop(self) -> bool:
         """See :meth:`.Callbacks.should_stop`."""
+        if self._tracker.superseded:
+            self._workspace.stop.request(self._tracker.superseded.message)
         return should_stop(self._workspace, self._group)

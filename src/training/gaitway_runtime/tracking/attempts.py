@@ -102,7 +102,7 @@ class Superseded(PlatformError):
 
     def __init__(self, run_id: str) -> None:
         super().__init__(
-            f"a later attempt continues MLflow run {run_id}: this one publishes nothing more",
+            f"a later attempt continues MLflow run {run_id}: this one publishes nothing more, and ends",
             hint="what it has saved is kept beside it",
         )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ..spec.errors import GaitwayError
+
 
 @dataclass(frozen=True)
 class ModelVersion:
@@ -32,6 +34,11 @@ class Tracker(Protocol):
     @property
     def url(self) -> str:
         """Where a person can look at the run; empty as long as the store has been away."""
+        ...
+
+    @property
+    def superseded(self) -> GaitwayError | None:
+        """Why nothing more is published: a later attempt continues the run; None while none does."""
         ...
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:

@@ -64,6 +64,10 @@ class FileTracker:
         """Nothing: there is no page to look at."""
         return ""
 
+    @property
+    def superseded(self) -> None:
+        """Nothing: who keeps the files decides which attempt's they are."""
+
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Write the metrics of a step."""
         if not self._started:

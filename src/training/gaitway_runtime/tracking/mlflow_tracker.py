@@ -81,6 +81,11 @@ class MlflowTracker:
         """Where a person can look at the run; empty as long as the server has been away."""
         return self._store.url if self._connection.delivery.opened else ""
 
+    @property
+    def superseded(self) -> GaitwayError | None:
+        """Why nothing more is published: a later attempt continues the run; None while none does."""
+        return self._connection.delivery.superseded
+
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Queue metrics; returns at once."""
         values = {name: float(value) for name, value in metrics.items()}
@@ -146,8 +151,8 @@ class MlflowTracker:
             PlatformError: The server is away or refused.
         """
         registry.check_model_name(name)
-        if self._connection.delivery.superseded:
-            raise self._connection.delivery.superseded
+        if self.superseded:
+            raise self.superseded
         if not self._sender.drain(self._patience.at_end) and not self._arrived(artifact_path):
             raise PlatformError(
                 f"model {name} could not be registered: the tracking server is away",

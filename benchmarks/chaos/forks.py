@@ -24,6 +24,9 @@ from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 
+MARK = "GAITWAY_CHAOS_MARK"
+"""Environment variable that every process of a suite has, and those that they start: the suite's folder."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
@@ -98,6 +101,7 @@ class Nursery:
             **os.environ,
             "OMP_NUM_THREADS": "1",
             "OMP_WAIT_POLICY": "PASSIVE",
+            MARK: str(scratch),
             "PYTHONPATH": os.pathsep.join(
                 str(path) for path in (ROOT, ROOT / "src", ROOT / "src" / "training", ROOT / "tests")
             ),
@@ -123,7 +127,7 @@ class Nursery:
         return Forked(pid, guard, note)
 
     def close(self) -> None:
-        """End it."""
+        """End it, and what an experiment that raised has left behind: running, or stopped for ever."""
         assert self._process.stdin
         self._process.stdin.close()
         self._process.wait(120)
@@ -139,6 +143,20 @@ def session(leader: int) -> list[int]:
                 if int(fields[3]) == leader and fields[0] not in "ZX":
                     found.append(int(entry))
     return found
+
+
+def _end_marked(mark: str) -> None:
+    """Kill every process but this one that has a mark in its environment, whatever session it is in."""
+    wanted, found = f"{MARK}={mark}\0".encode(), True
+    while found:
+        found = False
+        for entry in os.listdir("/proc"):
+            if entry.isdecimal() and int(entry) != os.getpid():
+                with suppress(OSError):
+                    if wanted in Path(f"/proc/{entry}/environ").read_bytes():
+                        found = True
+                        _kill(int(entry))
+        time.sleep(0.05)
 
 
 def _kill(pid: int) -> None:
@@ -164,6 +182,7 @@ def _serve() -> None:
         os.close(reading)
         answers.write(f"{pid} {guard}\n")
         answers.flush()
+    _end_marked(os.environ[MARK])
 
 
 def _guard(request: Mapping[str, Any], writing: int, enter: Mapping[str, Callable[..., int]]) -> NoReturn:

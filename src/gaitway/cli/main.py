@@ -56,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = cli.main(args or ["--help"], prog_name="gaitway", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (the outermost edge: nothing may pass it raw)
         problem = _as_problem(error)
+        if isinstance(problem, UsageError) and sys.platform != "win32":
+            problem.hint = next(filter(None, map(_windows_hint, own)), problem.hint)
         if "--debug" in own:
             output.say("".join(traceback.format_exception(error)).rstrip(), raw=True)
         output.error(problem)
@@ -102,6 +104,22 @@ def _word_hint(word: str) -> str | None:
     if word.startswith(("agent.", "env.")):
         return f"--set {word}"
     return f"-- {word} hands it to the platform" if "=" in word else None
+
+
+def _windows_hint(word: str) -> str | None:
+    """Return what a path of Windows on the command line is called in WSL, or None for any other word."""
+    value = word.partition("=")[2] if word.startswith("--") else word
+    if drive := re.match(r"(?:file:/+)?([A-Za-z]):[\\/](.*)", value):
+        path = f"/mnt/{drive[1].lower()}/{drive[2]}"
+    elif share := re.match(r"(?:file:)?[\\/]{2}wsl(?:\.localhost|\$)[\\/][^\\/]+(.*)", value):
+        path = share[1]
+    elif lost := re.match(r"([A-Za-z]):\w", value):
+        return (
+            f"{value} has lost its backslashes to the shell; in WSL drive {lost[1].upper()} is /mnt/{lost[1].lower()}/"
+        )
+    else:
+        return None
+    return f"{value} is a path of Windows; in WSL it is {path.replace(chr(92), '/')}"
 
 
 def _unexpected(error: Exception) -> GaitwayError:

@@ -55,6 +55,24 @@ def test_an_unknown_flag_names_the_nearest(gaitway: Callable) -> None:
     assert ran.err.splitlines() == ["error: unknown option '--jsn'", "  hint: did you mean --json?"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "in_wsl"),
+    [
+        (r"C:\Users\me\model_9.pt", "/mnt/c/Users/me/model_9.pt"),
+        ("d:/runs/model_9.pt", "/mnt/d/runs/model_9.pt"),
+        ("file:///C:/Users/me/model_9.pt", "/mnt/c/Users/me/model_9.pt"),
+        (r"\\wsl$\Ubuntu\home\me\model_9.pt", "/home/me/model_9.pt"),
+        ("//wsl.localhost/Ubuntu/home/me/model_9.pt", "/home/me/model_9.pt"),
+        ("C:Usersmemodel_9.pt", "/mnt/c/"),
+    ],
+)
+def test_a_path_of_windows_is_named_as_wsl_has_it(gaitway: Callable, typed: str, in_wsl: str) -> None:
+    for words in (("infer", "--checkpoint-uri", typed), ("train", f"--with={typed}"), ("export", typed)):
+        failed = gaitway(*words, "--dry-run") if words[0] != "export" else gaitway(*words)
+        assert failed.code == 2
+        assert in_wsl in failed.err.split("hint: ")[-1]
+
+
 def test_an_error_with_json_is_one_document_and_the_sentence(gaitway: Callable) -> None:
     ran = gaitway("tasks", "--json", "extra")
     assert ran.code == 2

@@ -2,11 +2,13 @@
 
     python benchmarks/learning.py train Isaac-Velocity-Rough-Anymal-C-v0 --seed 1 --out /tmp/rough-1
     python benchmarks/learning.py judge /tmp/rough-1 --every 100 --episodes 256 --set env.terrain.levels=0,9
+    python benchmarks/learning.py judge /tmp/go2-1 --from 60 --every 10 --episodes 128
     python benchmarks/learning.py profile Isaac-Velocity-Rough-Anymal-C-v0
 
 ``train`` is what ``gaitway train`` does with the task's recipe and scale, without tracking. Wall time says something on
 a quiet machine only; CPU time changes little on a busy one. ``judge`` plays the deterministic policy as ``gaitway
-validate`` does, without noise and pushes. ``profile`` tells where a training's CPU time goes.
+validate`` does, without noise and pushes, and says whether the task's gate is met. ``profile`` tells where a training's
+CPU time goes.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from gaitway_runtime.evaluation import gate
 from gaitway_runtime.evaluation.metrics import summarize
 from gaitway_runtime.evaluation.rollout import run_episodes
 from gaitway_runtime.evaluation.subject import read_subject
@@ -48,9 +51,10 @@ COLUMNS = (
     "reward",
     "survival",
     "length",
-    "error_vel_xy",
-    "error_vel_yaw",
+    "success",
+    "gate",
 )
+"""What stands in every row; a column for each metric that the task's gate bounds follows."""
 
 
 class Curve:
@@ -75,7 +79,14 @@ class Curve:
 
 
 def train(
-    task: str, *, seed: int, iterations: int | None, threads: int, out: Path, overrides: tuple[str, ...] = ()
+    task: str,
+    *,
+    seed: int,
+    iterations: int | None,
+    threads: int,
+    out: Path,
+    save_every: int | None = None,
+    overrides: tuple[str, ...] = (),
 ) -> None:
     """Train a task's recipe and write its curve and checkpoints."""
     scale = catalog.embedded(task).local
@@ -84,28 +95,30 @@ def train(
         seed=seed,
         num_envs=scale.num_envs,
         max_iterations=iterations or scale.max_iterations,
-        save_interval=scale.save_interval,
+        save_interval=save_every or scale.save_interval,
         overrides=(f"agent.torch_threads={threads}", *overrides),
     )
     out.mkdir(parents=True)
-    (out / RUN).write_text(json.dumps({"task": task, "seed": seed, "threads": threads}))
+    run = {"task": task, "seed": seed, "threads": threads, "overrides": overrides}
+    (out / RUN).write_text(json.dumps(run))
     env = mujoco.open_env(job, num_envs=scale.num_envs, training=True, seed=seed, nthread=threads)
     with contextlib.closing(env):
         LEARNER.train(LearnerTraining(job=job, env=env, output_dir=out), Curve(out / CURVE), {})
 
 
-def judge(out: Path, *, every: int, episodes: int, overrides: tuple[str, ...]) -> None:
+def judge(out: Path, *, first: int, every: int, episodes: int, overrides: tuple[str, ...]) -> None:
     """Play every so many iterations' checkpoint and the last, and print what it reached as a table."""
     task = json.loads((out / RUN).read_text())["task"]
+    columns = (*COLUMNS, *(bound.metric for bound in gate.gate_of(task).thresholds if bound.metric not in _STANDING))
     curve = {row["iteration"]: row for row in map(json.loads, (out / CURVE).read_text().splitlines())}
     saved = {int(path.stem.split("_")[1]): path for path in (out / "checkpoints").glob("model_*.pt")}
-    wanted = [number for number in sorted(saved) if number and (number % every == 0 or number == max(saved))]
-    print("| " + " | ".join(COLUMNS) + " |\n|" + "---|" * len(COLUMNS))
+    wanted = [number for number in sorted(saved) if number % every == 0 or number == max(saved)]
+    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
     with (out / JUDGED).open("w") as stream:
-        for number in wanted:
-            row = _row(curve[number], _played(task, saved[number], episodes, overrides))
+        for number in (number for number in wanted if number >= first):
+            row = _row(curve[number], _played(task, saved[number], episodes, overrides), overrides)
             print(json.dumps(row), file=stream, flush=True)
-            print("| " + " | ".join(str(row[name]) for name in COLUMNS) + " |", flush=True)
+            print("| " + " | ".join(str(row[name]) for name in columns) + " |", flush=True)
 
 
 PARTS: tuple[tuple[str, type, str], ...] = (
@@ -149,26 +162,33 @@ def _timed(method: Callable[..., Any], name: str, spent: dict[str, float]) -> Ca
     return timed
 
 
-def _row(trained: Mapping[str, float], played: Mapping[str, Any]) -> dict[str, Any]:
-    numbers = {
-        "reward": played["mean_reward"],
-        "survival": played["survival_rate"],
-        "length": played["mean_episode_length"],
-        "error_vel_xy": played["error_vel_xy"],
-        "error_vel_yaw": played["error_vel_yaw"],
-        "level": trained.get("Curriculum/terrain_levels", 0.0),
-    }
+_STANDING = ("mean_reward", "survival_rate", "mean_episode_length")
+"""Metrics that stand in every row under a shorter name."""
+
+
+def _row(trained: Mapping[str, float], played: Mapping[str, Any], overrides: tuple[str, ...]) -> dict[str, Any]:
     begun = {name: trained[name] for name in ("iteration", "steps", "wall_s", "cpu_s")}
-    return {**begun, **{name: round(number, 3) for name, number in numbers.items()}}
+    level = round(trained.get("Curriculum/terrain_levels", 0.0), 3)
+    return {**begun, "level": level, **played, "overrides": overrides}
 
 
-def _played(task: str, checkpoint: Path, episodes: int, overrides: tuple[str, ...]) -> Mapping[str, Any]:
+def _played(task: str, checkpoint: Path, episodes: int, overrides: tuple[str, ...]) -> dict[str, Any]:
     with contextlib.closing(
         mujoco.open_env(ValidateJob(task=task, overrides=overrides), num_envs=episodes, training=False, seed=0)
     ) as env:
         subject = read_subject(checkpoint, env.contract)
         rollout = run_episodes(env, subject.actor(checkpoint_session(subject.policy)), episodes, seed=0)
-    return summarize(rollout, format="checkpoint", simulator=env.contract.simulator).document()
+    metrics = summarize(rollout, format="checkpoint", simulator=env.contract.simulator)
+    verdict = gate.judge(task, rollout.episodes, metrics)
+    numbers = {
+        "reward": metrics.mean_reward,
+        "survival": metrics.survival_rate,
+        "length": metrics.mean_episode_length,
+        "success": verdict.success_rate,
+        **metrics.measurements,
+    }
+    rounded = {name: None if number is None else round(number, 3) for name, number in numbers.items()}
+    return {**rounded, "gate": "met" if verdict.passed else "not met"}
 
 
 def _arguments() -> argparse.Namespace:
@@ -179,12 +199,14 @@ def _arguments() -> argparse.Namespace:
     training.add_argument("--seed", type=int, default=1)
     training.add_argument("--iterations", type=int, help="the recipe's own number when omitted")
     training.add_argument("--threads", type=int, default=2)
+    training.add_argument("--save-every", type=int, help="iterations between checkpoints; the recipe's when omitted")
     training.add_argument("--out", type=Path, required=True)
     training.add_argument("--set", action="append", default=[], metavar="agent.KEY=VALUE")
     profiling = verbs.add_parser("profile")
     profiling.add_argument("task")
     judging = verbs.add_parser("judge")
     judging.add_argument("out", type=Path)
+    judging.add_argument("--from", dest="first", type=int, default=1, help="first iteration that is judged")
     judging.add_argument("--every", type=int, default=100, help="iterations between the checkpoints that are judged")
     judging.add_argument("--episodes", type=int, default=256)
     judging.add_argument("--set", action="append", default=[], metavar="env.KEY=VALUE")
@@ -201,13 +223,14 @@ def main() -> None:
             iterations=asked.iterations,
             threads=asked.threads,
             out=asked.out,
+            save_every=asked.save_every,
             overrides=tuple(asked.set),
         )
     elif asked.verb == "profile":
         with tempfile.TemporaryDirectory() as scratch:
             profile(asked.task, out=Path(scratch))
     else:
-        judge(asked.out, every=asked.every, episodes=asked.episodes, overrides=tuple(asked.set))
+        judge(asked.out, first=asked.first, every=asked.every, episodes=asked.episodes, overrides=tuple(asked.set))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
     python benchmarks/record_curve.py Isaac-Cartpole-v0                     # trains it once at its local scale
     python benchmarks/record_curve.py --from .gaitway/runs/RUN              # takes a training that has been done
+    python benchmarks/record_curve.py --from RUN                            # one of benchmarks/learning.py, judged
 
 writes the curve into ``gaitway_runtime/tasks/curves.json``. A training of its own evaluates as often as a third of the
-time allows. One that has been done must be the recipe unchanged, and have evaluated often enough.
+time allows. One that has been done must be the recipe unchanged, and have been evaluated often enough.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ POINTS = 12
 """Points of a curve."""
 FEWEST = 6
 """Evaluations from which a curve is worth recording."""
+RUN, JUDGED = "run.json", "judged.jsonl"
+"""What ``benchmarks/learning.py`` leaves of a training, and of judging it."""
 
 
 def main() -> None:
@@ -43,7 +46,7 @@ def main() -> None:
     if bool(arguments.task) == bool(arguments.run_dir):
         parser.error("name a task, or --from RUN")
     if arguments.run_dir:
-        print(record(arguments.run_dir))
+        print(record_judged(arguments.run_dir) if (arguments.run_dir / JUDGED).exists() else record(arguments.run_dir))
         return
     with tempfile.TemporaryDirectory(prefix="gaitway-curve-") as home:
         os.environ["GAITWAY_HOME"] = home
@@ -61,11 +64,24 @@ def record(run_dir: Path) -> str:
     job = dataclasses.replace(job, simulator=result.simulator or job.simulator)
     if not isinstance(job, TrainJob) or not is_recipes_own(job):
         sys.exit(f"{run_dir} is not the recipe of its task, unchanged, at its local scale, from scratch")
-    points = evaluated(run_dir / "outputs" / "progress.jsonl")
+    return keep(job.task, evaluated(run_dir / "outputs" / "progress.jsonl"), run_dir)
+
+
+def record_judged(run_dir: Path) -> str:
+    """Write the curve of a training by ``benchmarks/learning.py`` that has been judged; return it as a line."""
+    run = json.loads((run_dir / RUN).read_text())
+    rows = [json.loads(line) for line in (run_dir / JUDGED).read_text().splitlines()]
+    if run["overrides"] or any(row["overrides"] for row in rows):
+        sys.exit(f"{run_dir} is not the recipe of its task, unchanged, or was judged on something else")
+    return keep(run["task"], [(row["iteration"], row["reward"]) for row in rows], run_dir)
+
+
+def keep(task: str, points: list[tuple[int, float]], run_dir: Path) -> str:
+    """Write the curve of a task from a training's evaluations; return it as a line."""
     if len(points) < FEWEST:
         sys.exit(f"{run_dir} has {len(points)} evaluations: too few for a curve")
     chosen = [points[round(k * (len(points) - 1) / (POINTS - 1))] for k in range(POINTS)]
-    info = catalog.find(job.task)
+    info = catalog.find(task)
     assert info
     curve = tuple((iteration, round(reward, 2)) for iteration, reward in dict.fromkeys(chosen))
     write({**read_curves(), info.name: curve})

@@ -214,6 +214,28 @@ def test_a_training_that_has_been_done_becomes_a_curve(recorder: Any, tmp_path: 
     assert course(recorded_curve(own), 90, 8.0).startswith("on its way")
 
 
+def judged(run_dir: Path, *, trained: tuple[str, ...] = (), played: tuple[str, ...] = ()) -> Path:
+    """Write the folder of a benchmark's training that has been judged."""
+    run_dir.mkdir()
+    (run_dir / "run.json").write_text(json.dumps({"task": "Isaac-Cartpole-v0", "seed": 1, "overrides": trained}))
+    rows = [{"iteration": 10 * k, "reward": k / 2, "overrides": played} for k in range(1, 8)]
+    (run_dir / "judged.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return run_dir
+
+
+def test_a_training_that_has_been_judged_becomes_a_curve(recorder: Any, tmp_path: Path) -> None:
+    recorder.record_judged(judged(tmp_path / "run"))
+    assert read_curves()["Isaac-Cartpole-v0"] == tuple((10 * k, k / 2) for k in range(1, 8))
+
+
+@pytest.mark.parametrize("changed", [{"trained": ("agent.mirror=false",)}, {"played": ("env.episode_length_s=1",)}])
+def test_a_judged_training_of_another_recipe_becomes_none(
+    recorder: Any, tmp_path: Path, changed: dict[str, tuple[str, ...]]
+) -> None:
+    with pytest.raises(SystemExit, match="not the recipe"):
+        recorder.record_judged(judged(tmp_path / "run", **changed))
+
+
 def test_a_training_of_another_recipe_becomes_none(recorder: Any, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="is not the recipe of its task"):
         recorder.record(done(tmp_path / "run", overrides=("env.rewards.alive.weight=2",)))

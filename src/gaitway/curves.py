@@ -161,9 +161,19 @@ def _tracked_curves(run: Run, run_id: str) -> tuple[dict[str, Curve], str]:
         database = database_path(context.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI", ""))
         if database and not database.is_file():
             return {}, ""  # asking would make one
-        return _history(open_client(with_credentials(tracking_uri_for(context, os.environ))), run_id), ""
+        uri = tracking_uri_for(context, os.environ)
+        return _local_history(uri, run_id) or _history(open_client(with_credentials(uri)), run_id), ""
     except GaitwayError as error:
         return {}, error.message
+
+
+def _local_history(uri: str, run_id: str) -> dict[str, Curve]:
+    """Return the metrics of a run in a store of this machine; nothing where MLflow has to be asked."""
+    from gaitway_runtime.stores.local_history import read_history
+
+    database = database_path(uri)
+    found = read_history(database, run_id) if database else None
+    return {name: [(float(step), value) for step, value in curve] for name, curve in (found or {}).items()}
 
 
 def _history(client: MlflowClient, run_id: str) -> dict[str, Curve]:

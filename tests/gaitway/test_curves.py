@@ -4,6 +4,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from gaitway_runtime.stores import mlflow_client
+from gaitway_runtime.stores.tracking_server import ensure_store
+
 from gaitway.curves import file_curves, read_curves
 from gaitway.run_handle import Run
 
@@ -29,3 +33,14 @@ def test_the_metrics_file_has_more_than_the_reports(start: Start) -> None:
     write_metrics(run.run_dir)
     found = read_curves(run)
     assert (found.curves, found.note) == ({"Train/mean_reward": [(0.0, 0.0), (1.0, 0.5)]}, "")
+
+
+def test_a_local_store_is_read_without_waiting_for_mlflow(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = start("report=yes")
+    run.wait()
+    client = mlflow_client.open_client(ensure_store(run.run_dir.parents[1]))
+    run_id = client.create_run("0").info.run_id
+    client.log_metric(run_id, "Train/mean_reward", 0.5, step=4)
+    monkeypatch.setattr(mlflow_client, "open_client", lambda uri: pytest.fail("MLflow was asked"))
+    found = read_curves(run, run_id)
+    assert (found.curves, found.note) == ({"Train/mean_reward": [(4.0, 0.5)]}, "")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gaitway_runtime.spec.checkpoint_files import sha256_of
 from gaitway_runtime.spec.contract import PolicyContract
@@ -18,6 +19,9 @@ from . import manifest as manifests
 from .archive import unpacked
 from .manifest import MANIFEST_FILE, SIGNATURE_FILE, Manifest, ReleasedFile
 from .signing import SignatureRefused, Verifier, check_signature
+
+if TYPE_CHECKING:
+    from gaitway_runtime.policies.confined.policy_file import PolicyFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,19 +216,39 @@ def _json(path: Path) -> dict[str, object]:
 def _measured_parity(folder: Path, contents: Manifest) -> float:
     """Compare the exports with the checkpoint on observations drawn from its statistics; return the largest error.
 
+    The checkpoint is rebuilt from its weights; the exports run confined, because a release comes from elsewhere.
+
     Raises:
         JobFailed: They differ.
+        UsageError: An export asks for what is not given, or cannot be run.
     """
-    from gaitway_runtime.policies.parity import measure, observations_from_statistics
-    from gaitway_runtime.policies.reader import read_checkpoint
-    from gaitway_runtime.policies.sessions import open_session
-
+    try:
+        from gaitway_runtime.policies.confined.policy_file import opened
+        from gaitway_runtime.policies.parity import measure, observations_from_statistics
+        from gaitway_runtime.policies.reader import read_checkpoint
+    except ModuleNotFoundError as error:
+        raise missing_package("measuring parity", error, "local") from None
     policy = read_checkpoint(folder / contents.with_role(manifests.CHECKPOINT)[0].path)
     exports = [folder / file.path for file in contents.with_role(manifests.EXPORT)]
-    sessions = {path.name: open_session(path) for path in exports if path.suffix in (".onnx", ".pt")}
-    report = measure(policy, sessions, observations_from_statistics(policy))
+    with ExitStack() as stack:
+        sessions = {
+            path.name: stack.enter_context(opened(_export_file(path)))
+            for path in exports
+            if path.suffix in (".onnx", ".pt")
+        }
+        report = measure(policy, sessions, observations_from_statistics(policy), source="drawn")
     report.require()
     return float(report.as_dict()["max_abs_error"])
+
+
+def _export_file(path: Path) -> PolicyFile:
+    """Look into an export; weights alone in its place would equal the checkpoint and run on no robot."""
+    from gaitway_runtime.policies.confined.policy_file import inspect
+
+    file = inspect(path)
+    if file.kind == "checkpoint":
+        raise UsageError("this is not an exported policy", source=str(path), allowed="ONNX, TorchScript")
+    return file
 
 
 def _refused(reason: str, folder: Path) -> SignatureRefused:

@@ -77,7 +77,12 @@ def verify(made: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> Callabl
 
 
 @pytest.mark.slow
-def test_a_release_verifies_and_its_exports_equal_the_checkpoint(made: dict[str, Path], verify: Any) -> None:
+def test_a_release_verifies_and_its_exports_equal_the_checkpoint(
+    made: dict[str, Path], verify: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A release comes from elsewhere: its exports run in a confined process, never in this one.
+    for opener in ("onnxruntime.InferenceSession", "torch.jit.load"):
+        monkeypatch.setattr(opener, None)
     code, text = verify(made["release"], "--parity")
     assert code == 0, text
     assert "signature   valid" in text

@@ -13,20 +13,37 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..spec.errors import JobFailed
 from .network import Policy
-from .sessions import PolicySession, checkpoint_session
+from .sessions import checkpoint_session
 
 TOLERANCE = 1e-5
 BATCH_SIZES = (1, 4, 64)
 
 _STEPS = 64
 """Steps of a recurrent comparison; in the middle every other world starts a new episode."""
+
+
+class Answering(Protocol):
+    """An export that is compared: a session in this process, or a policy that runs confined."""
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether a hidden state is carried from call to call."""
+        ...
+
+    def act(self, observations: NDArray[np.float32], /) -> NDArray[np.float32]:
+        """Return the actions, (N, actions), for observations, (N, observations), and advance the hidden state."""
+        ...
+
+    def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
+        """Start new episodes in the masked worlds, or in all."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -101,7 +118,7 @@ class ParityReport:
 
 def measure(
     policy: Policy,
-    sessions: Mapping[str, PolicySession],
+    sessions: Mapping[str, Answering],
     observations: NDArray[np.float32],
     *,
     source: str = "recorded",
@@ -155,7 +172,7 @@ def _sequence(observations: NDArray[np.float32], batch: int, *, recurrent: bool)
     return np.take(flat, np.arange(steps * batch), axis=0, mode="wrap").reshape(steps, batch, size)
 
 
-def _play(session: PolicySession, sequence: NDArray[np.float32]) -> NDArray[np.float64]:
+def _play(session: Answering, sequence: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the actions along a sequence, (steps, batch, actions); halfway, every other world is reset."""
     batch = sequence.shape[1]
     session.reset()

@@ -10,8 +10,11 @@ import onnx
 import pytest
 import torch
 from gaitway_runtime.exam.examine import ExamRequest, examine
+from gaitway_runtime.exam.subject import spec_of, task_for
 from gaitway_runtime.policies.confined.policy_file import inspect
 from gaitway_runtime.policies.confined.process import ConfinedPolicy
+from gaitway_runtime.simulators.mujoco.contract import build_contract
+from gaitway_runtime.simulators.mujoco.models import compile_robot
 from gaitway_runtime.spec.errors import UsageError
 from onnx import TensorProto, helper
 
@@ -129,6 +132,18 @@ def test_a_policy_that_fits_nothing(
         examine(ExamRequest(policy=tmp_path / "policy.onnx", output=tmp_path / "card", robot=robot))
     assert sentence in refused.value.message
     assert not (tmp_path / "card").exists()
+
+
+def test_a_search_takes_the_robot_from_a_contract_that_it_does_not_believe(tmp_path: Path) -> None:
+    plain(tmp_path / "policy.onnx", inputs=1001)
+    task = task_for("anymal_c", None, None, 12)
+    contract = build_contract(task, compile_robot(task.robot, timestep=0.005), spec_of(task))
+    (tmp_path / "contract.json").write_text(contract.to_json())
+    with pytest.raises(UsageError, match="no layout that is known for a robot with 12 joints"):
+        examine(ExamRequest(policy=tmp_path / "policy.onnx", output=tmp_path / "card", find=True))
+    (tmp_path / "contract.json").write_text("{")
+    with pytest.raises(UsageError, match="does not say which robot it is for"):
+        examine(ExamRequest(policy=tmp_path / "policy.onnx", output=tmp_path / "card", find=True))
 
 
 def test_a_batch_of_one_is_asked_as_many(tmp_path: Path) -> None:

@@ -78,15 +78,25 @@ def examine(request: ExamRequest, say: Callable[[str], None] = log.info) -> Exam
     """
     file = inspect(request.policy)
     with opened(file, request.activation) as policy:
-        described = None if request.find else describe(file, request.contract, policy.contract)
+        described = _described(file, request, policy.contract)
         task = task_for(request.robot, request.task, described, policy.outputs)
         say(f"{file.kind} with {policy.inputs} inputs and {policy.outputs} outputs, examined on {task.robot}")
-        known = _known(described, task, policy, request.policy) if described else None
+        known = _known(described, task, policy, request.policy) if described and not request.find else None
         search = None if known else _search(policy, task, request, say)
         conventions = known.conventions if known else search.conventions if search else None
         assert conventions is not None
         source = f"read {known.source}" if known else "found by experiment"
         return _judged(file, policy, task, source, conventions, search, request, say)
+
+
+def _described(file: PolicyFile, request: ExamRequest, inside: PolicyContract | None) -> Description | None:
+    """Return what somebody wrote down of a policy; a search takes its robot from there, and needs no more of it."""
+    try:
+        return describe(file, request.contract, inside)
+    except UsageError:
+        if request.find:
+            return None
+        raise
 
 
 def _known(described: Description, task: EnvCfg, policy: AskedPolicy, path: Path) -> Known:

@@ -265,6 +265,12 @@ class TestRlGames:
         with pytest.raises(UsageError, match="built by 'my_net'"):
             read_checkpoint(checkpoint)
 
+    def test_statistics_that_the_configuration_denies_are_refused(self, tmp_path: Path) -> None:
+        checkpoint = copy_case(self.CASE, tmp_path)
+        edit_config(checkpoint, lambda config: config["params"]["config"].update(normalize_input=False))
+        with pytest.raises(UsageError, match="holds observation statistics, and the configuration beside it says"):
+            read_checkpoint(checkpoint)
+
 
 class TestStableBaselines3:
     CASE = "stable_baselines3-2.9.2-ppo"
@@ -290,6 +296,12 @@ class TestStableBaselines3:
     def test_a_class_of_ones_own_is_refused(self, tmp_path: Path) -> None:
         path = self.edited(tmp_path, lambda settings: settings["policy_class"].update(__module__="mine.policies"))
         with pytest.raises(UsageError, match=r"not Stable-Baselines3's own.*mine\.policies"):
+            read_checkpoint(path)
+
+    def test_an_activation_of_ones_own_is_refused_though_its_name_is_torchs(self, tmp_path: Path) -> None:
+        arguments = {"activation_fn": "<class 'mine.nn.ReLU'>"}
+        path = self.edited(tmp_path, lambda settings: settings.update(policy_kwargs=arguments))
+        with pytest.raises(UsageError, match=r"activation is not torch's own.*mine\.nn\.ReLU"):
             read_checkpoint(path)
 
     def test_discrete_actions_are_refused(self, tmp_path: Path) -> None:

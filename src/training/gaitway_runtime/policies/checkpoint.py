@@ -1,7 +1,8 @@
 """Checkpoint files of unknown origin, opened safely.
 
 A checkpoint is a pickle, and a pickle can run code. Files are opened with ``weights_only=True`` only, which admits
-tensors and plain values; numpy's numbers are admitted through stand-ins that run nothing. A file that asks for more is
+tensors and plain values; numpy's numbers and small classes of Python's own are admitted through
+stand-ins that run nothing. A file that asks for more is
 refused without being loaded.
 """
 
@@ -24,8 +25,8 @@ import torch
 from ..spec.checkpoint_files import members_of
 from ..spec.errors import UsageError
 from ..spec.registry import ForeignError, call_foreign
-from . import vecnormalize
-from .plain_numpy import stand_ins
+from . import plain_numpy, plain_python, vecnormalize
+from .foreign_files import refuse_foreign_archive, refuse_foreign_file, refuse_foreign_folder
 
 SB3_DATA, SB3_POLICY, SB3_STATISTICS = "stable_baselines3", "policy.pth", "vecnormalize.pkl"
 """Entries of an opened Stable-Baselines3 archive: settings, state dict, path of the statistics beside it."""
@@ -135,7 +136,7 @@ def _warn_of_old_torch(version: str) -> None:
 def _load(path: Path, file: Path | BinaryIO) -> object:
     _warn_of_old_torch(str(torch.__version__))
     try:
-        with torch.serialization.safe_globals(stand_ins()):
+        with torch.serialization.safe_globals([*plain_numpy.stand_ins(), *plain_python.stand_ins()]):
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _not_plain(path, str(error)) from None
@@ -147,7 +148,7 @@ def _load(path: Path, file: Path | BinaryIO) -> object:
 def _check_kind(path: Path) -> bool:
     """Refuse, by name, the kinds of file that people take for a checkpoint; return whether it is an SB3 archive."""
     if path.is_dir():
-        raise UsageError("the checkpoint is a folder", source=str(path), hint="name a file in it, such as model_100.pt")
+        refuse_foreign_folder(path)
     if not path.is_file():
         raise UsageError("there is no such checkpoint file", source=str(path))
     if path.suffix == ".onnx":
@@ -156,6 +157,7 @@ def _check_kind(path: Path) -> bool:
         )
     listed = members_of(path)
     if listed is None:
+        refuse_foreign_file(path)
         return False
     members = [member.filename for member in listed]
     if {"data", SB3_POLICY} <= set(members):
@@ -168,6 +170,7 @@ def _check_kind(path: Path) -> bool:
             hint="name the model_<n>.pt file that it was exported from",
         )
     if "data.pkl" not in names:
+        refuse_foreign_archive(path, members)
         raise UsageError(
             "the file is a zip archive, but neither torch.save nor Stable-Baselines3 wrote it",
             source=str(path),

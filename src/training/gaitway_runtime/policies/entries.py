@@ -16,10 +16,13 @@ _TRAINING_ONLY = re.compile(
     r"critic.*|(?!actor).*_critic(_\d+)?(_.*)?|target_.*|.*_target|value.*|vf_.*|q_?net.*|qf\d?(_.*)?|"
     r"rnd.*|.*discriminator.*|amp_.*|reward.*|ret_rms|"
     r"privileged_obs_norm.*|critic_obs_norm.*|(log_)?entropy_.*|(log_)?alpha.*|(log_)?ent_coef.*|"
-    r"iter|iteration|epoch|frame|(global_)?step|env_state|.*rng.*|.*random_state.*|wandb.*|gaitway|assymetric_vf_nets",
+    r"iter|iteration|epoch|frame|(global_)?step|.*rng.*|.*random_state.*|wandb.*|gaitway|assymetric_vf_nets",
     re.IGNORECASE,
 )
 """Entries that play no part when a policy acts: optimisers, critics, discriminators, random networks, counters."""
+
+_RECORDS = ("infos", "env_state")
+"""Entries in which trainers keep numbers of a run and of its environment; tensors of many kinds are among them."""
 
 _WEIGHTS = re.compile(r"(.*\.)?(weight|_?(running_)?mean)")
 """A name in a state dict of layers or of observation statistics."""
@@ -29,7 +32,7 @@ _STATISTICS = re.compile(
 )
 """A name of observation statistics that are kept as plain numbers."""
 
-_NOT_OBSERVED = re.compile(r".*(reward|return|loss|length|noise|action_std|log_std|buffer|command).*")
+_NOT_OBSERVED = re.compile(r".*(reward|return|loss|length|noise|action_std|log_std|buf|command).*")
 """A name of statistics of something else."""
 
 
@@ -54,19 +57,20 @@ def check_all_read(entries: Mapping[str, object], read: frozenset[str]) -> None:
         UsageError: One is left, such as an estimator or a normaliser beside the actor; the error names it.
     """
     left = [key for key in entries if key not in read and not _TRAINING_ONLY.fullmatch(str(key))]
-    unread = [str(key) for key in left if _holds_tensors(entries[key]) and key != "infos"]
-    infos = entries.get("infos")
-    for key, value in infos.items() if isinstance(infos, Mapping) and "infos" not in read else ():
-        if isinstance(value, Mapping) and any(_WEIGHTS.fullmatch(str(name)) for name in value):
-            unread.append(f"infos.{key}")
-    unread += [name for key in left for name in _plain_statistics(str(key), entries[key])]
+    unread = [str(key) for key in left if _holds_tensors(entries[key]) and key not in _RECORDS]
+    for place in (key for key in left if key in _RECORDS):
+        record = entries[place]
+        for key, value in record.items() if isinstance(record, Mapping) else ():
+            if isinstance(value, Mapping) and any(_WEIGHTS.fullmatch(str(name)) for name in value):
+                unread.append(f"{place}.{key}")
+    unread += [name for key in left for name in _plain_statistics(str(key), entries[key]) if name not in unread]
     if unread:
         raise UsageError(
             f"the checkpoint holds '{unread[0]}' beside the policy, which is not known here: "
             "without it the policy could act on wrong numbers",
             source=", ".join(unread),
-            hint=f"describe the network in a network.yaml beside the checkpoint (`ignore: [{unread[0]}]` if it plays "
-            "no part when the policy acts)",
+            hint=f"if it plays no part when the policy acts, say so in a network.yaml beside the checkpoint (`ignore: "
+            f"[{unread[0]}]`); if it does, export both as one ONNX file where they were made, which gaitway exam reads",
         )
 
 
@@ -75,12 +79,13 @@ def _is_state(value: Mapping[Any, Any]) -> bool:
 
 
 def _plain_statistics(name: str, value: Any) -> Iterator[str]:
-    """Yield names of numpy arrays and lists of numbers that may be statistics of the observations."""
+    """Yield names of numpy arrays, tensors and lists of numbers that may be statistics of the observations."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _plain_statistics(f"{name}.{key}", item)
     listed = isinstance(value, list | tuple) and len(value) > 1 and all(isinstance(item, int | float) for item in value)
     array = isinstance(value, PlainArray) and value.values is not None and value.values.size > 1
+    array = array or (isinstance(value, torch.Tensor) and value.numel() > 1)
     low = name.lower()
     if (listed or array) and _STATISTICS.fullmatch(low) and not _NOT_OBSERVED.fullmatch(low):
         yield name

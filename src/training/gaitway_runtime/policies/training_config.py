@@ -43,6 +43,7 @@ class TrainingConfig:
     agent: Mapping[str, object] = field(default_factory=dict)
     """The training configuration beside the file; empty where there is none."""
     agent_file: Path | None = None
+    """Where it is; of one inside the checkpoint the checkpoint's path and the entry's name."""
     network: Mapping[str, object] | None = None
     """A description of the network (``network.yaml``), where there is one."""
     network_file: Path | None = None
@@ -215,6 +216,9 @@ def find_training_config(
     """
     folders = [*([params_dir] if params_dir else []), *checkpoint.config_folders]
     agent_file, network = _first(folders, AGENT_FILES), network_file or _first(folders, NETWORK_FILES)
+    agent = read_config(agent_file) if agent_file else {}
+    if agent_file is None:
+        agent_file, agent = _inside(checkpoint)
     if agent_file is not None:
         searched = [f"{agent_file} (does not say)"]
     else:
@@ -222,12 +226,28 @@ def find_training_config(
     return TrainingConfig(
         activation=activation,
         marker=marker,
-        agent=read_config(agent_file) if agent_file else {},
+        agent=agent,
         agent_file=agent_file,
         network=read_config(network) if network else None,
         network_file=network,
         searched=tuple(searched) or ("the run's params/agent.yaml (it has none)",),
     )
+
+
+_EMBEDDED = ("cfg", "config", "train_cfg", "train_config", "agent_cfg", "runner_cfg", "args", "hparams")
+"""Entries in which trainers keep their configuration inside the checkpoint."""
+
+_SECTIONS = ("policy", "actor", "student", "runner", "models", "params")
+"""Sections of a configuration that say something of a policy."""
+
+
+def _inside(checkpoint: Checkpoint) -> tuple[Path | None, Mapping[str, object]]:
+    """Return the training configuration that a checkpoint itself carries, and a path that names its place."""
+    for name in _EMBEDDED:
+        found = checkpoint.entries.get(name)
+        if isinstance(found, Mapping) and any(isinstance(found.get(section), Mapping) for section in _SECTIONS):
+            return checkpoint.path / name, found
+    return None, {}
 
 
 def _first(folders: list[Path], names: tuple[str, ...]) -> Path | None:

@@ -15,6 +15,12 @@ from ..spec.errors import UsageError
 DESCRIBE = "describe the network in a network.yaml beside the checkpoint (docs/checkpoints.md)"
 """Hint for a policy of plain layers that no family can read."""
 
+ALL_PARTS = (
+    "if they play no part when the policy acts, describe the rest in a network.yaml beside the checkpoint "
+    "(docs/checkpoints.md); if they do, export all of it as one ONNX file where it was made, which gaitway exam reads"
+)
+"""Hint for a policy with networks beside its actor, such as an estimator or an encoder."""
+
 OWN_FAMILY = "a package of your own can read it: CONTRIBUTING.md, 'Add a policy family'"
 """Hint for a policy that is made of more than plain layers."""
 
@@ -194,14 +200,19 @@ def recurrent_stack(entries: StateDict, what: str) -> Rnn:
     known = re.compile(r"(weight|bias)_(ih|hh)_l\d+")
     odd = [name for name in entries if not known.fullmatch(name)]
     if odd or "weight_ih_l0" not in entries or "weight_hh_l0" not in entries:
-        raise UsageError(f"the checkpoint's {what} is not a plain LSTM or GRU ('{(odd or ['no weights'])[0]}')")
+        raise UsageError(
+            f"the checkpoint's {what} is not a plain LSTM or GRU ('{(odd or ['no weights'])[0]}')", hint=OWN_FAMILY
+        )
     shapes = entries["weight_ih_l0"].shape, entries["weight_hh_l0"].shape
     if any(len(shape) != 2 or 0 in shape for shape in shapes):
         raise UsageError(f"the checkpoint's {what} has recurrent weights of no use: {shapes[0]} and {shapes[1]}")
     (rows, input_size), (_, hidden_size) = shapes
     kind = {4: "lstm", 3: "gru"}.get(rows // hidden_size if rows % hidden_size == 0 else 0)
     if kind is None:
-        raise UsageError(f"the checkpoint's {what} is neither an LSTM nor a GRU ({rows} rows for {hidden_size} units)")
+        raise UsageError(
+            f"the checkpoint's {what} is neither an LSTM nor a GRU ({rows} rows for {hidden_size} units)",
+            hint=OWN_FAMILY,
+        )
     layers = 1 + max(int(name.rsplit("l", 1)[1]) for name in entries)
     return Rnn(kind, layers, hidden_size, input_size, {name: tensor.float() for name, tensor in entries.items()})
 
@@ -228,7 +239,7 @@ def refuse_unread(state: StateDict, read: tuple[str, ...], what: str) -> None:
         recurrent = any(re.search(r"(^|[._])(rnn|lstm|gru|memory)", name) for name in left)
         raise UsageError(
             f"the checkpoint's {what} has parts that are not known here: {', '.join(left[:4])}",
-            hint=OWN_FAMILY if recurrent else DESCRIBE,
+            hint=OWN_FAMILY if recurrent else ALL_PARTS,
         )
 
 

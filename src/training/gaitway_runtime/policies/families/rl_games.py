@@ -15,7 +15,7 @@ from ...spec.errors import UsageError
 from ..network import Normalizer, Output, PolicyParts
 from ..training_config import TrainingConfig
 from ..weights import OWN_FAMILY, StateDict, has_entry, linear_chain, mlp_chain, refuse_unread, state_dict, take
-from .checks import check_hidden_sizes
+from .checks import check_hidden_sizes, unused_normalizer
 from .rsl_rl_common import iteration_in
 
 NAME = "rl_games"
@@ -122,5 +122,7 @@ def _normalizer(state: StateDict, training: TrainingConfig) -> Normalizer | None
         return None
     if not {"running_mean", "running_var"} <= set(statistics):
         raise UsageError("the checkpoint's observation normaliser is not whole: running_mean_std")
+    if expected is False:
+        raise unused_normalizer("running_mean_std", training)
     mean, variance = (statistics[name].reshape(-1).double() for name in ("running_mean", "running_var"))
     return Normalizer("running_mean_std", mean.float(), torch.sqrt(variance + _EPSILON).float(), 0.0, _CLIP)

@@ -104,6 +104,7 @@ def parts_of(
     check_class(training, actor.class_paths, actor.classes, "rsl_rl")
     for section in (role, "policy"):
         check_keys(training, section, KEYS, "rsl_rl")
+    _check_recurrent(actor, training)
     linears = mlp_chain(actor.layers, role)
     check_hidden_sizes(linears, training, training.agreed(f"{role}.hidden_dims", f"policy.{role}_hidden_dims"))
     activations, source = training.activations(
@@ -122,6 +123,22 @@ def parts_of(
         entries_read=actor.read,
         assumptions=() if training.agent or training.marker else (_NOTHING_TOLD,),
     )
+
+
+def _check_recurrent(actor: ActorEntries, training: TrainingConfig) -> None:
+    """Refuse a configuration of a policy with a memory beside weights without, and the other way round.
+
+    Raises:
+        UsageError: It is of another policy; nothing else that it says would then be true of this one.
+    """
+    named = str(training.value(*actor.class_paths) or "")
+    if named and ("Recurrent" in named or "RNN" in named) != bool(actor.recurrent):
+        raise UsageError(
+            f"the configuration beside the checkpoint is of another network: {named}, where the file has "
+            f"{'a' if actor.recurrent else 'no'} recurrent part",
+            source=str(training.agent_file),
+            hint="put the configuration of the run that made this checkpoint beside it",
+        )
 
 
 _NOTHING_TOLD = (

@@ -135,7 +135,17 @@ def _chain(state: StateDict, trunk: str, head: str) -> tuple[Linear, ...]:
 def _activation(settings: Mapping[str, object], default: str) -> str:
     arguments = settings.get("policy_kwargs")
     named = arguments.get("activation_fn") if isinstance(arguments, Mapping) else None
-    return default if named is None else str(named).rstrip("'>").rpartition(".")[2]
+    if named is None:
+        return default
+    module, _, name = str(named).removeprefix("<class '").rstrip("'>").rpartition(".")
+    if module and not module.startswith("torch.nn"):
+        raise UsageError(
+            f"the policy's activation is not torch's own, and may compute anything: {module}.{name}",
+            source="data: policy_kwargs",
+            allowed="classes of torch.nn",
+            hint=DESCRIBE,
+        )
+    return name
 
 
 def _action_space(settings: Mapping[str, object]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -1,0 +1,98 @@
+"""Files that people take for a checkpoint and that are none, told by their first bytes, with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from ..spec.errors import UsageError
+
+_AS_ONNX = (
+    "export the policy to ONNX where it was made, which gaitway exam reads; or save its weights there with "
+    "torch.save({name: tensor}) (kernels of JAX transposed) and describe the network in a network.yaml"
+)
+_UNPACK = "unpack it, and name the file inside"
+
+_STARTS: tuple[tuple[tuple[bytes, ...], str, str], ...] = (
+    ((b"version https://git-lfs",), "a Git LFS pointer, not the checkpoint that it stands for", "git lfs pull"),
+    ((b"<!doctype", b"<html"), "a web page, not a checkpoint", "download the file itself, not the page that shows it"),
+    ((b"\x1f\x8b", b"bzh", b"\xfd7zxz", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf", b"rar!"), "compressed", _UNPACK),
+    ((b"\x89hdf",), "an HDF5 file, as Keras keeps its weights", _AS_ONNX),
+)
+"""First bytes, in lower case; what such a file is; what to do."""
+
+_TORCH_MAGIC = b"l\xfc\x9cF\xf9 j\xa8P\x19"
+"""Number with which a file begins that torch wrote until 1.5, or without its archive."""
+
+_JAX_FOLDER = frozenset(["_METADATA", "_CHECKPOINT_METADATA", "manifest.ocdbt", "ocdbt.process_0"])
+"""Names in a folder that Orbax wrote."""
+
+
+def refuse_foreign_file(path: Path) -> None:
+    """Refuse a file that is no archive and that another library wrote, or nobody, by what it is.
+
+    Raises:
+        UsageError: It is such a file.
+    """
+    with path.open("rb") as file:
+        head = file.read(512)
+    found = _kind(head, path)
+    if found is not None:
+        what, hint = found
+        raise UsageError(f"the file is {what}", source=str(path), hint=hint)
+
+
+def refuse_foreign_folder(path: Path) -> None:
+    """Refuse a folder, and say whose it is where its contents tell.
+
+    Raises:
+        UsageError: Always.
+    """
+    if _JAX_FOLDER & {entry.name for entry in path.iterdir()}:
+        raise UsageError("the checkpoint is a folder of JAX's Orbax", source=str(path), hint=_AS_ONNX)
+    raise UsageError("the checkpoint is a folder", source=str(path), hint="name a file in it, such as model_100.pt")
+
+
+def refuse_foreign_archive(path: Path, names: Collection[str]) -> None:
+    """Refuse a zip archive that neither torch nor Stable-Baselines3 wrote, by what it holds.
+
+    Raises:
+        UsageError: It holds a checkpoint, or numpy's arrays.
+    """
+    inside = next((name for name in sorted(names) if name.endswith((".pt", ".pth"))), None)
+    if inside is not None:
+        raise UsageError(f"the file is an archive that holds {inside}", source=str(path), hint=_UNPACK)
+    if names and all(name.endswith(".npy") for name in names):
+        raise UsageError("the file is an archive of numpy arrays", source=str(path), hint=_AS_ONNX)
+
+
+def _kind(head: bytes, path: Path) -> tuple[str, str] | None:
+    """Return what a file is and what to do; None for one that torch may have written."""
+    if not head:
+        return "empty", "fetch it again, or name another"
+    low = head.lstrip().lower()
+    for starts, what, hint in _STARTS:
+        if low.startswith(starts) or head.lower().startswith(starts):
+            return what, hint
+    if head[257:262] == b"ustar" and path.suffix == ".tar":
+        return "a tar archive", _UNPACK
+    if head[4:8] == b"TFL3":
+        return "a TensorFlow Lite model", _AS_ONNX
+    if path.suffix == ".msgpack":
+        return "a msgpack file, as Flax keeps its parameters", _AS_ONNX
+    if head[:1] == b"\x80" and _TORCH_MAGIC not in head[:40]:
+        what = "a pickle that torch did not write, as JAX, Brax and Flax keep their parameters"
+        return f"{what}; it is refused, as opening it could run code", _AS_ONNX
+    if _is_text(head):
+        return "a text, not a checkpoint", "name the model_<n>.pt file"
+    return None
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 3:  # the last letter may be cut in two
+            return False
+        text = head[: error.start].decode("utf-8")
+    return all(letter.isprintable() or letter.isspace() for letter in text)

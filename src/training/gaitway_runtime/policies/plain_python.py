@@ -1,0 +1,55 @@
+"""Harmless stand-ins for small classes of Python's own that trainers leave in a checkpoint.
+
+Command-line arguments, dates, paths and buffers of rewards stand beside the weights of many files. Each becomes a plain
+mapping, list or text; nothing is imported and nothing runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+class PlainSpace(dict[str, Any]):
+    """A namespace of arguments, as a mapping."""
+
+    def __setstate__(self, state: object) -> None:
+        if not isinstance(state, dict):
+            raise ValueError("a namespace has an unknown state")
+        self.update(state)
+
+
+def plain_text(*parts: object) -> str:
+    """Return a path or a date as a text, which nobody reads."""
+    return "/".join(str(part) for part in parts)
+
+
+def plain_list(items: Iterable[object] = (), *_: object) -> list[object]:
+    """Return a queue as a list."""
+    return list(items)
+
+
+def plain_mapping(*_: object) -> dict[object, object]:
+    """Return an empty mapping, which the pickle then fills."""
+    return {}
+
+
+class PlainType:
+    """A type that is named and not made, such as that of a mapping's defaults."""
+
+
+def stand_ins() -> list[tuple[Callable[..., Any], str]]:
+    """Return the stand-ins with the names that pickles call them by."""
+    texts = ["datetime.datetime", "datetime.date", "datetime.time", "datetime.timedelta"]
+    texts += [f"{module}.{name}" for module in ("pathlib", "pathlib._local") for name in _PATHS]
+    return [
+        *((PlainSpace, name) for name in ("argparse.Namespace", "types.SimpleNamespace")),
+        *((plain_text, name) for name in texts),
+        (plain_list, "collections.deque"),
+        (plain_mapping, "collections.defaultdict"),
+        *((PlainType, f"{module}.{name}") for module in ("builtins", "__builtin__") for name in _DEFAULTS),
+    ]
+
+
+_PATHS = ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")
+_DEFAULTS = ("float", "int", "list", "dict", "str", "bool")

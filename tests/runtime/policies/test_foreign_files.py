@@ -1,0 +1,138 @@
+"""What strangers take for a checkpoint, and what trainers leave in one beside the weights."""
+
+import argparse
+import collections
+import datetime
+import gzip
+import io
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gaitway_runtime.policies.checkpoint import open_checkpoint
+from gaitway_runtime.policies.reader import read_checkpoint
+from gaitway_runtime.spec.errors import UsageError
+
+from .samples import change, copy_case, library_actions
+from .test_foreign import RSL3, RSL5
+from .test_reader import actions_of, edit_config
+
+
+def zipped(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+BRAX = pickle.dumps(({"mean": np.zeros(3)}, {"params": {"hidden_0": {"kernel": np.zeros((3, 2))}}}))
+FILES = {
+    "model_1.pt": (b"", "the file is empty", "fetch it again"),
+    "model_2.pt": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n",
+        "Git LFS pointer",
+        "lfs pull",
+    ),
+    "model_3.pt": (b"\n<!DOCTYPE html><html>not found</html>", "a web page", "download the file itself"),
+    "model_4.pt.gz": (gzip.compress(b"x"), "compressed", "unpack"),
+    "run.zip": (zipped(**{"run/model_9.pt": b"x"}), "an archive that holds run/model_9.pt", "unpack"),
+    "params": (BRAX, "a pickle that torch did not write, as JAX", "ONNX"),
+    "agent_9.pickle": (pickle.dumps({"policy": b"\x81"}, protocol=4), "a pickle that torch did not write", "ONNX"),
+    "policy.msgpack": (b"\x81\xa6params\x80", "Flax", "ONNX"),
+    "policy.h5": (b"\x89HDF\r\n\x1a\n", "HDF5", "ONNX"),
+    "policy.tflite": (b"\x1c\0\0\0TFL3", "TensorFlow Lite", "ONNX"),
+    "policy.npz": (zipped(**{"w0.npy": b"x"}), "numpy arrays", "network.yaml"),
+    "notes.pt": (b"a note\n", "a text", "model_<n>.pt"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_another_kind_is_told_by_its_name(name: str, tmp_path: Path) -> None:
+    content, what, hint = FILES[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=what) as caught:
+        open_checkpoint(tmp_path / name)
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_folder_of_jax_is_told_from_any_other(tmp_path: Path) -> None:
+    (tmp_path / "manifest.ocdbt").write_bytes(b"x")
+    with pytest.raises(UsageError, match="Orbax"):
+        open_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}])
+def test_small_things_of_pythons_own_do_not_bar_a_checkpoint(options: dict, tmp_path: Path) -> None:
+    beside = {
+        "args": argparse.Namespace(lr=1e-3, seed=1),
+        "infos": {
+            "when": datetime.datetime(2026, 1, 1),
+            "took": datetime.timedelta(seconds=3),
+            "log": Path("/tmp/run"),
+            "rewards": collections.deque([1.0, 2.0], maxlen=9),
+            "sums": collections.defaultdict(float, a=2.0),
+        },
+    }
+    checkpoint = copy_case(RSL5, tmp_path)
+    content = torch.load(checkpoint, weights_only=True)
+    torch.save({**content, **beside}, checkpoint, **options)
+    np.testing.assert_allclose(actions_of(read_checkpoint(checkpoint)), library_actions(RSL5), rtol=0, atol=1e-6)
+    entries = open_checkpoint(checkpoint).entries
+    assert entries["args"] == {"lr": 1e-3, "seed": 1}
+    assert (entries["infos"]["rewards"], entries["infos"]["sums"]) == ([1.0, 2.0], {"a": 2.0})
+
+
+@pytest.mark.parametrize("place", ["infos", "env_state"])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"obs_mean": torch.ones(12), "obs_std": torch.ones(12)},
+        {"obs_rms": {"mean": torch.ones(12), "var": torch.ones(12)}},
+        {"normalizer": {"running_mean": torch.ones(12)}},
+    ],
+    ids=["two tensors", "a mapping", "a state dict"],
+)
+def test_statistics_among_a_runs_numbers_are_not_overlooked(place: str, kept: dict, tmp_path: Path) -> None:
+    kept["terrain_levels"], kept["obs_buf"] = torch.ones(4), torch.ones(4, 12)
+    with pytest.raises(UsageError, match=rf"holds '{place}\.(obs|norm)"):
+        read_checkpoint(change(copy_case(RSL5, tmp_path), lambda content: content.update({place: kept})))
+
+
+class TestConfigurationInTheFile:
+    def test_it_is_read_where_none_is_beside_the_file(self, tmp_path: Path) -> None:
+        checkpoint = copy_case(RSL3, tmp_path)
+        for file in checkpoint.parent.rglob("agent.yaml"):
+            file.unlink()
+        with pytest.raises(UsageError, match="does not tell its network's activation"):
+            read_checkpoint(checkpoint)
+        inside = {"train_cfg": {"policy": {"class_name": "ActorCritic", "activation": "elu"}, "clip_actions": 0.01}}
+        policy = read_checkpoint(change(checkpoint, lambda content: content.update(inside)))
+        assert np.abs(actions_of(policy)).max() == np.float32(0.01)
+        with pytest.raises(UsageError, match="told in two ways"):
+            read_checkpoint(checkpoint, activation="relu")
+
+    def test_a_class_of_somebody_elses_is_refused(self, tmp_path: Path) -> None:
+        checkpoint = copy_case(RSL3, tmp_path)
+        for file in checkpoint.parent.rglob("agent.yaml"):
+            file.unlink()
+        inside = {"cfg": argparse.Namespace(policy={"class_name": "Squashed", "activation": "elu"})}
+        content = torch.load(checkpoint, weights_only=True)
+        torch.save({**content, **inside}, checkpoint)
+        with pytest.raises(UsageError, match=r"not rsl_rl's own.*Squashed"):
+            read_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("case", "section", "name"), [(RSL3, "policy", "ActorCriticRecurrent"), (RSL5, "actor", "RNNModel")]
+)
+def test_the_configuration_of_a_policy_with_a_memory_is_not_believed(
+    case: str, section: str, name: str, tmp_path: Path
+) -> None:
+    checkpoint = copy_case(case, tmp_path)
+    edit_config(checkpoint, lambda config: config[section].update(class_name=name))
+    with pytest.raises(UsageError, match=f"of another network: {name}, where the file has no recurrent part"):
+        read_checkpoint(checkpoint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from gaitway_runtime.exam.subject import spec_of, task_for
 from gaitway_runtime.policies.confined.policy_file import inspect, opened
@@ -15,6 +16,7 @@ from gaitway_runtime.simulators.mujoco.models import compile_robot
 from gaitway_runtime.spec.errors import UsageError
 
 from .targets.samples import policy_for
+from .test_loaders import WEIGHT, product, write_graph
 
 TASK = task_for("go2", None, None, 12)
 
@@ -37,3 +39,15 @@ def test_a_recurrent_export_answers_as_its_checkpoint(kind: str, format: str, tm
             np.testing.assert_allclose(asked.act(rows), session.act(rows), atol=1e-5)
         with pytest.raises(UsageError, match="takes 48 inputs, not 47"):
             asked.act(rows[:, :47])
+
+
+def test_weights_beside_an_onnx_file_are_read(tmp_path: Path) -> None:
+    path = write_graph(
+        tmp_path / "policy.onnx", {"obs": [1, 6]}, {"actions": [1, 2]}, product("obs", "weight", "actions")
+    )
+    model = onnx.load(path)
+    onnx.save(model, path, save_as_external_data=True, location="policy.onnx.data", size_threshold=0)
+    assert (tmp_path / "policy.onnx.data").is_file()
+    rows = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+    with opened(inspect(path)) as asked:
+        np.testing.assert_allclose(asked.act(rows), rows @ WEIGHT, atol=1e-5)

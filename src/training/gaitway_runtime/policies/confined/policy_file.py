@@ -22,6 +22,7 @@ from ..formats.onnx import CONTRACT_KEY
 from ..formats.torchscript import check_code, code_files
 from ..reader import read_checkpoint
 from ..sessions import checkpoint_session
+from .onnx_loader import OBSERVATIONS
 from .process import ConfinedPolicy
 
 if TYPE_CHECKING:
@@ -248,6 +249,8 @@ def _check_ends(model: onnx.ModelProto, path: Path) -> None:
     inputs = [value for value in model.graph.input if value.name not in initial]
     if not inputs:
         raise UsageError("the policy has no input", source=str(path))
+    # A hidden state may stand before the observations.
+    inputs.sort(key=lambda value: value.name.lower() not in OBSERVATIONS)
     sizes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in inputs]
     outputs = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in model.graph.output]
     if not 2 <= len(sizes[0]) <= 3 or any(size < 1 for size in sizes[0][1:]):
@@ -260,7 +263,7 @@ def _check_ends(model: onnx.ModelProto, path: Path) -> None:
     if width > MOST_INPUTS:
         raise UsageError(f"the policy takes {width:,} inputs", source=str(path), allowed=f"at most {MOST_INPUTS:,}")
     for value, size in zip(inputs[1:], sizes[1:], strict=True):
-        if size not in outputs[1:] or value.name in ("time_step", "step"):
+        if len(outputs) < 2 or size not in outputs or value.name in ("time_step", "step"):
             raise UsageError(
                 f"the policy has a second input, {value.name}, which is no hidden state",
                 source=str(path),

@@ -47,9 +47,16 @@ def test_standing_still_while_asked_to_walk_is_no_success() -> None:
 
 
 def test_diverged_worlds_are_in_neither_number() -> None:
-    episodes = [episode(error_vel_xy=0.1, error_vel_yaw=0.1), episode(Ending.DIVERGED)]
+    episodes = [*[episode(error_vel_xy=0.1, error_vel_yaw=0.1)] * 9, episode(Ending.DIVERGED)]
     verdict = judge(FLAT, episodes, metrics(**GOOD))
-    assert (verdict.successes, verdict.episodes) == (1, 1)
+    assert (verdict.successes, verdict.episodes, verdict.passed) == (9, 9, True)
+
+
+def test_a_policy_under_which_the_simulation_keeps_diverging_does_not_pass() -> None:
+    episodes = [*[episode(error_vel_xy=0.1, error_vel_yaw=0.1)] * 8, *[episode(Ending.DIVERGED)] * 2]
+    verdict = judge(FLAT, episodes, metrics(**GOOD))
+    assert (verdict.success_rate, verdict.passed) == (1.0, False)
+    assert verdict.reasons == ("2 of 10 episodes were lost to a diverged simulation, at most 10% may be",)
 
 
 def test_an_unmeasured_bound_never_passes() -> None:

@@ -18,6 +18,9 @@ _Z = 1.959963984540054
 """Standard normal quantile of a two-sided 95 % interval."""
 
 
+MOST_LOST = 0.1
+"""Share of episodes that may be lost to the simulation in a verdict that is to count."""
+
 _UNKNOWN = Gate(success_rate=0.7)
 """Gate of a task that is not registered."""
 _TIME_OUT = SuccessRule(sentence="the episode times out")
@@ -76,7 +79,8 @@ def judge(
     rate = count / len(counted) if counted else None
     low, high = wilson_interval(count, len(counted)) if counted else (None, None)
     checks = tuple(_check(threshold, metrics) for threshold in gate.thresholds)
-    reasons = (*_unmeasured(rule, counted), *_reasons(rate, required, checks))
+    lost = _lost(len(episodes) - len(counted), len(episodes))
+    reasons = (*lost, *_unmeasured(rule, counted), *_reasons(rate, required, checks))
     return Verdict(
         passed=not reasons,
         criterion=rule.sentence,
@@ -192,6 +196,16 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     half = _Z * math.sqrt(rate * (1 - rate) / trials + _Z**2 / (4 * trials**2)) / shrink
     # At the ends the bound is the end itself, which the sums above miss by a rounding.
     return centre - half if successes else 0.0, centre + half if successes < trials else 1.0
+
+
+def _lost(lost: int, total: int) -> list[str]:
+    """Return a reason where more episodes were lost to the simulation than chance explains.
+
+    A policy that throws its robot about makes the physics diverge, and the episodes that are left say little of it.
+    """
+    if lost <= MOST_LOST * total or lost == total:
+        return []
+    return [f"{lost} of {total} episodes were lost to a diverged simulation, at most {MOST_LOST:.0%} may be"]
 
 
 def _check(threshold: Threshold, metrics: RolloutMetrics) -> BoundCheck:

@@ -136,7 +136,10 @@ def headline(validation: Validation) -> str:
     if verdict.passed:
         return f"{counted} Every bound of the gate is met."
     missed = [check.bound for check in verdict.checks if not check.passed]
-    return f"{counted} Not met: {', '.join(missed)}." if missed else counted
+    if missed:
+        return f"{counted} Not met: {', '.join(missed)}."
+    enough = verdict.success_rate >= verdict.success_threshold
+    return f"{counted} {'; '.join(verdict.reasons)}." if enough else counted
 
 
 def gate_failed(validation: Validation) -> GateFailed:

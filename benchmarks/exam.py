@@ -24,27 +24,17 @@ from gaitway_runtime.exam.trials import Trials
 from gaitway_runtime.simulators.mujoco.models import compile_robot
 from gaitway_runtime.tasks.environment import EnvCfg
 
-from tests.runtime.exam.strangers import ANYMAL, GO2, SAMPLES, SHUFFLED, Stranger, noise, under
+from tests.runtime.exam.strangers import ANYMAL, GO2, ISAAC, SAMPLES, SHUFFLED, Stranger, as_trained, noise, under
 
-H1, ROUGH = (SAMPLES / f"{name}" / f"model_{number}.pt" for name, number in (("h1-flat", 599), ("anymal-c-rough", 650)))
-SAMPLE = {"anymal_c": ANYMAL, "unitree_go2": GO2, "unitree_h1": H1}
+H1, G1, ROUGH = (
+    SAMPLES / f"{name}" / f"model_{number}.pt"
+    for name, number in (("h1-flat", 599), ("g1-flat", 479), ("anymal-c-rough", 650))
+)
+SAMPLE = {"anymal_c": ANYMAL, "unitree_go2": GO2, "unitree_h1": H1, "unitree_g1": G1}
 OF_ROUGH_GROUND = ("rough", "rough_y_fastest")
 """Variants of the sample that sees the ground."""
-ISAAC = (words.LIN_VEL, words.ANG_VEL, words.GRAVITY, words.COMMAND, words.JOINT_POS, words.JOINT_VEL, words.LAST)
 
 Change = Callable[[Conventions, EnvCfg], Conventions]
-
-
-def plain(task: EnvCfg) -> Conventions:
-    """Return the conventions that the samples were trained under."""
-    spec = spec_of(task)
-    return Conventions(
-        terms=tuple(ExamTerm(quantity=quantity) for quantity in ISAAC),
-        joints=tuple(range(len(spec.joint_names))),
-        action_scale=tuple(task.action.scales),
-        action_pose=spec.default_joint_pos,
-        observed_pose=spec.default_joint_pos,
-    )
 
 
 def terms(found: Conventions, *quantities: str) -> Conventions:
@@ -102,6 +92,16 @@ VARIANTS: dict[str, tuple[str, Change]] = {
         "anymal_c",
         lambda c, t: terms(c, *ISAAC[:2], words.ORIENTATION, *ISAAC[3:]).with_term(words.LIN_VEL, frame="world"),
     ),
+    "orientation_xyzw": (
+        "anymal_c",
+        lambda c, t: terms(c, *ISAAC[:2], words.ORIENTATION, *ISAAC[3:]).with_term(words.ORIENTATION, frame="xyzw"),
+    ),
+    "euler": ("anymal_c", lambda c, t: terms(c, *ISAAC[:2], words.EULER, *ISAAC[3:])),
+    "euler_world": (
+        "anymal_c",
+        lambda c, t: terms(c, *ISAAC[:2], words.EULER, *ISAAC[3:]).with_term(words.LIN_VEL, frame="world"),
+    ),
+    "roll_pitch": ("anymal_c", lambda c, t: terms(c, *ISAAC[:2], words.ROLL_PITCH, *ISAAC[3:])),
     "heading": ("anymal_c", lambda c, t: c.with_term(words.LIN_VEL, frame="heading")),
     "clock": ("anymal_c", lambda c, t: terms(c, *ISAAC, words.CLOCK)),
     "rough": ("anymal_c", lambda c, t: terms(c, *ISAAC, words.HEIGHT_SCAN)),
@@ -116,6 +116,7 @@ VARIANTS: dict[str, tuple[str, Change]] = {
     ),
     "go2_legged_gym": ("unitree_go2", legged_gym),
     "go2_absolute": ("unitree_go2", lambda c, t: dataclasses.replace(c, observed_pose=zero(c))),
+    "g1": ("unitree_g1", lambda c, t: c),
     "h1": ("unitree_h1", lambda c, t: c),
     "h1_gravity_up": ("unitree_h1", lambda c, t: c.scaled(words.GRAVITY, -1.0)),
 }
@@ -137,7 +138,7 @@ def main(names: list[str]) -> None:
     for name in names or VARIANTS:
         robot, change = VARIANTS[name]
         task = next(task for task in walking_tasks() if task.robot == robot)
-        spec, truth = spec_of(task), change(plain(task), task)
+        spec, truth = spec_of(task), change(as_trained(task), task)
         seen = name in OF_ROUGH_GROUND
         found = find(under(ROUGH if seen else SAMPLE[robot], truth, task), task, scan=seen)
         score = f"follows {found.score.follow:.0%}, upright {found.score.alive:.0%}, total {found.score.total:.2f}"

@@ -11,6 +11,7 @@ import onnx
 from gaitway_runtime.exam.conventions import (
     ANG_VEL,
     COMMAND,
+    EULER,
     GRAVITY,
     HEIGHT_SCAN,
     JOINT_POS,
@@ -18,7 +19,9 @@ from gaitway_runtime.exam.conventions import (
     LAST,
     LIN_VEL,
     ORIENTATION,
+    ROLL_PITCH,
     Conventions,
+    ExamTerm,
     size_of,
 )
 from gaitway_runtime.exam.subject import spec_of
@@ -31,6 +34,8 @@ SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 ANYMAL, GO2 = SAMPLES / "anymal-c-flat" / "model_194.pt", SAMPLES / "go2-flat" / "model_139.pt"
 FRAME = (3, 3, 3, 3, 12, 12, 12)
 """Sizes of the terms of the samples: three velocities, gravity, command, joints, their velocities, the last action."""
+ISAAC = (LIN_VEL, ANG_VEL, GRAVITY, COMMAND, JOINT_POS, JOINT_VEL, LAST)
+"""Terms of the samples in order."""
 SHUFFLED = (7, 2, 10, 0, 5, 11, 3, 8, 1, 6, 9, 4)
 """Robot's joint of each action of a shuffled policy."""
 
@@ -59,6 +64,18 @@ class Dressing:
     """Whether outputs are half as large, so that the action scale is twice the sample's."""
     frames: int = 1
     per_term: bool = False
+
+
+def as_trained(task: EnvCfg) -> Conventions:
+    """Return the conventions that the samples were trained under."""
+    spec = spec_of(task)
+    return Conventions(
+        terms=tuple(ExamTerm(quantity=quantity) for quantity in ISAAC),
+        joints=tuple(range(len(spec.joint_names))),
+        action_scale=tuple(task.action.scales),
+        action_pose=spec.default_joint_pos,
+        observed_pose=spec.default_joint_pos,
+    )
 
 
 def dressed(checkpoint: Path, dressing: Dressing) -> Stranger:
@@ -117,6 +134,10 @@ def _decoded(rows: NDArray[np.float64], truth: Conventions, count: int) -> dict[
             ordered = np.empty_like(value)
             ordered[:, list(truth.joints)] = value
             value = ordered
+        elif term.quantity == ORIENTATION and term.frame == "xyzw":
+            value = value[:, [3, 0, 1, 2]]
+        elif term.quantity == EULER and term.frame == "ypr":
+            value = value[:, ::-1]
         elif term.quantity == HEIGHT_SCAN and term.frame == "y":
             value = value.reshape(-1, 17, 11).swapaxes(1, 2).reshape(len(value), -1)
         found[term.quantity] = value
@@ -126,6 +147,15 @@ def _decoded(rows: NDArray[np.float64], truth: Conventions, count: int) -> dict[
 
 def _upright(found: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     """Return the base's rotation in the world, (N, 3, 3), or where only gravity is seen in the heading's frame."""
+    if EULER in found or ROLL_PITCH in found:
+        tilt = found[EULER] if EULER in found else np.pad(found[ROLL_PITCH], ((0, 0), (0, 1)))
+        (cr, cp, cy), (sr, sp, sy) = np.cos(tilt).T, np.sin(tilt).T
+        turned = [
+            [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
+            [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
+            [-sp, cp * sr, cp * cr],
+        ]
+        return np.moveaxis(np.array(turned), 2, 0)
     if ORIENTATION in found:
         w, x, y, z = found[ORIENTATION].T
         rows = [

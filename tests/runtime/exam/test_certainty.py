@@ -82,8 +82,20 @@ def test_what_makes_up_for_another_convention_is_a_rival_of_both() -> None:
 @pytest.mark.parametrize("frame", ["wxyz", "xyzw"])
 def test_the_order_of_a_quaternion_is_a_rival(frame: str) -> None:
     seen = dataclasses.replace(FOUND, terms=(ExamTerm(quantity="orientation", frame=frame),))
-    others = [rival.conventions.terms[0].frame for rival in rivals(seen, SPEC) if rival.convention == GRAVITY]
-    assert others == [{"wxyz": "xyzw", "xyzw": "wxyz"}[frame]]
+    others = [rival.conventions.terms[0] for rival in rivals(seen, SPEC) if rival.convention == GRAVITY]
+    inverse = tuple(1.0 if number == "w" else -1.0 for number in frame)
+    assert [(term.frame, term.scales) for term in others] == [
+        ({"wxyz": "xyzw", "xyzw": "wxyz"}[frame], (1.0,)),
+        (frame, inverse),
+    ]
+
+
+def test_angles_and_gravity_are_rivals_of_each_other() -> None:
+    for quantity, other in ((GRAVITY_TERM, "euler_angles"), ("euler_angles", GRAVITY_TERM)):
+        seen = dataclasses.replace(FOUND, terms=(ExamTerm(quantity=quantity, frames=3),), stacked=1)
+        terms = [rival.conventions.terms[0] for rival in rivals(seen, SPEC) if rival.convention == GRAVITY]
+        assert other in {term.quantity for term in terms}
+        assert {term.frames for term in terms} == {3}
 
 
 def test_which_coordinate_of_a_height_scan_runs_fastest_is_asked() -> None:

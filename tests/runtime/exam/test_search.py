@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from gaitway_runtime.exam.conventions import ANG_VEL, COMMAND, GRAVITY, JOINT_POS, JOINT_VEL, LAST, LIN_VEL
+from gaitway_runtime.exam.conventions import ANG_VEL, COMMAND, GRAVITY, LIN_VEL
 from gaitway_runtime.exam.evidence import PolicyAnswers, robot_facts
 from gaitway_runtime.exam.layouts import BLOCK, arrangements, splits
 from gaitway_runtime.exam.search import Searcher
@@ -20,7 +20,6 @@ from gaitway.cli.main import main
 from . import strangers
 from .strangers import SHUFFLED, Dressing, dressed
 
-ISAAC = (LIN_VEL, ANG_VEL, GRAVITY, COMMAND, JOINT_POS, JOINT_VEL, LAST)
 PLAIN = tuple(range(12))
 
 DRESSINGS = {

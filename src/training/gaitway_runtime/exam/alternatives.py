@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from ..tasks.robots import RobotSpec
 from . import conventions as words
-from .conventions import Conventions
+from .conventions import Conventions, ExamTerm
 from .labels import (
     CLOCK,
-    FRAME,
+    FRAMES,
     GAINS,
     GRAVITY,
     HISTORY,
@@ -89,8 +89,10 @@ def _pairs(found: Conventions, spec: RobotSpec) -> Iterator[Alternative]:
         for other, option in _shown(posed):
             yield Alternative(POSE, f"{label}, last action {other}", option, also=(SHOWN,))
     for label, turned in _gravities(found):
-        for other, option in _frames(turned):
-            yield Alternative(GRAVITY, f"{label}, {other}", option, also=(FRAME,))
+        alike = {term.quantity for term in turned.terms} == {term.quantity for term in found.terms}
+        for frame, quantity in FRAMES.items() if alike else ():
+            for other, option in _frames(turned, quantity):
+                yield Alternative(GRAVITY, f"{label}, {words.NAMES[quantity]}: {other}", option, also=(frame,))
 
 
 def with_scale(found: Conventions, factor: float) -> Conventions:
@@ -112,7 +114,7 @@ def alternatives(found: Conventions, spec: RobotSpec, *, swaps: bool) -> Iterato
         (SCALE, _action_scales(found, spec)),
         (POSE, _poses(found, spec)),
         (GRAVITY, _gravities(found)),
-        (FRAME, _frames(found)),
+        *((frame, _frames(found, quantity)) for frame, quantity in FRAMES.items()),
         (UNITS, _units(found)),
         (SHOWN, _shown(found)),
         (HISTORY, _histories(found)),
@@ -224,29 +226,69 @@ def _parts(members: tuple[int, ...]) -> Iterator[dict[int, float]]:
 
 
 def _gravities(found: Conventions) -> Iterator[tuple[str, Conventions]]:
-    orientation = found.term(words.ORIENTATION)
-    if orientation is not None:
-        other = "wxyz" if orientation.frame == "xyzw" else "xyzw"
-        yield f"as an orientation ({', '.join(other)})", found.with_term(words.ORIENTATION, frame=other)
+    yield from _orientations(found)
     gravity = found.term(words.GRAVITY)
     if gravity is None:
         return
     yield "the other sign", found.scaled(words.GRAVITY, *(-value for value in gravity.scales))
     down = tuple(a * b for a, b in zip(gravity.scales * (3 // len(gravity.scales)), _AXES_DOWN, strict=True))
     yield "x ahead, y right, z down", found.scaled(words.GRAVITY, *down)
+    yield from ((label, _seen_as(found, words.GRAVITY, other)) for label, other in _ANGLES)
 
 
-def _frames(found: Conventions) -> Iterator[tuple[str, Conventions]]:
-    for quantity in (words.LIN_VEL, words.ANG_VEL):
-        term = found.term(quantity)
-        if term is None:
-            continue
-        name = words.NAMES[quantity]
-        for frame in ("base", "world", "heading"):
-            yield f"{name}: {frame}", found.with_term(quantity, frame=frame)
-        yield f"{name}: the other sign", found.scaled(quantity, *(-value for value in term.scales))
-        down = tuple(a * b for a, b in zip(term.scales * (3 // len(term.scales)), _AXES_DOWN, strict=True))
-        yield f"{name}: x ahead, y right, z down", found.scaled(quantity, *down)
+_ANGLES = (
+    ("roll, pitch, yaw", ExamTerm(quantity=words.EULER)),
+    ("roll, pitch, yaw, z down", ExamTerm(quantity=words.EULER, scales=_AXES_DOWN)),
+    ("yaw, pitch, roll", ExamTerm(quantity=words.EULER, frame="ypr")),
+)
+"""What may stand in place of gravity's three numbers."""
+
+
+def _orientations(found: Conventions) -> Iterator[tuple[str, Conventions]]:
+    """Yield what else an orientation, or angles, of as many numbers may be."""
+    orientation, angles = found.term(words.ORIENTATION), found.term(words.EULER)
+    tilt = found.term(words.ROLL_PITCH)
+    if orientation is not None:
+        order = "xyzw" if orientation.frame == "xyzw" else "wxyz"
+        other = "wxyz" if order == "xyzw" else "xyzw"
+        inverse = tuple(-1.0 if axis != "w" else 1.0 for axis in order)
+        yield f"as an orientation ({', '.join(other)})", found.with_term(words.ORIENTATION, frame=other)
+        if min(orientation.scales) > 0:
+            yield "the inverse rotation", found.with_term(words.ORIENTATION, scales=inverse)
+        else:
+            yield "the rotation", found.with_term(words.ORIENTATION, scales=(1.0,))
+    if angles is not None:
+        for label, option in _ANGLES:
+            yield label, _seen_as(found, words.EULER, option)
+        for sign in (1.0, -1.0):
+            gravity = ExamTerm(quantity=words.GRAVITY, scales=(sign,))
+            yield f"gravity, {-sign:+g} upright", _seen_as(found, words.EULER, gravity)
+    if tilt is not None:
+        for scales in ((1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)):
+            yield f"roll, pitch times {numbers(scales)}", found.with_term(words.ROLL_PITCH, scales=scales)
+
+
+def _seen_as(found: Conventions, quantity: str, other: ExamTerm) -> Conventions:
+    """Return conventions that show another quantity of as many numbers, with the history of the first."""
+    terms = tuple(
+        dataclasses.replace(other, frames=term.frames, newest_first=term.newest_first)
+        if term.quantity == quantity
+        else term
+        for term in found.terms
+    )
+    return dataclasses.replace(found, terms=terms)
+
+
+def _frames(found: Conventions, quantity: str) -> Iterator[tuple[str, Conventions]]:
+    """Yield the frames and signs that a velocity may have."""
+    term = found.term(quantity)
+    if term is None:
+        return
+    for frame in ("base", "world", "heading"):
+        yield frame, found.with_term(quantity, frame=frame)
+    yield "the other sign", found.scaled(quantity, *(-value for value in term.scales))
+    down = tuple(a * b for a, b in zip(term.scales * (3 // len(term.scales)), _AXES_DOWN, strict=True))
+    yield "x ahead, y right, z down", found.scaled(quantity, *down)
 
 
 def _units(found: Conventions) -> Iterator[tuple[str, Conventions]]:

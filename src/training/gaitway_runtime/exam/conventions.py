@@ -25,6 +25,9 @@ LIN_VEL, ANG_VEL, GRAVITY, COMMAND = (
 )
 JOINT_POS, JOINT_VEL, LAST = "joint_position", "joint_velocity", "last_action"
 HEIGHT_SCAN, CLOCK, ORIENTATION = "height_scan", "clock", "orientation"
+EULER, ROLL_PITCH = "euler_angles", "roll_pitch"
+ATTITUDES = (GRAVITY, ORIENTATION, EULER, ROLL_PITCH)
+"""Quantities that say how the base is tilted, of which a policy observes one."""
 PER_JOINT = (JOINT_POS, JOINT_VEL, LAST)
 VECTORS = (LIN_VEL, ANG_VEL, GRAVITY, COMMAND)
 
@@ -45,6 +48,8 @@ NAMES: Mapping[str, str] = {
     HEIGHT_SCAN: "height_scan",
     CLOCK: "gait_phase",
     ORIENTATION: "root_quat_w",
+    EULER: "base_euler_xyz",
+    ROLL_PITCH: "base_roll_pitch",
 }
 """Isaac Lab's name of each quantity."""
 UNITS: Mapping[str, str] = {
@@ -54,6 +59,8 @@ UNITS: Mapping[str, str] = {
     JOINT_POS: "rad",
     JOINT_VEL: "rad/s",
     HEIGHT_SCAN: "m",
+    EULER: "rad",
+    ROLL_PITCH: "rad",
 }
 
 
@@ -61,7 +68,7 @@ def size_of(quantity: str, joints: int) -> int:
     """Return how many values one frame of a quantity has, for a robot with so many joints."""
     if quantity in PER_JOINT:
         return joints
-    return {HEIGHT_SCAN: SCAN, CLOCK: 2, ORIENTATION: 4}.get(quantity, 3)
+    return {HEIGHT_SCAN: SCAN, CLOCK: 2, ORIENTATION: 4, ROLL_PITCH: 2}.get(quantity, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +83,8 @@ class ExamTerm:
     clip: tuple[float, float] | None = None
     frame: str = "base"
     """Of a velocity ``base``, ``world`` or ``heading`` (the world turned by the robot's yaw); of an orientation the
-    order of its numbers, ``wxyz`` or ``xyzw``; of a height scan ``y`` where y runs fastest over its grid, not x."""
+    order of its numbers, ``wxyz`` or ``xyzw``; of Euler angles ``ypr`` where yaw comes first; of a height scan ``y``
+    where y runs fastest over its grid, not x."""
     frames: int = 1
     """Frames of this term, where history is kept term by term."""
     newest_first: bool = False
@@ -232,6 +240,8 @@ def _parameters(term: ExamTerm, found: Conventions) -> dict[str, object]:
     """Return the numbers that a quantity needs beside the robot's state; what is taken off a scan is its offset too."""
     if term.quantity == CLOCK:
         return {"period_s": found.period}
+    if term.quantity == EULER:
+        return {"order": "yaw, pitch, roll" if term.frame == "ypr" else "roll, pitch, yaw"}
     if term.quantity == HEIGHT_SCAN:
         order = "y fastest" if term.frame == "y" else "x fastest"
         return {"x_m": SCAN_X.tolist(), "y_m": SCAN_Y.tolist(), "order": order, "offset": SCAN_OFFSET}

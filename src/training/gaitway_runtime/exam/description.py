@@ -19,6 +19,10 @@ NAMES_ELSEWHERE: Mapping[str, str] = {
     "twist": words.COMMAND,
     "gait_phase": words.CLOCK,
     "root_quat_w": words.ORIENTATION,
+    "base_euler_xyz": words.EULER,
+    "eulerZYX_rpy": words.EULER,
+    "roll_pitch": words.ROLL_PITCH,
+    "base_roll_pitch": words.ROLL_PITCH,
 }
 """Quantity by the name that a project has for it."""
 
@@ -59,7 +63,7 @@ def check_quantity(quantity: str, name: str, source: str) -> None:
     Raises:
         UsageError: It cannot.
     """
-    known = (*words.PER_JOINT, *words.VECTORS, words.HEIGHT_SCAN, words.CLOCK, words.ORIENTATION)
+    known = (*words.PER_JOINT, *words.VECTORS, *words.ATTITUDES[1:], words.HEIGHT_SCAN, words.CLOCK)
     if quantity not in known:
         raise UsageError(
             f"the policy observes {name}{f' ({quantity})' if quantity else ''}, which the exam cannot compute",

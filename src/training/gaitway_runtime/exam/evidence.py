@@ -71,6 +71,18 @@ def robot_facts(model: mujoco.MjModel, spec: RobotSpec) -> RobotFacts:
     )
 
 
+@dataclass(frozen=True)
+class Upright:
+    """What a policy may see of a robot that stands: the sign of gravity, or the order of a quaternion's numbers."""
+
+    gravity: float = -1.0
+    order: str = "wxyz"
+
+
+STANDING = Upright()
+"""What is usual."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reading:
     """One layout and order of joints, with how well the policy's answers fit them."""
@@ -78,8 +90,8 @@ class Reading:
     arrangement: Arrangement
     joints: tuple[int, ...]
     """Robot's joint of each action."""
-    gravity: float
-    """Sign of gravity at which the answers were measured."""
+    upright: Upright
+    """What the policy was taken to see of a robot that stands."""
     fit: float
     """Likeness to Raibert's rule less the asymmetry; 1 is perfect."""
 
@@ -95,29 +107,35 @@ class PolicyAnswers:
 
     def __init__(self, act: Callable[[Floats], Floats], inputs: int, facts: RobotFacts) -> None:
         self._act, self._inputs, self._facts = act, inputs, facts
-        self._measured: dict[tuple[tuple[int, ...], float], Array] = {}
+        self._measured: dict[tuple[tuple[int, float], ...], Array] = {}
 
-    def answers(self, gravity: tuple[int, ...], sign: float) -> Array:
+    def answers(self, held: tuple[tuple[int, float], ...]) -> Array:
         """Return the change of every output for a unit of every input, (A, W), for a robot that stands.
 
         Args:
-            gravity: Inputs that hold the vertical part of gravity.
-            sign: Its value.
+            held: Inputs that are not zero then, with their values.
         """
-        key = (gravity, sign)
+        key = held
         if key not in self._measured:
             base = np.zeros(self._inputs, np.float32)
-            base[list(gravity)] = sign
+            for place, value in held:
+                base[place] = value
             steps = _STEP * np.eye(self._inputs, dtype=np.float32)
             both = self._act(np.concatenate([base + steps, base - steps])).astype(np.float64)
             above, below = np.split(both, 2)
             self._measured[key] = (above - below).T / (2 * _STEP)
         return self._measured[key]
 
-    def frame(self, arrangement: Arrangement, sign: float) -> Array:
-        """Return the answers to one frame, (A, width): a change that all frames of the history show."""
+    def frame(self, arrangement: Arrangement, upright: Upright, yaw: float = 0.0) -> Array:
+        """Return the answers to one frame, (A, width): a change that all frames of the history show.
+
+        Args:
+            arrangement: Where each term lies.
+            upright: What the policy sees of a robot that stands.
+            yaw: Where it faces [rad].
+        """
         flat = arrangement.flat
-        whole = self.answers(_vertical(arrangement, flat), sign)
+        whole = self.answers(_held(arrangement, flat, upright, yaw))
         return np.stack([whole[:, places].sum(axis=1) for places in flat], axis=1)
 
     def read(
@@ -130,34 +148,57 @@ class PolicyAnswers:
             keep: How many to return.
             over: Whether there is no time for more layouts.
         """
-        rough: list[tuple[float, Arrangement, float, Array]] = []
-        for arrangement, sign in itertools.product(arrangements, (-1.0, 1.0)):
+        rough: list[tuple[float, Arrangement, Upright, Array]] = []
+        for arrangement in arrangements:
             if rough and over():
                 break
-            answers = self.frame(arrangement, sign)
-            likeness = self._likeness(arrangement, answers)
-            if likeness is None:
-                continue
-            rough.append((_assignment(likeness)[0] + _opposed(arrangement, answers), arrangement, sign, likeness))
+            for upright in uprights(arrangement.terms):
+                answers = self.frame(arrangement, upright)
+                likeness = self._likeness(arrangement, answers)
+                if likeness is None:
+                    continue
+                total = _assignment(likeness)[0] + _opposed(arrangement, answers)
+                rough.append((total, arrangement, upright, likeness))
         rough.sort(key=lambda entry: -entry[0])
         better = [
-            (self.fit(arrangement, _assignment(likeness)[1], sign), arrangement, sign, likeness)
-            for _, arrangement, sign, likeness in rough[:_MIRRORED]
+            (self.fit(arrangement, _assignment(likeness)[1], upright), arrangement, upright, likeness)
+            for _, arrangement, upright, likeness in rough[:_MIRRORED]
         ]
         better.sort(key=lambda entry: -entry[0])
         found: list[Reading] = []
-        for _, arrangement, sign, likeness in better[:_CLIMBED]:
-            found += self._climb(arrangement, sign, likeness)
+        for _, arrangement, upright, likeness in better[:_CLIMBED]:
+            found += self._climb(arrangement, upright, likeness)
         found.sort(key=lambda reading: -reading.fit)
         return _distinct(found, keep)
 
-    def fit(self, arrangement: Arrangement, joints: Sequence[int] | NDArray[np.int64], sign: float = -1.0) -> float:
+    def fit(
+        self, arrangement: Arrangement, joints: Sequence[int] | NDArray[np.int64], upright: Upright = STANDING
+    ) -> float:
         """Return how well one layout and joint order fit; see :class:`Reading`."""
-        answers = self.frame(arrangement, sign)
+        answers = self.frame(arrangement, upright)
         likeness = self._likeness(arrangement, answers)
         order = np.array(joints)
         alike = 0.0 if likeness is None else float(likeness[np.arange(len(order)), order].sum())
-        return alike - 2.0 * self._asymmetry(arrangement, answers, order)
+        return alike - 2.0 * self._asymmetry(arrangement, answers, order, upright)
+
+    def turns(self, reading: Reading, quantity: str) -> bool:
+        """Whether a policy that sees where it faces takes a velocity for one of the world's frame.
+
+        Of a robot that faces sideways, a velocity of the world is answered as one of the base is that was turned back;
+        a velocity of the base is answered as ever.
+
+        Args:
+            reading: Layout and joint order.
+            quantity: The velocity.
+        """
+        arrangement = reading.arrangement
+        if quantity not in arrangement.terms or not {words.ORIENTATION, words.EULER} & set(arrangement.terms):
+            return False
+        start = arrangement.starts[arrangement.terms.index(quantity)]
+        ahead, aside = (self.frame(arrangement, reading.upright, yaw)[:, start : start + 2] for yaw in (0.0, np.pi / 2))
+        # A quarter turn to the left: the world's y is ahead, its x is to the right.
+        world = np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
+        return float(np.linalg.norm(aside - world)) < float(np.linalg.norm(aside - ahead))
 
     def _likeness(self, arrangement: Arrangement, answers: Array) -> Array | None:
         """Return how alike each action's answers are to each joint's by Raibert's rule, (A, J)."""
@@ -180,34 +221,37 @@ class PolicyAnswers:
         likeness: Array = found @ expected.T / len(rows)
         return likeness
 
-    def _asymmetry(self, arrangement: Arrangement, answers: Array, joints: NDArray[np.int64]) -> float:
+    def _asymmetry(
+        self, arrangement: Arrangement, answers: Array, joints: NDArray[np.int64], upright: Upright
+    ) -> float:
         """Return how far the answers are from symmetric under a mirror: 0 is symmetric, about 1 is random."""
         place = np.argsort(joints)
         rows = answers[place]
         mirror, sign = self._facts.mirror, self._facts.sign
         off, total = 0.0, 0.0
         for term, start in zip(arrangement.terms, arrangement.starts, strict=True):
-            if term in (words.HEIGHT_SCAN, words.CLOCK, words.ORIENTATION):
+            if term in (words.HEIGHT_SCAN, words.CLOCK):
                 continue
             if term == BLOCK:
                 block = rows[:, start : start + len(joints)][:, place]
                 turned = block[mirror][:, mirror] * sign[:, None] * sign
             else:
-                block = rows[:, start : start + 3]
-                turned = block[mirror] * sign[:, None] * _reflected(term)
+                reflected = _reflected(term, upright)
+                block = rows[:, start : start + len(reflected)]
+                turned = block[mirror] * sign[:, None] * reflected
             size = float((block**2).sum())
             if size > 1e-12:
                 off += float(((turned - block) ** 2).sum()) / (2 * size)
                 total += 1.0
         return off / max(total, 1.0)
 
-    def _climb(self, arrangement: Arrangement, sign: float, likeness: Array) -> list[Reading]:
+    def _climb(self, arrangement: Arrangement, upright: Upright, likeness: Array) -> list[Reading]:
         """Return the best order of joints and those that fit almost as well, by swaps from the best assignment."""
-        answers = self.frame(arrangement, sign)
+        answers = self.frame(arrangement, upright)
 
         def fit(order: NDArray[np.int64]) -> float:
             alike = float(likeness[np.arange(len(order)), order].sum())
-            return alike - 2.0 * self._asymmetry(arrangement, answers, order)
+            return alike - 2.0 * self._asymmetry(arrangement, answers, order, upright)
 
         order = _assignment(likeness)[1]
         best, seen = fit(order), {tuple(order): fit(order)}
@@ -220,7 +264,7 @@ class PolicyAnswers:
             best, order = options[chosen], np.array(chosen)
         seen |= {tuple(other): fit(other) for other in _sides_changed(order, self._facts.mirror)}
         near = sorted(seen.items(), key=lambda item: -item[1])[:_NEAR]
-        return [Reading(arrangement, joints, sign, value) for joints, value in near if value > best - 0.25]
+        return [Reading(arrangement, joints, upright, value) for joints, value in near if value > best - 0.25]
 
 
 def _swapped(order: NDArray[np.int64], mirror: NDArray[np.int64]) -> Iterable[NDArray[np.int64]]:
@@ -268,25 +312,42 @@ def _opposed(arrangement: Arrangement, answers: Array) -> float:
     return float(np.mean(found)) if found else 0.0
 
 
-def _reflected(term: str) -> Array:
-    """Return the signs of a three-vector in a left-right mirror."""
-    if term == words.ANG_VEL:
+def _reflected(term: str, upright: Upright) -> Array:
+    """Return the signs of a vector's, an orientation's or angles' numbers in a left-right mirror."""
+    if term == words.ORIENTATION:
+        return np.array((*_TURNED, 1.0) if upright.order == "xyzw" else (1.0, *_TURNED))
+    if term in (words.ANG_VEL, words.EULER):
         return np.array(_TURNED)
+    if term == words.ROLL_PITCH:
+        return np.array(_TURNED[:2])
     return np.array((1.0, -1.0, -1.0) if term == words.COMMAND else (1.0, -1.0, 1.0))
 
 
-def _vertical(arrangement: Arrangement, flat: list[list[int]]) -> tuple[int, ...]:
-    """Return the inputs that hold the vertical part of gravity, or the real part of an orientation."""
+def uprights(terms: Sequence[str]) -> tuple[Upright, ...]:
+    """Return what a policy of some terms may see of a robot that stands."""
+    if words.ORIENTATION in terms:
+        return (Upright(), Upright(order="xyzw"))
+    return (Upright(), Upright(gravity=1.0)) if words.GRAVITY in terms else (Upright(),)
+
+
+def _held(
+    arrangement: Arrangement, flat: list[list[int]], upright: Upright, yaw: float
+) -> tuple[tuple[int, float], ...]:
+    """Return the inputs that are not zero for a robot that stands and faces somewhere, with their values."""
+    numbers: list[tuple[int, float]] = []
     for term, start in zip(arrangement.terms, arrangement.starts, strict=True):
         if term == words.GRAVITY:
-            return tuple(flat[start + 2])
-        if term == words.ORIENTATION:
-            return tuple(flat[start])
-    return ()
+            numbers.append((start + 2, upright.gravity))
+        elif term == words.ORIENTATION:
+            real, vertical = (3, 2) if upright.order == "xyzw" else (0, 3)
+            numbers += [(start + real, float(np.cos(yaw / 2))), (start + vertical, float(np.sin(yaw / 2)))]
+        elif term == words.EULER:
+            numbers.append((start + 2, yaw))
+    return tuple((place, value) for number, value in numbers if value for place in flat[number])
 
 
 def _distinct(readings: list[Reading], keep: int) -> list[Reading]:
-    """Return the first readings that differ in layout, order or history, not in the sign of gravity alone."""
+    """Return the first readings that differ in layout, order or history, not in what stands for upright alone."""
     found: dict[tuple[Arrangement, tuple[int, ...]], Reading] = {}
     for reading in readings:
         found.setdefault((reading.arrangement, reading.joints), reading)

@@ -260,11 +260,13 @@ def _unit_factor(term: ObservationTerm, quantity: str, source: str) -> float:
 
 
 def _frame(term: ObservationTerm, quantity: str, contract: PolicyContract, source: str) -> str:
-    """Return the frame of a velocity, or the order of a quaternion."""
+    """Return the frame of a velocity, or the order of a quaternion's or Euler angles' numbers."""
     if quantity == words.HEIGHT_SCAN:
         return "y" if _scan_order(term, source) == "y fastest" else "base"
     if quantity == words.ORIENTATION:
         return "xyzw" if contract.conventions.get("quaternion") == "xyzw" else "wxyz"
+    if quantity == words.EULER:
+        return "ypr" if str(term.parameters.get("order", "")).startswith("yaw") else "base"
     if quantity not in (words.LIN_VEL, words.ANG_VEL):
         return "base"
     first = re.match(r"\w*", term.frame)

@@ -9,13 +9,14 @@ from ..tasks.robots import RobotSpec
 from . import conventions as words
 from .conventions import Conventions, ExamTerm
 
-ORDER, JOINTS, SCALE, POSE, GRAVITY, FRAME, UNITS, SHOWN, HISTORY, GAINS, CLOCK, SCAN = (
+ORDER, JOINTS, SCALE, POSE, GRAVITY, LIN_FRAME, ANG_FRAME, UNITS, SHOWN, HISTORY, GAINS, CLOCK, SCAN = (
     "order of the terms",
     "order of the joints",
     "action scale",
     "default pose",
     "gravity",
-    "frame of the velocities",
+    "frame of the linear velocity",
+    "frame of the angular velocity",
     "observation scales",
     "last action",
     "history",
@@ -25,13 +26,17 @@ ORDER, JOINTS, SCALE, POSE, GRAVITY, FRAME, UNITS, SHOWN, HISTORY, GAINS, CLOCK,
 )
 """Names of the conventions that are looked for."""
 
+FRAMES: Mapping[str, str] = {LIN_FRAME: words.LIN_VEL, ANG_FRAME: words.ANG_VEL}
+"""Velocity that each of the conventions about a frame is about."""
+
 SETTLES: Mapping[str, str] = {
     ORDER: "the list of observations in the training's configuration",
     JOINTS: "the joint names of the training's robot, in order",
     SCALE: "the action term's scale in the training's configuration",
     POSE: "the robot's initial joint positions in the training's configuration",
     GRAVITY: "one recorded observation of the robot standing upright",
-    FRAME: "one recorded observation of the robot moving while it faces sideways",
+    LIN_FRAME: "one recorded observation of the robot moving while it faces sideways",
+    ANG_FRAME: "one recorded observation of the robot turning while it leans",
     UNITS: "the observations' scales in the training's configuration, or some recorded observations",
     SHOWN: "two consecutive recorded observations with the action between them",
     HISTORY: "recorded observations of the first steps of an episode",
@@ -53,15 +58,10 @@ def label_of(convention: str, found: Conventions, spec: RobotSpec) -> str:
     if convention == POSE:
         return _pose_label(found, spec)
     if convention == GRAVITY:
-        gravity = found.term(words.GRAVITY)
-        if gravity is None:
-            orientation = found.term(words.ORIENTATION)
-            order = "xyzw" if orientation is not None and orientation.frame == "xyzw" else "wxyz"
-            return "not observed" if orientation is None else f"as an orientation ({', '.join(order)})"
-        return f"(0, 0, {'-' if gravity.scales[-1] > 0 else ''}1) upright{_axes(gravity)}"
-    if convention == FRAME:
-        terms = [term for term in found.terms if term.quantity in (words.LIN_VEL, words.ANG_VEL)]
-        return ", ".join(f"{words.NAMES[term.quantity]}: {term.frame}{_axes(term)}" for term in terms) or "not observed"
+        return _attitude_label(found)
+    if convention in FRAMES:
+        velocity = found.term(FRAMES[convention])
+        return "not observed" if velocity is None else f"{velocity.frame}{_axes(velocity)}"
     if convention == UNITS:
         shown = [term for term in found.terms if {abs(scale) for scale in term.scales} != {1.0}]
         return ", ".join(f"{words.NAMES[term.quantity]} {numbers(term.scales)}" for term in shown) or "all 1"
@@ -76,6 +76,21 @@ def label_of(convention: str, found: Conventions, spec: RobotSpec) -> str:
         scan = found.term(words.HEIGHT_SCAN)
         return "none" if scan is None else f"{'y' if scan.frame == 'y' else 'x'} fastest"
     return f"{found.period:g} s" if found.term(words.CLOCK) else "none"
+
+
+def _attitude_label(found: Conventions) -> str:
+    """Return how the policy sees the base's tilt."""
+    term = next((term for term in found.terms if term.quantity in words.ATTITUDES), None)
+    if term is None:
+        return "not observed"
+    if term.quantity == words.ORIENTATION:
+        order = "xyzw" if term.frame == "xyzw" else "wxyz"
+        return f"as an orientation ({', '.join(order)}){' of the world in the base' if min(term.scales) < 0 else ''}"
+    if term.quantity == words.EULER:
+        return f"as {'yaw, pitch, roll' if term.frame == 'ypr' else 'roll, pitch, yaw'}{_axes(term)}"
+    if term.quantity == words.ROLL_PITCH:
+        return f"as roll, pitch{' (z down)' if min(term.scales) < 0 else ''}"
+    return f"(0, 0, {'-' if term.scales[-1] > 0 else ''}1) upright{_axes(term)}"
 
 
 def joint_label(joints: Sequence[int], spec: RobotSpec) -> str:

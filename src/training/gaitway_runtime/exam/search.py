@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..tasks.robots import RobotSpec
@@ -16,7 +16,7 @@ from . import labels
 from .alternatives import Alternative
 from .certainty import OUT, OUT_OF_ALL, SURE, Contest, Decision, decide, sureness, unknown
 from .conventions import Conventions, ExamTerm
-from .evidence import PolicyAnswers, Reading
+from .evidence import STANDING, PolicyAnswers, Reading, Upright
 from .layouts import BLOCK, Arrangement, arrangements, splits
 from .trials import Score, Trials
 
@@ -124,7 +124,7 @@ class Searcher:
         found.sort(key=lambda reading: -reading.fit)
         found = [reading for reading in found if reading.fit > found[0].fit - _CLOSE][:_READINGS]
         known = [
-            Reading(reading.arrangement, order, reading.gravity, self._evidence.fit(reading.arrangement, order))
+            Reading(reading.arrangement, order, reading.upright, self._evidence.fit(reading.arrangement, order))
             for reading in {reading.arrangement: reading for reading in reversed(found)}.values()
             for _, order in labels.known_orders(self._spec)
         ]
@@ -143,7 +143,7 @@ class Searcher:
                 for per_frame in (True, False) if frames > 1 else (True,):
                     arrangement = Arrangement(order, frames, per_frame, joints)
                     for _, listed in labels.known_orders(self._spec):
-                        yield Reading(arrangement, listed, -1.0, self._evidence.fit(arrangement, listed))
+                        yield Reading(arrangement, listed, STANDING, self._evidence.fit(arrangement, listed))
 
     def _first(self, readings: Sequence[Reading]) -> list[Conventions]:
         """Return the best conventions of some rounds of short trials, from the usual ones to the odd ones."""
@@ -165,7 +165,7 @@ class Searcher:
 
     def _odd(self, readings: Sequence[Reading]) -> Iterator[Conventions]:
         """Yield conventions with another pose, sign of gravity, scales or frames, of the best readings."""
-        wanted = (labels.POSE, labels.GRAVITY, labels.FRAME, labels.UNITS)
+        wanted = (labels.POSE, labels.GRAVITY, *labels.FRAMES, labels.UNITS)
         known = [reading for reading in readings if reading.joints in self._known_orders][:2]
         for reading in (*readings[:2], *known):
             for start in self._from_reading(reading):
@@ -186,9 +186,10 @@ class Searcher:
         """Yield the conventions that a reading leaves open: which joint block is which, and the order of frames."""
         spec, arrangement = self._spec, reading.arrangement
         orders = (False, True) if arrangement.frames > 1 else (False,)
+        frames = {name: "world" for name in (words.LIN_VEL, words.ANG_VEL) if self._evidence.turns(reading, name)}
         for blocks, newest in itertools.product(itertools.permutations(words.PER_JOINT), orders):
             yield Conventions(
-                terms=_terms(arrangement, blocks, newest, reading.gravity),
+                terms=_terms(arrangement, blocks, newest, reading.upright, frames),
                 joints=reading.joints,
                 action_scale=tuple(self._scales[joint] for joint in reading.joints),
                 action_pose=spec.default_joint_pos,
@@ -319,7 +320,12 @@ class Searcher:
         terms = tuple(BLOCK if term.quantity in words.PER_JOINT else term.quantity for term in found.terms)
         frames = found.stacked if found.stacked > 1 else found.terms[0].frames
         arrangement = Arrangement(terms, frames, found.stacked > 1 or frames == 1, len(found.joints))
-        return self._evidence.fit(arrangement, found.joints)
+        gravity, orientation = found.term(words.GRAVITY), found.term(words.ORIENTATION)
+        upright = Upright(
+            gravity=1.0 if gravity is not None and gravity.scales[-1] < 0 else -1.0,
+            order="xyzw" if orientation is not None and orientation.frame == "xyzw" else "wxyz",
+        )
+        return self._evidence.fit(arrangement, found.joints, upright)
 
     def _ranked(
         self, tried: Iterator[Conventions] | Sequence[Conventions], *, worlds: int, seconds: float
@@ -372,13 +378,18 @@ def _diverse(ranked: Sequence[Conventions]) -> list[Conventions]:
     return found
 
 
-def _terms(arrangement: Arrangement, blocks: tuple[str, ...], newest: bool, gravity: float) -> tuple[ExamTerm, ...]:
-    """Return an arrangement's terms, its blocks named."""
+def _terms(
+    arrangement: Arrangement, blocks: tuple[str, ...], newest: bool, upright: Upright, velocities: Mapping[str, str]
+) -> tuple[ExamTerm, ...]:
+    """Return an arrangement's terms, its blocks named, the velocities in their frames."""
     names = iter(blocks)
     frames = 1 if arrangement.per_frame else arrangement.frames
     found = []
     for term in arrangement.terms:
         quantity = next(names) if term == BLOCK else term
-        scales = (-gravity,) if quantity == words.GRAVITY else (1.0,)
-        found.append(ExamTerm(quantity=quantity, scales=scales, frames=frames, newest_first=newest and frames > 1))
+        scales = (-upright.gravity,) if quantity == words.GRAVITY else (1.0,)
+        frame = upright.order if quantity == words.ORIENTATION else velocities.get(quantity, "base")
+        found.append(
+            ExamTerm(quantity=quantity, scales=scales, frame=frame, frames=frames, newest_first=newest and frames > 1)
+        )
     return tuple(found)

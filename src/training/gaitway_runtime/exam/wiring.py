@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,7 @@ class FeatureLayout:
             "gravity": 3,
             "command": 3,
             "orientation": 4,
+            "euler": 3,
             "clock": 2,
             "q": joints,
             "dq": joints,
@@ -67,7 +69,10 @@ class FeatureLayout:
             return self.place[f"{'lin' if quantity == words.LIN_VEL else 'ang'} {term.frame}"] + np.arange(3)
         if quantity == words.ORIENTATION:
             return self.place["orientation"] + (np.array([1, 2, 3, 0]) if term.frame == "xyzw" else np.arange(4))
+        if quantity == words.EULER:
+            return self.place["euler"] + (np.arange(2, -1, -1) if term.frame == "ypr" else np.arange(3))
         names = {
+            words.ROLL_PITCH: "euler",
             words.GRAVITY: "gravity",
             words.COMMAND: "command",
             words.CLOCK: "clock",
@@ -245,6 +250,7 @@ class Harness:
         put("gravity", observations[:, self._slices[words.GRAVITY]])
         put("command", observations[:, self._slices[words.COMMAND]])
         put("orientation", state.root_quat_w)
+        put("euler", euler_angles(rot))
         phase = 2 * np.pi * self._time / self._periods
         put("clock", np.stack([np.sin(phase), np.cos(phase)], axis=1))
         put("q", observations[:, self._slices[words.JOINT_POS]] + self._default)
@@ -260,6 +266,14 @@ class Harness:
             return observations[:, self._slices[words.HEIGHT_SCAN]]
         height = np.clip(self.env.state.root_pos_w[:, 2:3] - SCAN_OFFSET, -1.0, 1.0).astype(np.float32)
         return np.repeat(height, words.size_of(words.HEIGHT_SCAN, 0), axis=1)
+
+
+def euler_angles(rotation: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Return roll, pitch and yaw, (N, 3) [rad], of rotations base to world, (N, 3, 3): about z, then y, then x."""
+    roll = np.arctan2(rotation[:, 2, 1], rotation[:, 2, 2])
+    pitch = -np.arcsin(np.clip(rotation[:, 2, 0], -1.0, 1.0))
+    yaw = np.arctan2(rotation[:, 1, 0], rotation[:, 0, 0])
+    return np.stack([roll, pitch, yaw], axis=1)
 
 
 def _about_z(yaw: Array) -> Array:

@@ -16,6 +16,7 @@ import numpy as np
 from gaitway_runtime.simulators.mujoco.commands import VelocityCommands
 from gaitway_runtime.simulators.mujoco.engine import Engine, Ids, Start
 from gaitway_runtime.simulators.mujoco.env import MujocoEnv
+from gaitway_runtime.simulators.mujoco.physics import Physics
 from gaitway_runtime.tasks.environment import EnvCfg
 from gaitway_runtime.tasks.state import State
 from numpy.typing import NDArray
@@ -60,9 +61,10 @@ class Replay:
     Args:
         task: The task, whose episode length and time between commands become the recorded ones.
         trace: The trace.
+        physics: What would step its worlds.
     """
 
-    def __init__(self, task: EnvCfg, trace: Trace) -> None:
+    def __init__(self, task: EnvCfg, trace: Trace, physics: Physics | None = None) -> None:
         about = trace.about
         if task.command:
             bounds = tuple(about["resampling_time_s"])
@@ -71,7 +73,9 @@ class Replay:
         self.trace, self.now = trace, -1
         self.targets: list[Array] = []
         """What the physics was asked for in each step, (N, actuators)."""
-        self.env = MujocoEnv(task, num_envs=trace["action"].shape[1], training=False, seed=0, nthread=1)
+        self.env = MujocoEnv(
+            task, num_envs=trace["action"].shape[1], training=False, seed=0, nthread=1, physics=physics
+        )
         self.engine: Engine = self.env.engine
         self.joints = trace.order(self.engine.spec.joint_names)
         self.engine.base_com[:] = trace["base_com"] if self.engine.spec.base else 0.0

@@ -11,6 +11,7 @@ from ..base import Availability, Env
 
 if TYPE_CHECKING:
     from ...spec.job import Job
+    from .physics import Physics
 
 
 def availability() -> Availability:
@@ -36,6 +37,13 @@ def open_env(job: Job, *, num_envs: int, training: bool, seed: int, nthread: int
     Raises:
         UsageError: The embedded simulator does not have the task, or an override does not fit it.
     """
+    from .physics import batch_engine
+
+    return open_task(job, num_envs=num_envs, training=training, seed=seed, physics=batch_engine(nthread))
+
+
+def open_task(job: Job, *, num_envs: int, training: bool, seed: int, physics: Physics) -> Env:
+    """Make an environment of the job's task on any physics; else as :func:`open_env`."""
     from ...spec.job import TrainJob
     from ...tasks.environment import find_environment
     from .env import MujocoEnv
@@ -46,4 +54,4 @@ def open_env(job: Job, *, num_envs: int, training: bool, seed: int, nthread: int
 
         task = with_overrides(task, job.overrides)
     shaping = job.shaping if isinstance(job, TrainJob) else True
-    return MujocoEnv(task, num_envs=num_envs, training=training, seed=seed, shaping=shaping, nthread=nthread)
+    return MujocoEnv(task, num_envs=num_envs, training=training, seed=seed, shaping=shaping, physics=physics)

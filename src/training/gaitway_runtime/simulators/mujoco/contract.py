@@ -29,14 +29,20 @@ DRIVES: Mapping[str, str] = {
 """Formula of the drive by the kind of actuator; integrated implicitly in the velocity."""
 
 
-def build_contract(task: EnvCfg, model: mujoco.MjModel, spec: RobotSpec) -> PolicyContract:
+def build_contract(task: EnvCfg, model: mujoco.MjModel, spec: RobotSpec, simulator: str) -> PolicyContract:
     """Return what a deployer must know of a policy of this task.
 
     The timing is the task's own, at which policies are evaluated; training may use a coarser physics step.
+
+    Args:
+        task: The task.
+        model: Its robot's model.
+        spec: What is known of the robot beside it.
+        simulator: Name and release of what steps the model.
     """
     return PolicyContract(
         task=task.name.replace("-Play", ""),
-        simulator=f"mujoco {mujoco.__version__}",
+        simulator=simulator,
         observations=_observations(task, spec),
         actions=(_action(task.action, spec),),
         timing=Timing(physics_dt=task.physics_dt, decimation=task.decimation, control_dt=task.step_dt),

@@ -1,4 +1,4 @@
-"""The one stepping core: all worlds of a task on MuJoCo's batch engine, and the reading of their state.
+"""The one stepping core: all worlds of a task on a batch of physics, and the reading of their state.
 
 Every array covers all worlds; nothing here loops over them. Derived quantities that MuJoCo gives only as of
 the start of a physics step (contact forces, foot positions) are recorded per physics step; joint and root
@@ -12,13 +12,12 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from mujoco.batch import Batch
 from numpy.typing import ArrayLike, NDArray
 
-from ...distributed.rank import available_cpus
 from ...tasks.arrays import Array
 from ...tasks.robots import RobotSpec, contact_sensor
 from ...tasks.state import Contact, State
+from .physics import WorldBatch
 
 CONTACT_THRESHOLD = 1.0
 """Net contact force from which a body counts as touching [N]; Isaac Lab's contact sensor."""
@@ -91,21 +90,19 @@ class Engine:
     Args:
         model: The compiled model.
         spec: What is known of the robot beside it.
-        num_envs: Worlds, N.
+        batch: The physics of its worlds, N.
         decimation: Physics steps per control step.
-        nthread: Threads to step on; 0 for one per available CPU.
     """
 
-    def __init__(
-        self, model: mujoco.MjModel, spec: RobotSpec, num_envs: int, decimation: int, nthread: int = 0
-    ) -> None:
+    def __init__(self, model: mujoco.MjModel, spec: RobotSpec, batch: WorldBatch, decimation: int) -> None:
         mujoco.set_mju_user_warning(_log.debug)  # else a line on stderr and in ./MUJOCO_LOG.TXT per diverged world
         self.model, self.spec, self.decimation = model, spec, decimation
-        self.batch = Batch(model, num_envs, nthread or available_cpus())
+        self.batch = batch
         self.qpos: Array = self.batch.bind("qpos")
         self.qvel: Array = self.batch.bind("qvel")
         self.ctrl: Array = self.batch.bind("ctrl")
         self.layout = _Layout.of(model, spec)
+        num_envs = len(self.qpos)
         self.base_com = np.zeros((num_envs, 3))
         """Centre of mass of each world's base, in the base frame [m]."""
         if spec.base:

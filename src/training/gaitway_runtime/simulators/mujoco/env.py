@@ -28,6 +28,7 @@ from .engine import Engine, Ids
 from .imperfections import NONE, Delay, RobotImperfections
 from .managers import POLICY, Observations, Pushes, Rewards, Starts, randomize
 from .models import compile_robot, terrain_of
+from .physics import Physics, batch_engine
 from .walls import Walls
 
 
@@ -54,13 +55,26 @@ class MujocoEnv:
         seed: Seed of everything random.
         shaping: Whether training adds the task's shaping to its rewards.
         nthread: Threads to step on; 0 for one per available CPU. Results do not depend on it.
+        physics: What steps the worlds; MuJoCo's batch engine on those threads by default.
+
+    Raises:
+        UsageError: The physics cannot step the task.
     """
 
-    not_restored = ""
-
     def __init__(
-        self, task: EnvCfg, *, num_envs: int, training: bool, seed: int, shaping: bool = True, nthread: int = 0
+        self,
+        task: EnvCfg,
+        *,
+        num_envs: int,
+        training: bool,
+        seed: int,
+        shaping: bool = True,
+        nthread: int = 0,
+        physics: Physics | None = None,
     ) -> None:
+        physics = physics or batch_engine(nthread)
+        physics.check(task)
+        self.not_restored = physics.not_restored
         self.cfg, self.task, self.num_envs = task, task.name, num_envs
         self.num_actions = len(task.action.joint_names)
         self.max_episode_length, self.step_dt = task.max_episode_length, task.step_dt
@@ -73,8 +87,8 @@ class MujocoEnv:
         self._terminations = (*task.terminations, *(task.training.terminations if training else ()))
         self._randomized = training and not task.play
         self._shaping = task.training.shaping if training and shaping else None
-        self._build_physics(nthread)
-        self._contract = build_contract(task, self.engine.model, ROBOTS.get(task.robot))
+        self._build_physics(physics)
+        self._contract = build_contract(task, self.engine.model, ROBOTS.get(task.robot), physics.simulator)
         self._build_random_parts(seed)
         self.observation_sizes: Mapping[str, int] = self._observations.sizes
         self.policy_groups: Sequence[str] = (POLICY,)
@@ -208,7 +222,7 @@ class MujocoEnv:
         }
         return {name: part for name, part in parts.items() if part is not None}
 
-    def _build_physics(self, nthread: int) -> None:
+    def _build_physics(self, physics: Physics) -> None:
         task, spec = self.cfg, ROBOTS.get(self.cfg.robot)
         timestep, decimation = task.physics_dt, task.decimation
         if self._training:
@@ -217,7 +231,7 @@ class MujocoEnv:
         model = compile_robot(task.robot, timestep=timestep, terrain=self._terrain)
         if not self._training:
             model.geom_friction[model.geom_bodyid > 0, 0] *= task.conditions.friction_scale
-        self.engine = Engine(model, spec, self.num_envs, decimation, nthread)
+        self.engine = Engine(model, spec, physics.make(model, self.num_envs), decimation)
         walled = self._terrain is not None and self._terrain.columns is not None
         self._walls = Walls(self.engine, self._terrain) if self._terrain and walled else None
         self.state = State(step_dt=self.step_dt, max_episode_length=self.max_episode_length)

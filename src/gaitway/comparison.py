@@ -19,7 +19,7 @@ from .settings.overrides import OVERRIDES, split_overrides
 from .settings.values import recorded
 
 CONTRACT_FILE = "contract.json"
-FACTS = ("kind", "task", "platform", "status", "passed", "iterations", "seconds")
+FACTS = ("kind", "task", "platform", "status", "gate", "iterations", "seconds")
 """What is said of a run beside its metrics."""
 
 OF_NO_INTEREST = ("source", "network.normalizer.mean", "network.normalizer.std", "robot.model_sha256")

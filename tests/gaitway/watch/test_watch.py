@@ -119,6 +119,8 @@ def test_curves_move_and_the_stop_button_asks_twice_in_a_browser(server: Trainin
         page.wait_for("document.getElementById('charts').textContent.includes('2.75')")
         first = page.evaluate("document.querySelector('#charts figure').textContent")
         assert first.startswith("Reward, as it is judged") and "3.25" in first, "what is judged comes first"
+        told = page.evaluate("[axis(16495), axis(23601), short(19051), axis(0.0004), axis(12)].join(' ')")
+        assert told == "16.5K 23.6K 19.05K 4e-4 12", "the ends of an axis of thousands are two numbers"
         said = "Judged after iteration 2: reward 3.25, survival 50 %; on its way"
         assert page.evaluate("document.getElementById('course').textContent") == said
         write_film(going.run_dir / "outputs" / "videos" / "training" / "iteration_000002.mp4")

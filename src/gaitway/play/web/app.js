@@ -188,7 +188,7 @@ function checkAgreement({ robot }) {
 }
 
 function showAgreement(worst, world, engine) {
-  const text = (value) => value.toExponential(1);
+  const text = (value) => (value ? value.toExponential(1) : "the last bit");
   element("agreement").textContent =
     `MuJoCo ${engine} in this browser against ${world.simulator} in Python, on ${world.recorded.actions.length} recorded steps: ` +
     `positions to ${text(worst.physics)}, observations to ${text(worst.observations)}, actions to ${text(worst.policy)}.`;

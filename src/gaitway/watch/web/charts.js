@@ -15,6 +15,7 @@ const GROUPS = [
   ["Learning rate", /learning_rate/],
   ["Noise of actions", /^Policy\//],
   ["Speed [steps/s]", /total_fps/],
+  ["Time of an iteration [s]", /_time$/],
   ["Others as judged", /^Evaluation\//],
   ["Others", /./],
 ];
@@ -29,8 +30,14 @@ function make(name, attributes = {}, ...children) {
   return made;
 }
 
-const axis = (value) => (Math.abs(value) >= 1e4 || (value && Math.abs(value) < 1e-2) ? value.toExponential(0) : String(+value.toPrecision(3)));
-const short = (value) => (Math.abs(value) >= 1e4 || (value && Math.abs(value) < 1e-3) ? value.toExponential(1) : String(+value.toPrecision(4)));
+/** A number of so many digits: 16.8K for thousands, 3e-4 for what is smaller than `least`. */
+function number(value, digits, least) {
+  if (value && Math.abs(value) < least) return value.toExponential(Math.max(0, digits - 3));
+  const style = { notation: Math.abs(value) < 1e4 ? "standard" : "compact", maximumSignificantDigits: digits, useGrouping: false };
+  return new Intl.NumberFormat("en", style).format(value);
+}
+const axis = (value) => number(value, 3, 1e-2);
+const short = (value) => number(value, 4, 1e-3);
 
 /** A chart of curves: [name, points] with points [x, y], or [x, y, low, high] where several runs make a band. */
 function chart(title, curves) {
@@ -42,7 +49,8 @@ function chart(title, curves) {
   svg.append(make("line", { x1: 40, x2: width - 6, y1: height - 16, y2: height - 16, stroke: "currentColor", opacity: 0.3 }));
   const label = (at, value) => make("text", { x: 34, y: y(at) + 3, "text-anchor": "end" }, axis(value));
   svg.append(label(low, low), ...(high > low ? [label(high, high)] : []));
-  svg.append(make("text", { x: width - 6, y: height - 3, "text-anchor": "end" }, axis(right)));
+  const ends = right > left ? [["start", 40, axis(left)], ["end", width - 6, `iteration ${axis(right)}`]] : [["end", width - 6, `iteration ${axis(right)}`]];
+  svg.append(...ends.map(([anchor, at, told]) => make("text", { x: at, y: height - 3, "text-anchor": anchor }, told)));
   const legend = make("div", { class: "legend" });
   curves.forEach(([name, curve], k) => {
     if (!curve.length) return;

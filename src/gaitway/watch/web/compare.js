@@ -5,8 +5,11 @@ function orderOf(name) {
   return GROUPS.findIndex(([, pattern]) => pattern.test(name));
 }
 
+/** A name that may break where its words end. */
+const broken = (text) => text.split(/(?<=[_/.])/).flatMap((word, n) => (n ? [make("wbr"), word] : [word]));
+
 function table({ title, header, rows }) {
-  const line = (cells, kind) => make("tr", {}, ...cells.map((cell) => make(kind, {}, cell)));
+  const line = (cells, kind) => make("tr", {}, ...cells.map((cell) => make(kind, {}, ...broken(cell))));
   const whole = make("table", {}, make("thead", {}, line(header, "th")), make("tbody", {}, ...rows.map((cells) => line(cells, "td"))));
   return [make("h2", {}, title), make("div", { class: "box" }, whole)];
 }

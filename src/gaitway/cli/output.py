@@ -246,9 +246,9 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _progress(document: Mapping[str, Any]) -> str:
-    """Return how far a run is; of one that has ended well, nothing."""
+    """Return how far a run is; of one that has come to its end, whatever its verdict, nothing."""
     report = document.get("progress")
-    if not report or document["status"] == "succeeded":
+    if not report or document["status"] == "succeeded" or document["passed"] is not None:
         return ""
     from .live import words  # it follows runs, which most commands do without
 

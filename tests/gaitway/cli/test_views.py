@@ -9,9 +9,13 @@ NOTHING = dict.fromkeys(("url", "iterations", "steps", "final_checkpoint", "regi
 
 def shown(task: str, metrics: dict, run_dir: str = "/runs/r") -> dict[str, str]:
     """Return the shown facts of a run with some metrics, by label."""
-    document = {"run": "r", "status": "succeeded", "seconds": 75.2, "task": task, "platform": "local"}
-    lines = run({**NOTHING, **document, "metrics": metrics, "artifacts": ["report.html"], "run_dir": run_dir})
-    assert next(lines) == "r succeeded in 1 min 15 s"
+    return facts({"status": "succeeded", "task": task, "metrics": metrics, "run_dir": run_dir})
+
+
+def facts(more: dict) -> dict[str, str]:
+    document = {"run": "r", "seconds": 75.2, "platform": "local", "artifacts": ["report.html"], **more}
+    lines = run({**NOTHING, **document})
+    assert next(lines) == f"r {document['status']} in 1 min 15 s"
     return {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1] for line in lines}
 
 
@@ -20,12 +24,12 @@ def test_formats_stand_side_by_side_with_the_tasks_own_gate() -> None:
         "onnx": {"mean_reward": 21.3456, "error_vel_xy": 0.11, "throughput": 9.0, "parity": {"max_abs_error": 2.1e-7}},
         "jit": {"mean_reward": 21.0, "error_vel_xy": 0.12, "throughput": 9.0, "parity": {"max_abs_error": 0.0}},
     }
-    facts = shown("Isaac-Velocity-Flat-Anymal-C-v0", formats)
-    assert facts["mean_reward"] == "onnx 21.35 · jit 21"
-    assert facts["error_vel_xy"] == "onnx 0.11 · jit 0.12"
-    assert facts["parity"] == "onnx 2.1e-07 · jit 0"
-    assert "throughput" not in facts
-    assert "report" not in facts
+    found = shown("Isaac-Velocity-Flat-Anymal-C-v0", formats)
+    assert found["mean_reward"] == "onnx 21.35 · jit 21"
+    assert found["error_vel_xy"] == "onnx 0.11 · jit 0.12"
+    assert found["parity"] == "onnx 2.1e-07 · jit 0"
+    assert "throughput" not in found
+    assert "report" not in found
 
 
 def test_a_report_is_named_where_it_lies(tmp_path: Path) -> None:
@@ -36,11 +40,18 @@ def test_a_report_is_named_where_it_lies(tmp_path: Path) -> None:
 
 
 def test_a_format_that_failed_does_not_hide_the_other() -> None:
-    facts = shown("My-Task-v0", {"onnx": {"error": "it disagrees"}, "jit": {"mean_reward": 1.0}})
-    assert facts["mean_reward"] == "jit 1"
+    found = shown("My-Task-v0", {"onnx": {"error": "it disagrees"}, "jit": {"mean_reward": 1.0}})
+    assert found["mean_reward"] == "jit 1"
 
 
 def test_plain_metrics_are_shown_plainly() -> None:
-    facts = shown("My-Task-v0", {"mean_reward": 4.9, "mean_episode_length": None, "passed": True})
-    assert facts["mean_reward"] == "4.9"
-    assert "mean_episode_length" not in facts
+    found = shown("My-Task-v0", {"mean_reward": 4.9, "mean_episode_length": None, "passed": True})
+    assert found["mean_reward"] == "4.9"
+    assert "mean_episode_length" not in found
+
+
+def test_a_job_that_came_to_its_end_has_no_progress_whatever_its_verdict() -> None:
+    ended = {"status": "failed", "task": "My-Task-v0", "metrics": {}, "run_dir": "/runs/r"}
+    report = {"progress": {"phase": "report"}}
+    assert facts({**ended, **report})["progress"] == "report", "it broke off there"
+    assert "progress" not in facts({**ended, **report, "passed": False})

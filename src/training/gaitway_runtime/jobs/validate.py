@@ -149,7 +149,7 @@ def gate_failed(validation: Validation) -> GateFailed:
         f"the policy did not pass its gate: {'; '.join(validation.verdict.reasons)}",
         source=VALIDATION_FILE,
         allowed=f"an episode is a success when {validation.verdict.criterion}",
-        hint=f"likely cause: {'; '.join(causes)}" if causes else None,
+        hint=f"likely cause: {'. '.join(causes)}" if causes else None,
     )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GATE_NOT_MET = 5
 """Exit code of a policy that does not meet its gate."""
-_FILES = (".onnx", ".pt", ".pth", ".zip")
+_FILES = (".onnx", ".pt", ".pth", ".zip", ".yaml")
 
 
 def _exam(
@@ -77,9 +77,8 @@ def _file_of(policy: str, stack: ExitStack) -> Path:
     """Return the file of a policy: a path, or a checkpoint that is fetched."""
     path = Path(policy).expanduser()
     if path.is_dir():
-        path = next(
-            (place for place in (path / "policy.onnx", path / "exported" / "policy.onnx") if place.is_file()), path
-        )
+        places = (path / "policy.onnx", path / "exported" / "policy.onnx", *sorted(path.glob("*.yaml")))
+        path = next((place for place in places if place.is_file()), path)
     if path.is_file():
         return path
     if path.suffix in _FILES and "://" not in policy and not policy.startswith(("runs:", "models:")):
@@ -182,8 +181,9 @@ exam = VerbCommand(
         ),
         json_option(),
     ],
-    help="POLICY is an ONNX file, a TorchScript file or a checkpoint, of any origin. Its conventions (order of terms "
-    "and joints, scales, default pose, frames, history, gains) are read where somebody wrote them down, else found "
-    "by experiment in the embedded simulator. It is then played, strained and judged, and a card is written: "
+    help="POLICY is an ONNX file, a TorchScript file, a LEAPP bundle or a checkpoint, of any origin. Its conventions "
+    "(order of terms and joints, scales, default pose, frames, history, gains) are read where somebody wrote them "
+    "down, else found by experiment in the embedded simulator. It is then played, strained and judged, and a card is "
+    "written: "
     "exam.html, exam.json. Exit code 5 when the gate is not met.",
 )

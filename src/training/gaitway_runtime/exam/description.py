@@ -32,7 +32,7 @@ class Description:
     """A description as it was found, not yet of any robot."""
 
     kind: str
-    """``contract``, ``metadata``, ``descriptors`` or ``deploy``."""
+    """``contract``, ``metadata``, ``descriptors``, ``deploy`` or ``leapp``."""
     source: str
     content: Any
     joints: tuple[str, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import logging
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from ..spec.errors import UsageError
 from ..spec.result import GateVerdict, write_json
 from ..tasks.environment import EnvCfg
 from . import conventions as words
+from .bundled import with_gains
 from .card import write_card
 from .conventions import Conventions, contract_from
 from .description import Description, Known
@@ -108,6 +110,8 @@ def _known(described: Description, task: EnvCfg, policy: AskedPolicy, path: Path
             hint="--task names a task of its rate",
         )
     found = conventions_of(described, spec_of(task))
+    if policy.gains:
+        found = dataclasses.replace(found, conventions=with_gains(found.conventions, policy.gains))
     if found.conventions.input_size != policy.inputs:
         raise UsageError(
             f"the policy takes {policy.inputs} inputs, its description has {found.conventions.input_size}",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..policies.adapter import OTHER_UNITS, UNIT_FACTORS
+from ..policies.bundles import read_bundle
 from ..policies.confined.policy_file import PolicyFile
 from ..policies.targets.unitree import MOTORS
 from ..spec.contract import CONTRACT_FILE, QUANTITIES, ObservationTerm, PolicyContract
@@ -17,6 +18,7 @@ from ..spec.errors import UsageError
 from ..tasks.mdp.observations import SCAN_X, SCAN_Y
 from ..tasks.robots import RobotSpec
 from . import conventions as words
+from .bundled import bundle_conventions, describe_bundle
 from .conventions import SCAN_OFFSET, Conventions, ExamTerm, size_of
 from .description import Description, Known, bounded, check_quantity, places_of
 from .elsewhere import deploy_conventions, descriptor_conventions, metadata_conventions, texts_of
@@ -46,6 +48,8 @@ def describe(file: PolicyFile, contract_file: Path | None, inside: PolicyContrac
     Raises:
         UsageError: A description cannot be read.
     """
+    if file.kind == "leapp":
+        return describe_bundle(read_bundle(file.path))
     if contract_file is not None:
         return _of_file(contract_file, f"--contract {contract_file}")
     if file.contract:
@@ -94,6 +98,7 @@ def conventions_of(found: Description, spec: RobotSpec) -> Known:
         "metadata": metadata_conventions,
         "descriptors": descriptor_conventions,
         "deploy": deploy_conventions,
+        "leapp": bundle_conventions,
     }[found.kind]
     contract = found.content if isinstance(found.content, PolicyContract) else None
     try:

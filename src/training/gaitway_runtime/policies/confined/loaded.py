@@ -29,6 +29,8 @@ class Loaded:
     """Batch axis of each."""
     batched: bool = True
     """Whether several rows can be asked at once."""
+    gains: list[list[float]] = field(default_factory=list)
+    """Stiffness and damping of each joint, where the file has them as outputs."""
     values: list[Floats] | None = None
     rows: int = 0
 

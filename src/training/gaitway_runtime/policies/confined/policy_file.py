@@ -17,6 +17,7 @@ from ...spec.checkpoint_files import members_of
 from ...spec.contract import CONTRACT_FILE, PolicyContract
 from ...spec.errors import UsageError
 from ...spec.registry import ForeignError, call_foreign
+from ..bundles import bundle_beside, is_bundle, read_bundle
 from ..checkpoint import open_checkpoint
 from ..formats.onnx import CONTRACT_KEY
 from ..formats.torchscript import check_code, code_files
@@ -46,6 +47,7 @@ class AskedPolicy(Protocol):
         recurrent: Whether it carries a hidden state.
         confined: What the confinement is made of.
         contract: Our contract in a checkpoint; that of another file is in its :class:`PolicyFile`.
+        gains: Stiffness and damping of each output's joint, where the file has them; else empty.
     """
 
     inputs: int
@@ -53,6 +55,7 @@ class AskedPolicy(Protocol):
     recurrent: bool
     confined: str
     contract: PolicyContract | None
+    gains: tuple[tuple[float, ...], ...]
 
     def act(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the outputs, (N, A), for input vectors, (N, W)."""
@@ -69,7 +72,7 @@ class PolicyFile:
 
     path: Path
     kind: str
-    """``onnx``, ``torchscript`` or ``checkpoint``."""
+    """``onnx``, ``torchscript``, ``checkpoint``, or ``leapp`` for the document of a bundle."""
     contract: str = ""
     """Our contract inside the file."""
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -88,6 +91,9 @@ def inspect(path: Path) -> PolicyFile:
         raise UsageError(
             f"the policy has {path.stat().st_size:,} bytes", source=str(path), allowed=f"at most {MOST_BYTES:,}"
         )
+    bundle = bundle_beside(path) if path.suffix == ".onnx" else path if is_bundle(path) else None
+    if bundle is not None:
+        return _inspect_bundle(bundle)
     if path.suffix == ".onnx":
         return _inspect_onnx(path)
     members = members_of(path) or ()
@@ -118,6 +124,7 @@ class _CheckpointPolicy:
     """The network of a checkpoint, rebuilt from its weights alone: nothing of the file runs."""
 
     confined = "weights alone are read"
+    gains: tuple[tuple[float, ...], ...] = ()
 
     def __init__(self, path: Path, activation: str | None) -> None:
         policy = read_checkpoint(open_checkpoint(path), activation=activation)
@@ -154,7 +161,26 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def _inspect_bundle(path: Path) -> PolicyFile:
+    """Look into a LEAPP bundle: its document says what the model's inputs and outputs are."""
+    bundle = read_bundle(path)
+    model = _parsed(bundle.model)
+    _check_operators(model, bundle.model)
+    _check_tensors(model, bundle.model)
+    return PolicyFile(path=path, kind="leapp")
+
+
 def _inspect_onnx(path: Path) -> PolicyFile:
+    model = _parsed(path)
+    _check_operators(model, path)
+    _check_tensors(model, path)
+    _check_ends(model, path)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    return PolicyFile(path=path, kind="onnx", contract=metadata.pop(CONTRACT_KEY, ""), metadata=metadata)
+
+
+def _parsed(path: Path) -> onnx.ModelProto:
+    """Return the graph of an ONNX file, weights outside it left there."""
     import onnx
 
     try:
@@ -164,11 +190,7 @@ def _inspect_onnx(path: Path) -> PolicyFile:
         raise UsageError("this is not an ONNX file", source=str(path)) from None
     if not model.graph.output:
         raise UsageError("this is not an ONNX file: it has no outputs", source=str(path))
-    _check_operators(model, path)
-    _check_tensors(model, path)
-    _check_ends(model, path)
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
-    return PolicyFile(path=path, kind="onnx", contract=metadata.pop(CONTRACT_KEY, ""), metadata=metadata)
+    return model
 
 
 def _check_operators(model: onnx.ModelProto, path: Path) -> None:

@@ -28,7 +28,7 @@ class ConfinedPolicy:
 
     Args:
         path: The file.
-        kind: ``onnx`` or ``torchscript``.
+        kind: ``onnx``, ``torchscript`` or ``leapp``.
 
     Raises:
         UsageError: It cannot be run; the error says why.
@@ -50,6 +50,8 @@ class ConfinedPolicy:
         said = self._greeting()
         self.inputs, self.outputs = int(said["inputs"]), int(said["outputs"])
         self.recurrent = bool(said["states"])
+        self.gains = tuple(tuple(float(value) for value in values) for values in said["gains"])
+        """Stiffness and damping of each output's joint, where the file has them; else empty."""
         self.confined = str(said["confined"])
         """What the confinement is made of."""
 

@@ -1,6 +1,6 @@
 """Process that runs a stranger's policy, confined.
 
-    python -m gaitway_runtime.policies.confined.worker FILE onnx|torchscript
+    python -m gaitway_runtime.policies.confined.worker FILE onnx|torchscript|leapp
 
 It writes one line of JSON (sizes, or why the policy cannot be run), then answers requests on its standard streams: two
 32-bit numbers (what is asked, rows) and the rows; see :mod:`.process`.
@@ -19,9 +19,10 @@ import numpy as np
 
 from ...process.lifecycle import stop_with_parent
 from ...spec.registry import ForeignError, call_foreign
+from ..bundles import read_bundle
 from .confinement import confine
 from .loaded import Floats, Loaded
-from .onnx_loader import load_onnx
+from .onnx_loader import load_bundle, load_onnx
 from .torchscript_loader import load_torchscript
 
 ACT, RESET = 1, 2
@@ -45,7 +46,13 @@ def main(arguments: list[str]) -> int:
         return 1
     _say(
         answers,
-        {"inputs": loaded.inputs, "outputs": loaded.outputs, "states": len(loaded.states), "confined": confined},
+        {
+            "inputs": loaded.inputs,
+            "outputs": loaded.outputs,
+            "states": len(loaded.states),
+            "gains": loaded.gains,
+            "confined": confined,
+        },
     )
     _serve(loaded, sys.stdin.buffer, answers)
     return 0
@@ -86,11 +93,14 @@ def _checked(outputs: Any, rows: int, size: int) -> Floats:
 
 def _load(path: Path, kind: str) -> tuple[Loaded, str]:
     """Import what computes, confine the process, and only then open the file."""
-    if kind == "onnx":
+    if kind in ("onnx", "leapp"):
         import onnx
         import onnxruntime
 
+        bundle = read_bundle(path) if kind == "leapp" else None
         confined = confine()
+        if bundle is not None:
+            return load_bundle(bundle, onnx, onnxruntime), confined
         return load_onnx(path, onnx, onnxruntime), confined
     import torch
 

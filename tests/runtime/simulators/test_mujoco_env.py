@@ -261,6 +261,19 @@ def test_a_fall_ends_the_episode(open_env: OpenEnv) -> None:
     assert np.any(fell, axis=0)[1]
 
 
+def test_a_fall_costs_below_the_floor_and_is_not_reported(open_env: OpenEnv) -> None:
+    env = open_env("Isaac-Velocity-Rough-Anymal-C-v0", num_envs=2, training=True)
+    env.reset()
+    env.engine.qpos[1, 2] += 0.25 - 0.6
+    env.engine.qpos[1, 3:7], env.engine.qvel[1] = (0.0, 1.0, 0.0, 0.0), 0.0  # on its back, just above the ground
+    env.env_steps = 1_000_000  # half way up the ramp of penalties
+    steps = [env.step(still(env)) for _ in range(15)]
+    (fell,) = [step for step in steps if step.terminated[1]]
+    assert fell.rewards[1] == pytest.approx(-0.5 * 4.0, abs=0.1)
+    assert fell.rewards[0] >= 0.0 and fell.reward_terms["shaping/fall"][0] == 0.0
+    assert abs(fell.task_rewards[1]) < 1.0
+
+
 def test_a_diverged_world_is_reset_and_counted_nowhere(open_env: OpenEnv) -> None:
     env = open_env(ANYMAL, num_envs=4, training=True)
     env.reset()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gaitway_runtime.tasks.mdp import rewards, shaping, terminations
 from gaitway_runtime.tasks.state import Contact, State
+from gaitway_runtime.tasks.terrain import rough_terrain
 
 
 def state(**arrays: object) -> State:
@@ -105,6 +106,24 @@ def test_foot_clearance() -> None:
     )
     expected = math.exp(-(0.03**2) * math.tanh(1.0) / 0.02)
     assert shaping.foot_clearance(one, height=0.08, spread=0.02, sole=0.03) == pytest.approx([expected])
+
+
+def test_a_foot_clears_the_step_that_it_swings_towards_and_not_the_one_that_it_leaves() -> None:
+    terrain = rough_terrain()
+    pyramid = int(np.argmax(terrain.kinds[8] == 0))
+    x, y, top = terrain.origins[8, pyramid]
+    edge = x + 1.2  # of the platform
+    below = top - float(terrain.height_at(np.array([edge + 0.1]), np.array([y]))[0])
+    rest = [x, y, top + 0.03]
+    foot_pos_w = [[[edge + 0.15, y, top - below + 0.15], rest, rest, rest]] * 2  # on the step, underside at 0.12 m
+    towards, away = ([[speed, 0.0, 0.0], *[[0.0, 0.0, 0.0]] * 3] for speed in (-1.5, 1.5))
+    two = state(command=[WALK] * 2, foot_pos_w=foot_pos_w, foot_vel_w=[towards, away])
+    two.terrain = terrain
+    blind, ahead = (
+        shaping.foot_clearance(two, height=0.12, spread=0.02, sole=0.03, ahead=ahead) for ahead in (0.0, 0.15)
+    )
+    assert blind == pytest.approx([1.0, 1.0], abs=1e-6)
+    assert ahead == pytest.approx([math.exp(-(below**2) * math.tanh(3.0) / 0.02), 1.0], abs=1e-6)
 
 
 def test_alive_and_terminated() -> None:

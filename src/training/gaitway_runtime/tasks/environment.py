@@ -236,6 +236,8 @@ class Shaping:
     unscaled: tuple[str, ...] = ()
     floor: float | None = None
     """Least total reward per step, before the step length."""
+    fall: float = 0.0
+    """What an episode that ends early costs once, below the floor; the ramp of penalties brings it in from nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

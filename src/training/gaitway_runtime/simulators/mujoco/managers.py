@@ -104,6 +104,7 @@ class Observations:
 
 PENALTY_RELIEF = "shaping/penalty_relief"
 FLOOR = "shaping/floor"
+FALL = "shaping/fall"
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Rewards:
         self._names = [*(t.name for t in self._own), *(f"shaping/{t.name}" for t in extra)]
         self._fading = [(row, term.fade_steps) for row, term in enumerate(self._terms) if term.fade_steps]
         if shaping:
-            self._names += [PENALTY_RELIEF, FLOOR]
+            self._names += [PENALTY_RELIEF, FLOOR, *([FALL] if shaping.fall else [])]
             self._scaled = np.array([float(term.name not in shaping.unscaled) for term in self._own])
         self._changing = [(row, *term.later) for row, term in enumerate(self._terms) if term.later]
         self._step_dt = step_dt
@@ -176,10 +177,15 @@ class Rewards:
         task = values[:own].sum(axis=0)
         total = task
         if self._shaping:
-            values[count] = (penalty_scale(self._shaping, env_steps) - 1.0) * self._scaled @ values[:own]
+            ramp = penalty_ramp(self._shaping, env_steps)
+            first, last = self._shaping.penalty_scale
+            values[count] = (first + (last - first) * ramp - 1.0) * self._scaled @ values[:own]
             raw = values[: count + 1].sum(axis=0)
             total = np.maximum(raw, self._floor)
             values[count + 1] = total - raw
+            if self._shaping.fall:
+                values[count + 2] = -ramp * self._shaping.fall * (state.terminated & ~void)
+                total = total + values[count + 2]
         self._sums += values
         terms = dict(zip(self._names, values.astype(np.float32), strict=True))
         return StepRewards(total.astype(np.float32), task.astype(np.float32), terms)
@@ -200,10 +206,9 @@ class Rewards:
         return log
 
 
-def penalty_scale(shaping: Shaping, env_steps: int) -> float:
-    """Return the factor on the scaled reward terms after so many environment steps."""
-    first, last = shaping.penalty_scale
-    return first + (last - first) * min(1.0, env_steps / shaping.penalty_ramp_steps)
+def penalty_ramp(shaping: Shaping, env_steps: int) -> float:
+    """Return how much of the ramp of penalties is done after so many environment steps, 0 to 1."""
+    return min(1.0, env_steps / shaping.penalty_ramp_steps)
 
 
 def _tag(name: str) -> str:

@@ -35,15 +35,24 @@ def diagonal_gait(state: State) -> Array:
     return np.where(commanded_to_move(state), trot, stand).astype(np.float64)
 
 
-def foot_clearance(state: State, height: float, spread: float, sole: float) -> Array:
+AHEAD = (1 / 3, 2 / 3, 1.0)
+"""Where a foot looks for what it has to clear, as shares of the time ahead."""
+
+
+def foot_clearance(state: State, height: float, spread: float, sole: float, ahead: float = 0.0) -> Array:
     """Near 1 where every foot that moves sideways is at its swing height; 0 when commanded to stand.
 
     ``exp(-sum_feet (h - height)^2 tanh(2 |v_xy|) / spread)`` with h the clearance of the foot's underside,
-    which is ``sole`` below the foot's centre [m].
+    which is ``sole`` below the foot's centre [m], over the highest ground from there to where the foot comes in
+    ``ahead`` [s]: it has to be high before it meets a step, not over it.
     """
     x, y, z = (state.foot_pos_w[:, :, axis] for axis in range(3))
-    clearance = z - state.ground_height(x, y) - sole
     vel_x, vel_y = state.foot_vel_w[:, :, 0], state.foot_vel_w[:, :, 1]
+    ground = state.ground_height(x, y)
+    for share in AHEAD if ahead else ():
+        later = share * ahead
+        ground = np.maximum(ground, state.ground_height(x + later * vel_x, y + later * vel_y))
+    clearance = z - ground - sole
     speed = np.sqrt(vel_x * vel_x + vel_y * vel_y)
     missed = (clearance - height) ** 2 * np.tanh(2.0 * speed)
     shaped: Array = np.exp(row_sum(missed) / -spread) * commanded_to_walk(state)

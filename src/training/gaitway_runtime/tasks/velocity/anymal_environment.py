@@ -60,7 +60,7 @@ def rough_ground(flat: EnvCfg, sole: float) -> EnvCfg:
     """Return the task on rough ground."""
     return quadruped.on_rough_ground(
         flat,
-        Steps(sole=sole, air_time=0.25, clearance=0.12),
+        Steps(sole=sole, air_time=0.25, clearance=0.12, ahead=0.15, clear=0.6),
         weights=ROUGH_WEIGHTS,
         terrain=RoughTerrain(flat_steps=1_000_000),
     )

@@ -41,10 +41,18 @@ class Steps:
     """Flight time from which a step counts as long [s]."""
     clearance: float
     """Height at which a foot swings [m]."""
+    ahead: float = 0.0
+    """How far ahead it looks for what it has to clear [s]."""
+    clear: float = 0.3
+    """Weight of the term for that height."""
 
 
 SPREAD = Reset(root_xy=(-0.5, 0.5), root_yaw=(-math.pi, math.pi))
 """Episodes start about their origin, in any direction, in the robot's default pose."""
+
+
+FALL = 4.0
+"""What a fall on rough ground costs in training: about as much as Isaac Lab takes off for a biped's."""
 
 
 def flat_ground(
@@ -98,13 +106,13 @@ def stepping(steps: Steps, *, wide: float = 1.0) -> Shaping:
         steps: Properties of a step.
         wide: Weight of the tracking reward that still tells a direction far from the command.
     """
-    clearance = partial(shaping.foot_clearance, height=steps.clearance, spread=0.02, sole=steps.sole)
+    clearance = partial(shaping.foot_clearance, height=steps.clearance, spread=0.02, sole=steps.sole, ahead=steps.ahead)
     return Shaping(
         terms=(
             Reward("track_lin_vel_xy_wide", partial(rewards.track_lin_vel_xy_exp, variance=1.0), wide),
             Reward("long_steps", partial(shaping.long_steps, threshold=steps.air_time, most=0.2), 6.0),
             Reward("diagonal_gait", shaping.diagonal_gait, 0.3),
-            Reward("foot_clearance", clearance, 0.3),
+            Reward("foot_clearance", clearance, steps.clear),
         ),
         penalty_scale=(0.3, 1.0),
         penalty_ramp_steps=1_000_000,
@@ -135,7 +143,7 @@ def on_rough_ground(flat: EnvCfg, steps: Steps, *, weights: Mapping[str, float],
             # The curriculum compares the way walked with the last command: it needs commands that last.
             command_resampling_time=None,
             push=Push(),
-            shaping=replace(shaped, terms=(*shaped.terms, level), penalty_ramp_steps=2_000_000),
+            shaping=replace(shaped, terms=(*shaped.terms, level), penalty_ramp_steps=2_000_000, fall=FALL),
         ),
         notes=(*(note for note in flat.notes if "resamples" not in note), WALLS),
     )

@@ -51,7 +51,7 @@ def rough_ground(flat: EnvCfg, foot_radius: float) -> EnvCfg:
     """Return the task on rough ground, whose boxes are lower than a larger robot's."""
     return quadruped.on_rough_ground(
         flat,
-        Steps(sole=foot_radius, air_time=0.2, clearance=0.09),
+        Steps(sole=foot_radius, air_time=0.2, clearance=0.09, ahead=0.15, clear=0.6),
         weights={"feet_air_time": 0.01, "flat_orientation_l2": 0.0},
         terrain=RoughTerrain(
             flat_steps=1_000_000,

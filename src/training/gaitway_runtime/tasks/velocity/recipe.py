@@ -20,9 +20,17 @@ WIDE_RSL_RL = replace(
 )
 """For robots whose actions are worth half as much: with the narrower start a Go2 learns to stand, and stays."""
 
-ROUGH_RSL_RL = replace(RSL_RL, late_inputs=("height_scan",))
+_SCANNING = (256, 128, 128)
+"""Hidden layers of a network that reads a height scan."""
 
-WIDE_ROUGH_RSL_RL = replace(WIDE_RSL_RL, late_inputs=ROUGH_RSL_RL.late_inputs)
+ROUGH_RSL_RL = replace(
+    SYMMETRIC_RSL_RL,
+    late_inputs=("height_scan",),
+    actor=replace(RSL_RL.actor, hidden_dims=_SCANNING),
+    critic=replace(RSL_RL.critic, hidden_dims=_SCANNING),
+)
+
+WIDE_ROUGH_RSL_RL = replace(ROUGH_RSL_RL, actor=replace(WIDE_RSL_RL.actor, hidden_dims=_SCANNING))
 
 SKRL = SkrlCfg(
     rollouts=24,

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from gaitway_runtime import container
-from gaitway_runtime.process import copies, memory, uploads, vulkan
+from gaitway_runtime.process import copies, earlier_attempts, memory, uploads, vulkan
 from gaitway_runtime.process.attempt_mark import AttemptMark
 from gaitway_runtime.process.copies import CheckpointCopier
 from gaitway_runtime.process.memory_record import MemoryRecord, next_record, record_use
@@ -98,12 +98,24 @@ def test_what_is_no_job_is_refused(tmp_path: Path, text: str) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_a_training_goes_on_from_the_newest_checkpoint(tmp_path: Path) -> None:
+def flipped(path: Path) -> Path:
+    """Write an archive that is listed whole and has another bit in its weights."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data/0", b"weights" * 8)
+    path.write_bytes(path.read_bytes().replace(b"weightsweights", b"weightsweightt", 1))
+    return path
+
+
+def test_a_training_goes_on_from_the_newest_checkpoint_that_is_whole(tmp_path: Path) -> None:
     folder = tmp_path / "saved" / "checkpoints"
     folder.mkdir(parents=True)
     for name in ("model_9.pt", "model_100.pt", "model_x.pt", "policy.pt"):
-        (folder / name).write_bytes(b"whole")
-    (folder / "model_101.pt").write_bytes(b"PK, but its attempt was killed while it wrote this")
+        (folder / name).write_bytes(b"weights")
+    (folder / "model_300.pt").write_bytes(b"PK half of it")
+    flipped(folder / "model_200.pt")
+    AttemptMark("R").write(folder)
+    kept = earlier_attempts.restore(folder, {"RUN_ID": "R"}, tmp_path / "outputs")
+    assert kept == tmp_path / "outputs" / "checkpoints" / "model_100.pt"
     job = container.resumed_from(
         TrainJob(checkpoint_uri="runs:/1/x", checkpoint_mode="warm-start"), str(tmp_path / "saved")
     )

@@ -21,7 +21,7 @@ from gaitway_runtime.spec.job import TrainJob
 from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.result import Result
 from gaitway_runtime.spec.run_context import RunContext
-from gaitway_runtime.tracking import mlflow_tracker
+from gaitway_runtime.tracking import attempts, mlflow_tracker
 from gaitway_runtime.tracking.attempts import Superseded
 
 from tests.fakes import mass_simulator
@@ -90,6 +90,26 @@ def test_a_training_is_tracked_published_and_registered(tmp_path: Path, capsys: 
     lines = capsys.readouterr().out.splitlines()
     assert "INFO | MLflow tracking configured: experiment=isaaclab-rsl-rl-fake" in lines
     assert any(line.startswith("View run at: http") for line in lines)
+
+
+def test_a_job_whose_earlier_attempt_left_nothing_that_can_be_read_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The node was taken away while it wrote its first checkpoint: every later attempt finds that one."""
+    torn = tmp_path / "kept" / "model_0.pt"
+    torn.parent.mkdir()
+    torn.write_bytes(b"PK half of it")
+
+    def resumed(job: TrainJob, context: RunContext) -> TrainJob:
+        return dataclasses.replace(job, checkpoint_uri=str(torn), checkpoint_mode="resume")
+
+    monkeypatch.setattr(attempts, "resumed", resumed)
+    result = run(tmp_path)
+    assert (result.status, result.iterations) == ("succeeded", 6), result.error
+    assert "no checkpoint of the earlier attempt can be read" in caplog.text
+    asked = dataclasses.replace(JOB, checkpoint_uri=str(torn), checkpoint_mode="resume")
+    with pytest.raises(PlatformError, match="damaged"):
+        run(tmp_path / "asked for", asked)
 
 
 def test_the_run_says_what_it_was_made_with(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from ..spec.checkpoint_files import companion_of
 from ..spec.job import Job, TrainJob, model_name_for, normalize_checkpoint_mode
 from ..spec.result import Result, versions, write_json
 from ..spec.run_context import RunContext
+from ..stores.streams import MissingFile, UnreadableFile
 from .base import Workspace, common_start, should_stop, tracked_run, train_beside_rank_zero, with_rank_seed
 from .finishing import Trained, finish
 
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     """See :meth:`.base.JobModule.run`."""
     assert isinstance(job, TrainJob)
-    rank = workspace.rank
+    rank, asked = workspace.rank, job
     job = with_rank_seed(earlier_attempt(job, context) if rank.first else job, rank)
     model_name = registered_name(job)
     workspace.progress.phase("starting")
@@ -50,7 +51,7 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
         learner = learners.load(job.backend)
         training = LearnerTraining(job=job, env=env, output_dir=workspace.output_dir, group=group)
         training = with_scale(training, learner)
-        start = fetch_start(training.job, context, workspace) if rank.first else None
+        start = first_start(training.job, asked, context, workspace) if rank.first else None
         training = dataclasses.replace(training, start=common_start(start, group, workspace.output_dir / "start"))
         learner.check(training)
         workspace.stop.check()
@@ -129,6 +130,28 @@ def registered_name(job: TrainJob) -> str | None:
     if job.skip_register_checkpoint:
         return None
     return check_model_name(job.register_checkpoint or model_name_for(job.task))
+
+
+def first_start(job: TrainJob, asked: TrainJob, context: RunContext, workspace: Workspace) -> TrainingStart:
+    """Fetch and open what the job starts from.
+
+    Args:
+        job: The job, which continues from an earlier attempt where there was one.
+        asked: The job as it was asked for: it begins so where nothing that the earlier attempt has left can be read,
+            as the first checkpoint of a node that was taken away while it wrote it.
+        context: The run.
+        workspace: Gets the files.
+
+    Raises:
+        GaitwayError: See :func:`fetch_start`.
+    """
+    try:
+        return fetch_start(job, context, workspace)
+    except (UnreadableFile, MissingFile) as error:
+        if job.checkpoint_uri == asked.checkpoint_uri:
+            raise
+        log.warning("no checkpoint of the earlier attempt can be read (%s): the job begins anew", error.message)
+        return fetch_start(asked, context, workspace)
 
 
 def fetch_start(job: TrainJob, context: RunContext, workspace: Workspace) -> TrainingStart:

@@ -104,13 +104,17 @@ def is_whole(path: Path) -> bool:
 
 
 def newest_whole(folder: Path) -> Path | None:
-    """Return the checkpoint with the highest iteration that is whole, anywhere below a folder; None for none."""
+    """Return the checkpoint with the highest iteration that is whole, anywhere below a folder; None for none.
+
+    Its checksums count too: a job that begins with a damaged file ends, at every attempt.
+    """
     numbered = {
         path: number
         for path in folder.rglob("*")
-        if is_checkpoint(path.name) and (number := iteration_of(path.name)) is not None and is_whole(path)
+        if is_checkpoint(path.name) and (number := iteration_of(path.name)) is not None
     }
-    return max(numbered, key=lambda path: numbered[path], default=None)
+    newest_first = sorted(numbered, key=lambda path: numbered[path], reverse=True)
+    return next((path for path in newest_first if is_whole(path) and damage_of(path) is None), None)
 
 
 def damage_of(path: Path) -> str | None:

@@ -52,8 +52,8 @@ def _sync(names: tuple[str, ...], recreate: bool, include: tuple[str, ...], as_j
 def _line(outcome: SyncOutcome) -> str:
     if outcome.unknown:
         return (
-            f"{outcome.run}: {outcome.waiting} records wait; {outcome.server} does not know the run any more: "
-            "--recreate makes it anew from them"
+            f"{outcome.run}: {outcome.waiting} records wait; {outcome.server} does not know the run any more "
+            f"({outcome.reason}): --recreate makes it anew from them"
         )
     if outcome.waiting:
         return f"{outcome.run}: {outcome.waiting} records wait for {outcome.server}: {outcome.reason}"

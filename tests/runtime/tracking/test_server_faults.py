@@ -16,7 +16,7 @@ from gaitway_runtime.tracking.delivery import REJECTED, Patience
 from gaitway_runtime.tracking.journal import JOURNAL
 from gaitway_runtime.tracking.mlflow_tracker import open_tracker
 
-PATIENCE = Patience(start=10.0, flush=0.02, first_delay=0.01, longest_delay=0.05, at_end=15.0)
+PATIENCE = Patience(start=120.0, flush=0.02, first_delay=0.01, longest_delay=0.05, at_end=120.0)
 
 
 @pytest.fixture

@@ -23,15 +23,21 @@ from gaitway_runtime.spec.job import TrainJob
 from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.mlflow_client import open_client
 from gaitway_runtime.stores.tracking_server import ensure_store, tracking_uri_for
+from gaitway_runtime.tracking import mlflow_tracker
 from gaitway_runtime.tracking.attempts import ATTEMPT_TAG, OWNER_TAG, RunOwner
 from gaitway_runtime.tracking.backlog import send_journal
-from gaitway_runtime.tracking.delivery import Patience
+from gaitway_runtime.tracking.delivery import REJECTED, Patience
 from gaitway_runtime.tracking.journal import JOURNAL, Metrics, to_line
 from gaitway_runtime.tracking.mlflow_tracker import MlflowTracker, announce, open_tracker
 from gaitway_runtime.tracking.run_store import ATTEMPT_ID_TAG
 
-QUICK = Patience(flush=0.05, first_delay=0.01, longest_delay=0.1, at_end=10)
-AWAY = Patience(flush=0.05, first_delay=0.01, longest_delay=0.1, at_end=0.2, when_stopped=0.2)
+LONGEST_S = 120.0
+"""Longest wait for what happens at once on a machine that is not busy [s]."""
+
+QUICK = Patience(
+    start=LONGEST_S, flush=0.05, first_delay=0.01, longest_delay=0.1, at_end=LONGEST_S, when_stopped=LONGEST_S
+)
+AWAY = dataclasses.replace(QUICK, at_end=0.2, when_stopped=0.2)
 JOB = TrainJob(task="Isaac-Cartpole-v0")
 EXPERIMENT = "isaaclab-rsl-rl-Isaac-Cartpole-v0"
 
@@ -42,6 +48,11 @@ def uri(request: pytest.FixtureRequest, home: Path) -> str:
         server: MlflowServer = request.getfixturevalue("mlflow_server")
         return server.url
     return ensure_store(home)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow_tracker, "BACKLOG_WAIT_S", LONGEST_S)
 
 
 @pytest.fixture
@@ -109,6 +120,28 @@ def test_a_job_whose_artifacts_could_never_arrive_does_not_begin(home: Path, out
     assert refused.value.hint == "pip install boto3"
     assert not (outputs / JOURNAL).exists()
     assert open_client(uri).search_runs([experiment]) == []
+
+
+def test_what_a_run_tells_while_it_is_deleted_waits_until_it_is_restored(
+    uri: str, outputs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = opened(uri, outputs, patience=AWAY)
+    tracker.log_metrics({"reward": 0.0}, 0)
+    assert tracker._connection.sender.drain(LONGEST_S)
+    client = open_client(uri)
+    client.delete_run(tracker.run_id)
+    for step in range(1, 30):
+        tracker.log_metrics({"reward": float(step)}, step)
+    tracker.close("FINISHED")
+    told = [record.message for record in caplog.records if "current state is deleted" in record.message.lower()]
+    assert 1 <= len(told) <= 2, "once as it is met, once at the end"
+    journal = outputs / JOURNAL
+    assert (send_journal(journal, 0.0).unknown, (outputs / REJECTED).exists()) == (True, False)
+    client.restore_run(tracker.run_id)
+    assert send_journal(journal, LONGEST_S).done
+    steps = [point.step for point in client.get_metric_history(tracker.run_id, "reward")]
+    assert sorted(steps) == list(range(30))
+    assert client.get_run(tracker.run_id).info.status == "FINISHED"
 
 
 @pytest.mark.parametrize("status", ["FAILED", "KILLED"])
@@ -278,7 +311,7 @@ def test_a_password_in_the_servers_address_is_not_written_down(
     mlflow_server: MlflowServer, outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.url.replace("://", "://user:hunter22hunter@"))
-    tracker = opened(None, outputs, patience=Patience(flush=3600, at_end=10))
+    tracker = opened(None, outputs, patience=Patience(flush=3600, at_end=LONGEST_S))
     tracker.log_metrics({"reward": 7.0}, 1)
     assert "hunter22" not in (outputs / JOURNAL).read_text()
     assert "hunter22" not in tracker.url
@@ -296,7 +329,7 @@ def test_each_step_arrives_once_although_its_attempt_was_killed(uri: str, output
     first = opened(uri, outputs)
     for step in range(13):
         first.log_metrics({"reward": float(step)}, step)
-    assert first._connection.sender.drain(10)
+    assert first._connection.sender.drain(LONGEST_S)
     first._connection.sender.stop()
     for step in range(13, 16):
         first._connection.journal.append(Metrics(values={"reward": float(step)}, step=step, time_ms=step))
@@ -357,7 +390,7 @@ def test_a_run_whose_owner_died_is_taken_over_at_once(home: Path, outputs: Path)
 def test_an_address_is_published_once_the_file_can_be_fetched(line: Line, outputs: Path) -> None:
     tracker = opened(line.url, outputs, patience=AWAY)
     arrived = tracker.publish_checkpoint(checkpoint(outputs, 10), 10)
-    assert tracker._connection.sender.drain(10)
+    assert tracker._connection.sender.drain(LONGEST_S)
     assert tracker.published(arrived) == f"runs:/{tracker.run_id}/checkpoints/model_10.pt"
     line.down()
     waits = tracker.publish_checkpoint(checkpoint(outputs, 20), 20)
@@ -370,7 +403,7 @@ def test_a_checkpoint_is_checked_against_the_manifest(uri: str, outputs: Path, t
     tracker = opened(uri, outputs)
     path = checkpoint(outputs, 10)
     address = tracker.publish_checkpoint(path, 10)
-    assert tracker._connection.sender.drain(10)
+    assert tracker._connection.sender.drain(LONGEST_S)
     assert fetch(address, tmp_path / "into", tracking_uri=uri).path.read_bytes() == path.read_bytes()
     client = open_client(uri)
     assert not [tag for tag in client.get_run(tracker.run_id).data.tags if "sha256" in tag]
@@ -384,7 +417,7 @@ def test_a_checkpoint_is_checked_against_the_manifest(uri: str, outputs: Path, t
 def test_a_run_that_the_server_has_forgotten_is_made_anew_on_request(uri: str, outputs: Path) -> None:
     tracker = opened(uri, outputs)
     tracker.log_metrics({"reward": 1.0}, 1)
-    assert tracker._connection.sender.drain(10)
+    assert tracker._connection.sender.drain(LONGEST_S)
     abandon(tracker)
     journal = outputs / JOURNAL
     open_client(uri).delete_run(tracker.run_id)
@@ -410,7 +443,7 @@ def test_a_server_that_hangs_does_not_hold_up_the_start(outputs: Path) -> None:
         tracker = opened(
             f"http://127.0.0.1:{server.getsockname()[1]}", outputs, patience=dataclasses.replace(AWAY, start=0.2)
         )
-        assert time.monotonic() - before < 3.0
+        assert time.monotonic() - before < 30.0, "and not the minute after which MLflow gives up"
         assert tracker.run_id == ""
         tracker.close("FINISHED")
     assert (outputs / JOURNAL).exists()
@@ -448,7 +481,7 @@ def test_an_attempt_that_has_lost_its_run_publishes_nothing_more(
     old = attempt_of(uri, folders[0], "one", monkeypatch)
     for step in range(10):
         old.log_metrics({"reward": float(step)}, step)
-    assert old._connection.sender.drain(10)
+    assert old._connection.sender.drain(LONGEST_S)
     new = attempt_of(uri, folders[1], "two", monkeypatch, run_id=old.run_id)
     assert new.run_id == old.run_id, "its owner is on another machine and counts as alive"
     for step in range(10, 20):

@@ -37,6 +37,9 @@ _UNKNOWN = frozenset(("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"))
 _INVALID = frozenset(("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"))
 """MLflow's own error codes that the same request will meet again."""
 
+_DELETED = re.compile(r"must be in the 'active' state")
+"""Words of MLflow's for a run, or an experiment, that somebody has deleted, and may restore."""
+
 T = TypeVar("T")
 
 
@@ -80,7 +83,7 @@ class Failure(enum.Enum):
     DENIED = "denied"
     """The credentials are missing or refused; a token may be renewed."""
     UNKNOWN = "unknown"
-    """MLflow itself says that there is no such run, experiment or model."""
+    """MLflow itself says that there is no such run, experiment or model, or that it was deleted."""
     INVALID = "invalid"
     """MLflow itself refuses this request, or it cannot be made at all: no other attempt will succeed."""
 
@@ -130,7 +133,7 @@ def _kind_of(error: BaseException) -> Failure:
     status, code = _status_of(error), _own_code(error)
     if status in (401, 403) or "Authentication" in type(error).__name__:
         return Failure.DENIED
-    if code in _UNKNOWN:
+    if code in _UNKNOWN or (code in _INVALID and _DELETED.search(str(error))):
         return Failure.UNKNOWN
     gone = isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError))
     impossible = isinstance(error, (TypeError, ValueError, ModuleNotFoundError)) and not isinstance(error, OSError)

@@ -267,7 +267,7 @@ def _without_run(connection: Connection, folder: Path, left: list[Path], patienc
     refusal, header = connection.delivery.refusal, connection.store.header
     if isinstance(refusal, StoreFailure) and refusal.kind is Failure.UNKNOWN and header.resumed:
         _close(connection)
-        _log.warning("run %s is not on this tracking server: a new run is made", header.run_id)
+        _log.warning("run %s is not on this tracking server (%s): a new run is made", header.run_id, refusal)
         connection.store.start_anew()
         anew = _connect(dataclasses.replace(connection.store.header, resumed=False), folder, left, patience)
         anew.sender.wait_opened(patience.start)

@@ -17,7 +17,7 @@ from ..spec.files import RUN_NOTE
 from ..spec.result import write_json
 from ..spec.secrets import one_line
 from ..stores.artifacts import ArtifactFolder, local_root
-from ..stores.mlflow_client import StoreFailure
+from ..stores.mlflow_client import Failure, StoreFailure
 from ..stores.streams import StreamLimits
 from ..stores.tracking_server import TrackingServer, check_client, with_credentials
 from .attempts import ATTEMPT_TAG, OWNER_TAG, RunOwner, Superseded
@@ -159,9 +159,16 @@ class RunStore:
             self.client.set_tag(self.run_id, OWNER_TAG, self.owner.text())
 
     def _begun(self) -> Any | None:
-        """Return the run if it exists: by its id, or, where a process died before it knew the id, by its attempt."""
+        """Return the run if it exists: by its id, or, where a process died before it knew the id, by its attempt.
+
+        Raises:
+            StoreFailure: It was deleted.
+        """
         if self.header.run_id:
-            return self.client.get_run(self.header.run_id)
+            run = self.client.get_run(self.header.run_id)
+            if run.info.lifecycle_stage == "deleted":  # it can be read still, but not written
+                raise StoreFailure(Failure.UNKNOWN, LookupError(f"MLflow run {self.header.run_id} was deleted"))
+            return run
         if not self._recovered or not self.header.attempt:
             return None
         found = self.client.get_experiment_by_name(self.header.experiment)

@@ -169,7 +169,6 @@ def _environment(template: PublishedTemplate) -> str:
 
 def _data(template: PublishedTemplate) -> str:
     """Return the payload's file, the inputs, and the outputs of a job that does not upload them itself."""
-    train = template.job is TrainJob
     if template.dataset:
         text = (
             "    inputs:\n"
@@ -184,10 +183,10 @@ def _data(template: PublishedTemplate) -> str:
         )
     else:
         text = f"    - path: {FILES}/payload.zip\n      base64: true\n      localpath: {_json('payload_localpath')}\n"
-    if not train:
+    if template.job is not TrainJob:
         base = run_folder("{{ storage_uri }}", "{{workflow_id}}")
         text += _optional("storage_uri", f'    outputs:\n    - url: "{base}/files"')
-    return text + (f'    exitActions:\n      RESCHEDULE: "{RESCHEDULE}"\n' if train else "")
+    return f'{text}    exitActions:\n      RESCHEDULE: "{RESCHEDULE}"\n'
 
 
 def _usage(template: PublishedTemplate) -> str:

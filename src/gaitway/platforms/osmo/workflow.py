@@ -38,11 +38,12 @@ OUTPUT = "{{output}}"
 CHECKPOINTS = "/osmo/data/output/outputs/checkpoints"
 """Where the runtime writes checkpoints; a path that OSMO watches is no place for a token."""
 
-RESCHEDULE = "130,143,2010,2021,3001,3004,3006"
+RESCHEDULE = "130,143,2010,2012,2021-2024,2031,3001,3004,3006"
 """Exit codes after which OSMO starts the task again, as often as ``max_retry_per_task`` allows.
 
-130 and 143: asked to stop, and saved. 2010 and 2021: a download failed, the service did not answer. 3001: the node was
-lost, as a spot node is. 3004: evicted. 3006: preempted. See OSMO's user guide, "Exit Codes".
+130 and 143: asked to stop, and saved. 2010, 2012 and 2031: inputs or outputs could not be transferred (OSMO repeats a
+transfer that hangs; one that fails ends the task with 2031). 2021 to 2024: the service or the group did not answer.
+3001: the node was lost, as a spot node is. 3004: evicted. 3006: preempted. See OSMO's user guide, "Exit Codes".
 """
 
 RESCHEDULE_GROUP = f"4,134,{RESCHEDULE}"
@@ -203,9 +204,7 @@ def _task(parts: Parts, rank: int, nodes: int) -> dict[str, object]:
     if options.credentials:
         task["credentials"] = credentials(options.credentials)
     task |= _data(parts, rank)
-    if parts.trains or parts.reads:
-        task["exitActions"] = {"RESCHEDULE": RESCHEDULE_GROUP if nodes > 1 else RESCHEDULE}
-    return task
+    return task | {"exitActions": {"RESCHEDULE": RESCHEDULE_GROUP if nodes > 1 else RESCHEDULE}}
 
 
 def _environment(parts: Parts, rank: int, nodes: int) -> dict[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gaitway_runtime.spec import result as results
+from gaitway_runtime.spec.marks import told_after
 from gaitway_runtime.spec.result import RESULT_MARK, Result
 from gaitway_runtime.spec.settings import setting
 
@@ -104,12 +105,14 @@ def to_yaml(document: Mapping[str, Any]) -> str:
 def result_in(lines: Iterable[str]) -> Result | None:
     """Return the result that the runtime wrote into a log, or None where there is none that is whole."""
     for line in reversed(list(lines)):
-        mark, _, text = line.partition(RESULT_MARK)
-        if text and not mark.strip():
-            try:
-                return results.from_document(json.loads(text))
-            except (ValueError, RecursionError):
-                return None
+        text = told_after(RESULT_MARK, line)
+        if text is None:
+            continue
+        try:
+            return results.from_document(json.loads(text))
+        except (ValueError, RecursionError):
+            if line.lstrip().startswith(RESULT_MARK):
+                return None  # else it is one that somebody quotes
     return None
 
 

@@ -167,6 +167,7 @@ class Handler(BaseHTTPRequestHandler):
             task = f"{task} retry-{retry}" if retry else task
         last = int(query.get("last_n_lines", ["0"])[0])
         cut, self.osmo.cut_logs_after = self.osmo.cut_logs_after, None
+        stalled, self.osmo.stall_logs_after = self.osmo.stall_logs_after, None
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Transfer-Encoding", "chunked")
@@ -176,6 +177,9 @@ class Handler(BaseHTTPRequestHandler):
         for count, line in enumerate(line for line in lines if not task or f" [{task}]" in line):
             if cut is not None and count >= cut:
                 self.close_connection = True
+                return
+            if stalled is not None and count >= stalled:
+                self.osmo.closed()
                 return
             self._chunk(line.encode() + b"\n")
         self._chunk(b"")

@@ -48,7 +48,7 @@ class Pod:
     """Files of the mounted ``osmo`` command, by path below ``/osmo``; its configuration among them."""
     memory: int = 8 * 2**30
     """Limit of the container's memory [bytes]."""
-    process: subprocess.Popen[str] | None = None
+    process: subprocess.Popen[bytes] | None = None
     killed: bool = False
     again: bool = False
     """Whether the command is to be started once more in this pod."""
@@ -111,8 +111,6 @@ class Pod:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
             start_new_session=True,
         )
         if self.killed:
@@ -120,7 +118,8 @@ class Pod:
         assert self.process.stdout
         for line in self.process.stdout:
             # Where prefixes were replaced on the way in, they are put back on the way out.
-            log(line.rstrip("\n").replace(str(self.root), ""))
+            text = line.decode(errors="replace").removesuffix("\n").removesuffix("\r")
+            log(text.replace(str(self.root), ""))
         code = self.process.wait()
         return code if code >= 0 else 128 - code
 

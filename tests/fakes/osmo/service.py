@@ -20,6 +20,9 @@ from .rendering import dump_yaml, load_yaml
 from .storage import Datasets, Storage
 from .workflow import Workflow
 
+LONGEST_S = 240.0
+"""Longest wait for anything [s]: nothing takes as long, but on a machine that is slow and busy."""
+
 RELEASES: Mapping[str, tuple[str, str, str]] = {
     "6.2.10": ("6", "0", "0"),  # built from source it calls itself 6.0.0
     "6.3.1": ("6", "3", "1"),
@@ -70,7 +73,10 @@ class OsmoService:
         self.cancel_breaks = False
         self.cut_logs_after: int | None = None
         """Lines after which the next log stream breaks, once."""
+        self.stall_logs_after: int | None = None
+        """Lines after which the next log stream falls silent, once."""
         self._late = ""
+        self._lost = "", 0
         self.forwarded: dict[int, int] = {}
         """Ports of this machine that were forwarded, and where to."""
         self._silence = threading.Event()
@@ -176,7 +182,7 @@ class OsmoService:
     def preempt(self, workflow_id: str) -> None:
         self.cluster.take(self.workflows[workflow_id], PREEMPTED)
 
-    def wait(self, workflow_id: str, *statuses: str, timeout: float = 60) -> Workflow:
+    def wait(self, workflow_id: str, *statuses: str, timeout: float = LONGEST_S) -> Workflow:
         """Wait until a workflow has one of these statuses, or any in which it has ended."""
         workflow = self.workflows[workflow_id]
         with workflow.changed:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from gaitway_runtime.spec.chain import STAGES, combined
-from gaitway_runtime.spec.result import RESULT_MARK, Result
+from gaitway_runtime.spec.marks import for_people
+from gaitway_runtime.spec.result import Result
 from gaitway_runtime.spec.secrets import scrub
 from gaitway_runtime.spec.types import JsonObject, object_at, objects_at
 
@@ -252,10 +253,10 @@ def _last_lines(job: AzuremlJob, details: JsonObject) -> list[str]:
 
 
 def _shown(lines: list[bytes]) -> Iterator[str]:
-    """Yield lines as text, without the line that holds the result."""
+    """Yield lines as people read them: text, without what the job tells programs."""
     for line in lines:
-        text = line.decode("utf-8", "replace").rstrip("\r")
-        if not text.startswith(RESULT_MARK):
+        text = for_people(line.decode("utf-8", "replace").rstrip("\r"))
+        if text is not None:
             yield text
 
 
@@ -276,7 +277,7 @@ def _why(status: RunStatus, details: JsonObject, result: Result | None, lines: l
         return "it was cancelled"
     told = object_at(object_at(details, "error"), "error").get("message")
     parts = [" ".join(scrub(str(told)).split())[:300].rstrip(".")] if told else []
-    last = [line for line in lines if line.strip() and RESULT_MARK not in line][-SHOWN_LINES:]
+    last = [text for line in lines if line.strip() and (text := for_people(line)) is not None][-SHOWN_LINES:]
     if last:
         parts.append("last lines: " + " | ".join(scrub(line)[:200] for line in last))
     return "; ".join(parts) or "Azure ML gives no reason"

@@ -41,7 +41,11 @@ _PREFACE = re.compile(r"^((Error message:|Workflow \S* ?submit failed:)\s*)+")
 _NOISE = re.compile(r"^(Error code:|Server responded|Status Code:|Header:|Body:?$|Traceback|  )")
 
 
-class NoAnswer(PlatformError):
+class Unwell(PlatformError):
+    """OSMO cannot be asked now: it is out of reach, or too busy."""
+
+
+class NoAnswer(Unwell):
     """OSMO gave no answer in time: nobody knows whether it did what it was asked to."""
 
 
@@ -208,7 +212,7 @@ def error_of(code: int, stdout: str, stderr: str, words: tuple[str, ...]) -> Gai
         case 3 | -2 | 130:
             return Interrupted(f"{what} was interrupted")
         case 75:
-            return PlatformError("OSMO asks to slow down (429)", hint="try again in a minute")
+            return Unwell("OSMO asks to slow down (429)", hint="try again in a minute")
         case 10:
             return PlatformError(f"OSMO does not answer as it should: {message}", hint="osmo version")
         case 126 | 127:
@@ -262,9 +266,7 @@ def _labels(message: str) -> GaitwayError:
 
 
 def _unreachable(message: str) -> GaitwayError:
-    return PlatformError(
-        "OSMO cannot be reached", source=message, hint="osmo version; is the address of the login right?"
-    )
+    return Unwell("OSMO cannot be reached", source=message, hint="osmo version; is the address of the login right?")
 
 
 _KNOWN: tuple[tuple[tuple[str, ...], Callable[[str], GaitwayError]], ...] = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaitway_runtime.spec.job_document import load
-from gaitway_runtime.spec.marks import CHECKPOINT_MARK
+from gaitway_runtime.spec.marks import CHECKPOINT_MARK, told_after
 
 from ...checkpoints.kept import KeptCheckpoint
 from ...errors import PlatformError, UsageError
@@ -163,10 +163,11 @@ def reported_checkpoints(lines: Iterable[LogLine]) -> Sequence[KeptCheckpoint]:
     """Return the checkpoints that log lines report, by iteration."""
     found: dict[int, KeptCheckpoint] = {}
     for line in lines:
-        if not line.text.startswith(CHECKPOINT_MARK):
+        told = told_after(CHECKPOINT_MARK, line.text)
+        if told is None:
             continue
         try:
-            document = json.loads(line.text.removeprefix(CHECKPOINT_MARK))
+            document = json.loads(told)
             iteration = int(document["iteration"])
             found[iteration] = KeptCheckpoint(
                 iteration=iteration,

@@ -11,10 +11,10 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gaitway_runtime.spec.marks import MARKS
+from gaitway_runtime.spec.marks import for_people
 
 from ...errors import PlatformError
 from ..base import LogSelection
@@ -27,6 +27,9 @@ IDLE_S = 5.0
 
 LIVE_S = 4.0
 """Time after which a stream is compared with the times of its lines: one that goes along with them is live [s]."""
+
+READS = 4
+"""Streams in a row that may break, or fall silent, in the log of a workflow that has ended, which has an end."""
 
 GOING_ON = ("PENDING", "RUNNING", "WAITING")
 """OSMO's statuses of a workflow that has not ended."""
@@ -74,15 +77,31 @@ def read_lines(workflow_id: str, selection: LogSelection | None = None) -> list[
         GaitwayError: It cannot be read at all.
     """
     words = _words(selection or LogSelection())
-    stream = client.log_stream(workflow_id, words, idle=IDLE_S, goes_on=lambda: False)
+    for _ in range(READS):
+        lines, whole = _read_once(workflow_id, words)
+        if whole or query_workflow(workflow_id).word in GOING_ON:
+            break
+    return lines
+
+
+def _read_once(workflow_id: str, words: Sequence[str]) -> tuple[list[str], bool]:
+    """Return the lines of one stream, and whether it was read to its end, or to where a job that goes on is."""
+    pace, whole = _Pace(), True
+
+    def goes_on() -> bool:
+        nonlocal whole
+        whole = False
+        return False
+
+    stream = client.log_stream(workflow_id, words, idle=IDLE_S, goes_on=goes_on)
     lines: list[str] = []
-    pace = _Pace()
     for line in stream:
+        whole = whole and _CUT not in line
         lines += [] if _is_frame(line) else [line]
         if pace.is_live(line) and query_workflow(workflow_id).word in GOING_ON:
             break
     stream.close()
-    return lines
+    return lines, whole
 
 
 class _Pace:
@@ -111,12 +130,25 @@ class _Pace:
 
 
 def task_lines(workflow_id: str) -> list[LogLine]:
-    """Return the lines that tasks have written; none where OSMO has lost the log."""
+    """Return the lines that tasks have written; none where OSMO has lost the log.
+
+    Raises:
+        Unwell: OSMO cannot be asked now.
+    """
     try:
-        found = [parse_line(line) for line in read_lines(workflow_id)]
+        lines = read_lines(workflow_id)
+    except client.Unwell:
+        raise
     except PlatformError:
         return []
-    return [line for line in found if line is not None]
+    found: list[LogLine] = []
+    for text in lines:
+        line = parse_line(text)
+        if line is None and found and text != for_people(text):
+            # Where a progress bar went back to the beginning of its line, the command prints the rest without a label.
+            line = replace(found[-1], text=text)
+        found += [line] if line else []
+    return found
 
 
 def read_log(workflow_id: str, selection: LogSelection) -> Iterator[str]:
@@ -179,13 +211,14 @@ class _Place:
     """How far the log of one attempt at one task was read: the last second, and its lines."""
 
     time: str = ""
-    lines: Counter[str] | None = None
+    lines: Counter[str] = field(default_factory=Counter)
 
 
 class SeenLines:
     """Memory of the lines that were shown, over streams that each begin at the start of what OSMO still has.
 
-    Lines of one attempt come in the order of their times, which have a resolution of a second.
+    Lines of one attempt come in the order of their times, which have a resolution of a second; a clock that is set back
+    may break that order. So times count only until a stream has come to its first new line: none repeats a line.
     """
 
     def __init__(self) -> None:
@@ -202,20 +235,22 @@ class SeenLines:
 
     def restart(self) -> None:
         """Say that a new stream begins, which repeats what was seen."""
-        self._replay = {task: Counter(place.lines or ()) for task, place in self._places.items()}
+        self._replay = {task: Counter(place.lines) for task, place in self._places.items()}
 
     def _advance(self, when: str, task: str, line: str) -> bool:
         place = self._places.setdefault(task, _Place())
-        if when < place.time:
-            return False
-        if when == place.time and self._replay.get(task, Counter())[line] > 0:
-            self._replay[task][line] -= 1
-            return False
+        replay = self._replay.get(task)
+        if replay is not None:
+            if when < place.time:
+                return False
+            if when == place.time and replay[line] > 0:
+                replay[line] -= 1
+                return False
+            del self._replay[task]
         if when > place.time:
             place.time, place.lines = when, Counter()
-            self._replay.pop(task, None)
-        assert place.lines is not None
-        place.lines[line] += 1
+        if when == place.time:
+            place.lines[line] += 1
         return True
 
 
@@ -238,11 +273,11 @@ def _words(selection: LogSelection) -> Sequence[str]:
 
 
 def _shown(line: str) -> Iterator[str]:
-    """Yield a line as a person reads it; marked lines are for programs."""
+    """Yield a line as a person reads it; what follows a mark is for programs."""
     found = parse_line(line)
-    text = found.shown if found else line
-    if not (found and found.text.startswith(MARKS)):
-        yield text
+    text = for_people(found.text if found else line)
+    if text is not None:
+        yield replace(found, text=text).shown if found else text
 
 
 def _is_frame(line: str) -> bool:

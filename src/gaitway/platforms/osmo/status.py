@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from gaitway_runtime.spec import result as results
 from gaitway_runtime.spec.chain import combined
-from gaitway_runtime.spec.marks import MARKS, MEMORY_MARK
+from gaitway_runtime.spec.marks import MEMORY_MARK, for_people, told_after
 from gaitway_runtime.spec.result import RESULT_MARK, Result
 
 from ...errors import PlatformError
@@ -188,9 +188,10 @@ def memory_use(lines: Iterable[LogLine]) -> MemoryUse | None:
     for line in lines:
         if line.attempt > attempt:
             attempt, found = line.attempt, None
-        if line.attempt == attempt and line.text.startswith(MEMORY_MARK):
+        told = told_after(MEMORY_MARK, line.text)
+        if line.attempt == attempt and told is not None:
             try:
-                document = json.loads(line.text.removeprefix(MEMORY_MARK))
+                document = json.loads(told)
                 found = MemoryUse(int(document["used"]), int(document["limit"]))
             except (ValueError, TypeError, KeyError):
                 continue
@@ -205,10 +206,10 @@ def result_of_task(lines: Sequence[LogLine], task: str) -> Result | None:
     """Return the result that the newest attempt at a task wrote; OSMO cuts a long line into several."""
     newest = max((line.attempt for line in lines if line.task == task), default=0)
     mine = [line for line in lines if line.task == task and line.attempt == newest and not line.by_osmo]
-    start = next((at for at in reversed(range(len(mine))) if mine[at].text.startswith(RESULT_MARK)), None)
+    start = next((at for at in reversed(range(len(mine))) if RESULT_MARK in mine[at].text), None)
     if start is None:
         return None
-    text = mine[start].text.removeprefix(RESULT_MARK)
+    text = told_after(RESULT_MARK, mine[start].text) or ""
     rest = iter(line.text for line in mine[start + 1 :])
     while True:
         with contextlib.suppress(ValueError, RecursionError):
@@ -257,7 +258,7 @@ def _why(word: str, tasks: Sequence[TaskState], result: Result | None, lines: Se
         parts.append(f"task {task.name}: {code}{told}")
         if "retry limit 0" in told:
             parts.append(NO_RETRIES)
-    last = [line.shown for line in lines if not line.text.startswith(MARKS)][-SHOWN_LINES:]
+    last = [line.shown for line in lines if line.text == for_people(line.text)][-SHOWN_LINES:]
     if last and word == "FAILED":
         parts.append("last lines: " + " | ".join(client.shorten(line) for line in last))
         parts.append("gaitway logs RUN --error has OSMO's own")

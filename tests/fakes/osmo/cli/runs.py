@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+from collections.abc import Iterator
 
 from service import Failure, Service
 
@@ -21,10 +22,21 @@ def logs(service: Service, args: argparse.Namespace) -> None:
     answer = service.stream(f"api/workflow/{args.workflow_id}/{what}", params)
     print(f"Workflow {args.workflow_id} has {'error ' if args.error else ''}logs:", flush=True)
     try:
-        for line in answer:
-            print(line.decode().rstrip("\n"), flush=True)
+        for line in lines_of(answer):
+            # The HTTP library of the real command takes a carriage return for the end of a line too.
+            print("\n".join(line.decode().split("\r")), flush=True)
     except (OSError, http.client.HTTPException):
         print("\nLog stream has timed out or failed. Please run the command again to continue viewing logs.")
+
+
+def lines_of(answer: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Yield the lines of an answer as they come; unlike its own iterator, fail where the answer has no end."""
+    rest = b""
+    while chunk := answer.read1(65536):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
 
 
 def query(service: Service, args: argparse.Namespace) -> None:

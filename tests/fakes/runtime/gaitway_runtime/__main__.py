@@ -1,7 +1,8 @@
 """``python -m gaitway_runtime --job job.json``: the stand-in's only way in.
 
 ``do=succeed`` (default) ``fail`` ``gate`` ``crash`` ``wait`` (until SIGTERM, then saves) ``stubborn`` (never ends);
-``child=yes`` starts another process in the group first; ``report=yes`` tells progress first.
+``child=yes`` starts another process in the group first; ``report=yes`` tells progress first; ``bar=TEXT`` ends with a
+progress bar that has no end, ``^`` for a carriage return.
 """
 
 import json
@@ -31,7 +32,9 @@ def main() -> int:
         print("child", child.pid, flush=True)
     if asked.get("report"):
         report(outputs)
-    return globals()[asked.get("do", "succeed")](document, outputs)
+    code = globals()[asked.get("do", "succeed")](document, outputs)
+    print(asked.get("bar", "").replace("^", "\r"), end="", flush=True)
+    return code
 
 
 def report(outputs: Path) -> None:

@@ -75,6 +75,16 @@ def test_how_it_failed_is_said(gaitway: Callable[..., Any], cloud: AzureCloud, d
     assert said in ran.json["detail"]
 
 
+@pytest.mark.parametrize("bar", ["99%", "98%^99%", "99%^"])
+def test_a_progress_bar_without_an_end_hides_no_result(
+    gaitway: Callable[..., Any], cloud: AzureCloud, bar: str
+) -> None:
+    ran = gaitway(*TRAIN, "--set", f"bar={bar}", "--follow")
+    assert (ran.code, ran.json["status"], ran.json["iterations"]) == (0, "succeeded", 3), ran.json["detail"]
+    said = [ran.err, gaitway("logs", ran.json["run"]).out]
+    assert all("99%" in text and "gaitway-result" not in text for text in said), said
+
+
 @pytest.mark.parametrize("block", [16, 1 << 20])
 def test_a_log_is_followed_without_gaps_or_repetitions(
     gaitway: Callable[..., Any], cloud: AzureCloud, monkeypatch: pytest.MonkeyPatch, block: int

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes.osmo import OsmoService, install_command, log_in
+from fakes.osmo.service import LONGEST_S
 
 from gaitway.platforms.osmo import logs
 
@@ -50,6 +51,6 @@ def osmo(service: OsmoService) -> Osmo:
     """Run the ``osmo`` command."""
 
     def run(*words: str, check: bool = False) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["osmo", *words], capture_output=True, text=True, check=check, timeout=60)
+        return subprocess.run(["osmo", *words], capture_output=True, text=True, check=check, timeout=LONGEST_S)
 
     return run

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from fakes.osmo import OsmoService, Pod
+from fakes.osmo.service import LONGEST_S
 from gaitway_runtime.spec.checkpoint_files import sha256_of
 
 TASK = ("--task", "Isaac-Cartpole-v0", "--num-gpus", "0")
@@ -73,7 +74,7 @@ def test_the_next_job_names_the_task_and_the_files_that_it_reads(service: OsmoSe
 
 def test_a_run_that_goes_on_hands_nothing_on_yet(service: OsmoService, gaitway: Any) -> None:
     over = threading.Event()
-    service.cluster.runner = lambda pod, log: 0 if over.wait(60) else 1
+    service.cluster.runner = lambda pod, log: 0 if over.wait(LONGEST_S) else 1
     assert gaitway("train", "--on", "osmo", *TASK, "--name", "first").code == 0
     service.wait("isaaclab-inline-training-1", "RUNNING")
     early = gaitway("infer", "--on", "osmo", *TASK, "-c", "first@latest")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fakes.mlflow_server import MlflowServer, running
 from fakes.osmo import OsmoService, Pod
+from fakes.osmo.service import LONGEST_S
 
 TASK = ("--task", "Isaac-Cartpole-v0", "--num-gpus", "0")
 
@@ -52,15 +53,17 @@ def test_a_training_becomes_files(service: OsmoService, gaitway: Any, project: P
 
 @pytest.mark.slow
 def test_an_evicted_training_goes_on_in_the_same_run(service: OsmoService, gaitway: Any, project: Path) -> None:
-    service.cluster.max_retry = 1
+    service.cluster.max_retry, service.cluster.log_lines_per_s = 1, 1000.0  # no line comes long after its time
     started = gaitway("train", "--on", "osmo", *TASK, "-n", "16", "-m", "120", "--save-interval", "20", "--json")
     assert started.code == 0, started.err
     (workflow,) = service.workflows.values()
     with workflow.changed:
-        begun = workflow.changed.wait_for(lambda: any("::gaitway-checkpoint::" in line for line in workflow.lines), 120)
+        begun = workflow.changed.wait_for(
+            lambda: any("::gaitway-checkpoint::" in line for line in workflow.lines), LONGEST_S
+        )
     assert begun, workflow.lines
     service.evict(workflow.id)
-    service.wait(workflow.id, timeout=180)
+    service.wait(workflow.id)
     ended = gaitway("status", started.json["run"], "--json").json
     assert (ended["status"], ended["iterations"]) == ("succeeded", 120), workflow.lines
     runs = {line.rpartition("/runs/")[2] for line in workflow.lines if "View run at" in line}

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from fakes.osmo.service import LONGEST_S
 
 from gaitway.platforms.osmo import entry
 
@@ -25,7 +26,7 @@ def archive(path: Path, names: dict[str, str]) -> Path:
 def start(payload: Path, root: Path, link: str = "") -> subprocess.CompletedProcess[str]:
     environment = {"PAYLOAD": str(payload), "PAYLOAD_ROOT": str(root), "PAYLOAD_LINK": link, "PATH": "/usr/bin:/bin"}
     command = [sys.executable, "-I", str(Path(entry.__file__))]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LONGEST_S)
 
 
 @pytest.mark.parametrize("where", ["file", "folder"])

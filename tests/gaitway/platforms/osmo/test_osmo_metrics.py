@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fakes.osmo import OsmoService, Pod
+from fakes.osmo.service import LONGEST_S
 
 from gaitway.comparison import find_side
 from gaitway.ledger import Ledger
@@ -115,12 +116,12 @@ def test_a_run_that_goes_on_shows_how_far_it_is(
             for path in (tmp_path / "now").iterdir():
                 service.storage.put(f"{pod.environment['KEEP_AT']}/checkpoints/{path.name}", path.read_bytes())
         started.set()
-        over.wait(60)
+        over.wait(LONGEST_S)
         return 0
 
     service.cluster.runner = runner
     assert gaitway(*TRAIN, *(STORAGE if way == "storage" else ()), "--name", "first").code == 0
-    assert started.wait(30)
+    assert started.wait(LONGEST_S)
     shown = gaitway("status", "first", "--json").json
     page = read_training(Run(ledger.read("first"), ledger))
     over.set()

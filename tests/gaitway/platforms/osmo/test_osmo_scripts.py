@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fakes.osmo import OsmoService
+from fakes.osmo.service import LONGEST_S
 
 ROOT = Path(__file__).parents[4]
 TASK = ("--task", "Isaac-Velocity-Rough-Anymal-C-v0")
@@ -33,7 +34,7 @@ def script(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
     monkeypatch.setenv("GAITWAY_TMP_DIR", str(project / ".tmp"))
 
     def run(name: str, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([str(ROOT / name), *words], capture_output=True, text=True, timeout=60)
+        return subprocess.run([str(ROOT / name), *words], capture_output=True, text=True, timeout=LONGEST_S)
 
     return run
 

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.osmo import OsmoService, Pod
+from fakes.osmo import OsmoService, Pod, Workflow
 from fakes.osmo.cluster import STATUS_OF_CODE
+from fakes.osmo.service import LONGEST_S
 
 from gaitway.platforms.base import RunStatus
 from gaitway.platforms.osmo import client, logs, status
@@ -24,6 +26,12 @@ WORDS = ("--training-path", str(STAND_IN), "--task", "Isaac-Cartpole-v0")
 @pytest.fixture(autouse=True)
 def really_run(service: OsmoService) -> None:
     service.cluster.runner = Pod.run
+
+
+def until(workflow: Workflow, condition: Callable[[], bool]) -> None:
+    """Wait until a workflow's log fulfils a condition."""
+    with workflow.changed:
+        assert workflow.changed.wait_for(condition, LONGEST_S), workflow.lines
 
 
 def start(gaitway: Any, *words: str) -> str:
@@ -55,6 +63,29 @@ def test_the_log_is_the_jobs_own(service: OsmoService, gaitway: Any) -> None:
     out = gaitway("logs", name).out
     assert "train 3/3 | reward 1.50" in out.splitlines()
     assert "::gaitway-result::" not in out
+
+
+@pytest.mark.parametrize("how", ["cut", "stall", "busy"])
+def test_a_log_that_comes_in_part_is_no_log_without_a_result(service: OsmoService, gaitway: Any, how: str) -> None:
+    name = start(gaitway)
+    (workflow,) = service.workflows
+    service.wait(workflow)
+    if how == "busy":
+        service.fail_next(f"{workflow}/logs", 429)
+        asked = gaitway("status", name)
+        assert (asked.code, "OSMO asks to slow down" in asked.err) == (4, True), asked.out
+    else:
+        setattr(service, f"{how}_logs_after", 1)
+    ended = gaitway("status", name, "--json").json
+    assert (ended["status"], ended["iterations"]) == ("succeeded", 3), ended["detail"]
+
+
+@pytest.mark.parametrize("bar", ["99%", "98%^99%", "99%^"])
+def test_a_progress_bar_without_an_end_hides_no_result(service: OsmoService, gaitway: Any, bar: str) -> None:
+    ran = gaitway("train", "--on", "osmo", *WORDS, "--set", f"bar={bar}", "--follow", "--json")
+    assert (ran.code, ran.json["status"], ran.json["iterations"]) == (0, "succeeded", 3), ran.json["detail"]
+    said = [ran.err, gaitway("logs", ran.json["run"]).out]
+    assert all("99%" in text.splitlines() and "gaitway-result" not in text for text in said), said
 
 
 @pytest.mark.parametrize(
@@ -98,14 +129,40 @@ def test_a_task_that_is_taken_away_starts_again(service: OsmoService, gaitway: A
     name = start(gaitway, "--set", "do=wait")
     (workflow,) = service.workflows.values()
     for attempt in (1, 2):
-        with workflow.changed:
-            assert workflow.changed.wait_for(lambda: _count(workflow, "] ready") == attempt, 30)  # noqa: B023
+        until(workflow, lambda: _count(workflow, "] ready") == attempt)  # noqa: B023
         if attempt == 1:
             getattr(service, how)(workflow.id)
     assert gaitway("status", name, "--json").json["status"] == "running"
     cancelled = gaitway("cancel", name, "--json")
     assert cancelled.json["status"] == "cancelled", cancelled.err
     assert workflow.tasks[0].retry_id == 1
+
+
+def test_a_task_whose_outputs_could_not_be_uploaded_starts_again(service: OsmoService, gaitway: Any) -> None:
+    service.cluster.max_retry = service.cluster.broken_uploads = 1
+    ran = gaitway("train", "--on", "osmo", *WORDS, "--storage-uri", "s3://bucket/robots", "--follow", "--json")
+    assert (ran.code, ran.json["status"]) == (0, "succeeded"), ran.json["detail"]
+    (workflow,) = service.workflows.values()
+    assert workflow.tasks[0].retry_id == 1
+    assert any(uri.endswith("/files/outputs/result.json") for uri in service.storage.uploads)
+
+
+@pytest.mark.parametrize("verb", ["validate", "infer"])
+def test_a_job_that_trains_nothing_starts_again_too(service: OsmoService, gaitway: Any, verb: str) -> None:
+    service.cluster.max_retry = 1
+    taken = threading.Event()
+
+    def runner(pod: Pod, log: Any) -> int:
+        log("up")
+        return 0 if taken.wait(LONGEST_S) else 1
+
+    service.cluster.runner = runner
+    assert gaitway(verb, "--on", "osmo", *WORDS, "-c", "runs:/0123/checkpoints/final").code == 0
+    (workflow,) = service.workflows.values()
+    until(workflow, lambda: _count(workflow, "] up") == 1)
+    service.lose_node(workflow.id)
+    taken.set()
+    assert (service.wait(workflow.id).status, workflow.tasks[0].retry_id) == ("COMPLETED", 1)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +184,7 @@ def test_out_of_memory_is_told_from_an_eviction_by_what_the_last_attempt_recorde
         if share is not None:
             log(f"::gaitway-memory:: {json.dumps({'used': int(share * 8 * 2**30), 'limit': 8 * 2**30})}")
         log("up")
-        assert taken.wait(30)
+        assert taken.wait(LONGEST_S)
         taken.clear()
         return 137
 
@@ -135,8 +192,7 @@ def test_out_of_memory_is_told_from_an_eviction_by_what_the_last_attempt_recorde
     name = start(gaitway)
     (workflow,) = service.workflows.values()
     for attempt in (1, 2):
-        with workflow.changed:
-            assert workflow.changed.wait_for(lambda: _count(workflow, "] up") == attempt, 30)  # noqa: B023
+        until(workflow, lambda: _count(workflow, "] up") == attempt)  # noqa: B023
         service.evict(workflow.id)
         taken.set()
     service.wait(workflow.id)
@@ -197,10 +253,10 @@ def test_a_log_goes_on_after_its_stream_has_broken(service: OsmoService, gaitway
     def runner(pod: Pod, log: Any) -> int:
         for number in range(3):
             log(f"line {number}")
-        gates[0].wait(30)
+        gates[0].wait(LONGEST_S)
         log("line 2")  # the same text again, in the same second or a later one
         log("line 3")
-        gates[1].wait(30)
+        gates[1].wait(LONGEST_S)
         return 0
 
     service.cluster.runner = runner
@@ -228,8 +284,7 @@ def test_the_log_of_a_running_job_is_read_as_far_as_it_goes(
     monkeypatch.setattr(logs, "IDLE_S", 0.2)
     name = start(gaitway, "--set", "do=wait")
     (workflow,) = service.workflows.values()
-    with workflow.changed:
-        assert workflow.changed.wait_for(lambda: _count(workflow, "] ready") == 1, 30)
+    until(workflow, lambda: _count(workflow, "] ready") == 1)
     assert gaitway("logs", name).out.splitlines()[-1] == "ready"
     assert gaitway("status", name, "--json").json["status"] == "running"
 
@@ -241,6 +296,15 @@ def test_lines_are_told_apart_by_task_and_second() -> None:
     seen.restart()
     again = [*first, "2026/01/01 00:00:01 [a] x", "2026/01/01 00:00:02 [b] z", "  of z"]
     assert [seen.is_new(line) for line in again] == [False] * 4 + [True] * 3
+
+
+def test_a_clock_that_is_set_back_hides_no_line() -> None:
+    seen = logs.SeenLines()
+    first = ["2026/01/01 00:00:50 [a] x", "2026/01/01 00:00:20 [a] y", "2026/01/01 00:00:21 [a] z"]
+    assert [seen.is_new(line) for line in first] == [True] * 3
+    seen.restart()
+    again = [*first, "2026/01/01 00:00:50 [a] w", "2026/01/01 00:00:30 [a] v"]
+    assert [seen.is_new(line) for line in again] == [False] * 3 + [True] * 2
 
 
 def test_following_a_service_that_goes_away_ends_with_an_error(service: OsmoService, gaitway: Any) -> None:
@@ -263,7 +327,7 @@ def test_ctrl_c_detaches_and_the_run_goes_on(service: OsmoService, gaitway: Any,
         said.append(line)
         if line.strip() == "ready":
             process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(LONGEST_S) == 130
     assert any("goes on; to follow it: gaitway logs" in line for line in said), said
     (run,) = gaitway("runs", "--json").json
     assert run["status"] == "running"

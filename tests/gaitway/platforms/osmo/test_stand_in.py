@@ -14,6 +14,7 @@ import pytest
 import yaml
 from fakes.osmo import OsmoService, Pod, log_in
 from fakes.osmo.pod import namespaces
+from fakes.osmo.service import LONGEST_S
 
 
 def workflow(**task: Any) -> dict[str, Any]:
@@ -210,7 +211,7 @@ def test_cancel_lies_about_its_success(service: OsmoService, osmo: Any, tmp_path
 def started(workflow: Any, text: str, times: int = 1) -> None:
     """Wait until a workflow's log has some line so many times."""
     with workflow.changed:
-        assert workflow.changed.wait_for(lambda: sum(text in line for line in workflow.lines) == times, 20)
+        assert workflow.changed.wait_for(lambda: sum(text in line for line in workflow.lines) == times, LONGEST_S)
 
 
 def test_nothing_is_run_again_by_default(service: OsmoService, osmo: Any, tmp_path: Path) -> None:
@@ -347,7 +348,9 @@ def test_a_shell_into_a_pod(service: OsmoService, osmo: Any, tmp_path: Path) -> 
     words = ("workflow", "exec", name, "main", "--entry", "cat /tmp/x")
     assert osmo(*words).returncode == 2, "it needs a terminal"
     spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
-    shown = subprocess.run([sys.executable, "-c", spawn, "osmo", *words], capture_output=True, text=True, timeout=60)
+    shown = subprocess.run(
+        [sys.executable, "-c", spawn, "osmo", *words], capture_output=True, text=True, timeout=LONGEST_S
+    )
     assert (shown.returncode, shown.stdout.split()) == (0, ["inside"])
     note = tmp_path / "note.txt"
     note.write_text("carried")

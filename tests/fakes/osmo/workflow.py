@@ -153,8 +153,10 @@ class Workflow:
 
     def details(self) -> dict[str, Any]:
         groups: dict[str, list[Task]] = {}
-        for task in self.tasks:
+        # The database has no order of groups; their tasks are sorted by name.
+        for task in reversed(self.tasks):
             groups.setdefault(task.group, []).append(task)
+        groups = {name: sorted(members, key=lambda task: task.spec.name) for name, members in groups.items()}
         return {
             **self.row(),
             "uuid": self.uuid,

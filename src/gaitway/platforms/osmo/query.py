@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import client
+from .names import TASKS
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class WorkflowState:
     word: str
     """OSMO's own word for its status."""
     tasks: tuple[TaskState, ...]
+    """In the order in which they do a job, the lead of a group first: OSMO lists groups as its database finds them."""
     pool: str | None
     url: str | None
     created: str
@@ -44,7 +46,7 @@ def query_workflow(workflow_id: str) -> WorkflowState:
     rows = [task for group in found.get("groups") or [] for task in group.get("tasks") or []]
     return WorkflowState(
         word=str(found.get("status", "")),
-        tasks=tuple(map(_task, rows)),
+        tasks=tuple(sorted(map(_task, rows), key=_place)),
         pool=str(found["pool"]) if found.get("pool") else None,
         url=url_of(found),
         created=str(found.get("submit_time") or ""),
@@ -56,6 +58,11 @@ def url_of(row: Any) -> str | None:
     """Return the address of a workflow's page."""
     url = row.get("dashboard_url") or row.get("overview")
     return str(url) if url else None
+
+
+def _place(task: TaskState) -> tuple[int, bool]:
+    known = list(TASKS.values())
+    return known.index(task.name) if task.name in known else len(known), not task.lead
 
 
 def _task(row: Any) -> TaskState:

@@ -15,6 +15,7 @@ from gaitway_runtime.spec.types import JsonObject
 from ...errors import PlatformError, UsageError
 from ..base import AdoptedRun, RemoteRun, RunRef
 from . import client
+from .handover import OUTPUTS_NAMED
 from .names import MASK, STAGE_TASKS, TASKS
 from .query import query_workflow, url_of
 from .status import status_of
@@ -86,7 +87,12 @@ def adopt_workflow(workflow_id: str) -> AdoptedRun:
         "pool": {"value": found.pool, "origin": f"osmo {workflow_id}", "shadowed": []},
         "task": {"value": job.task, "origin": f"osmo {workflow_id}", "shadowed": []},
     }
-    record = {"workflow": workflow_id, "run_id": context.run_id, "kept": environment.get("KEEP_AT", "")}
+    record = {
+        "workflow": workflow_id,
+        "run_id": context.run_id,
+        "kept": environment.get("KEEP_AT", ""),
+        OUTPUTS_NAMED: bool(tasks[0].get("outputs")) and job.kind != ShipJob.kind,
+    }
     return AdoptedRun(
         ref=RunRef(context.run, "osmo", workflow_id, found.url),
         job=job,

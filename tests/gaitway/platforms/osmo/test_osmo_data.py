@@ -47,7 +47,7 @@ def test_a_place_that_osmo_does_not_know_is_refused(gaitway: Callable[..., Any],
 
 
 def test_outputs_of_ones_own_leave_nothing_in_osmos_store(
-    service: OsmoService, gaitway: Callable[..., Any], project: Path
+    service: OsmoService, gaitway: Callable[..., Any], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("train", "--on", "osmo", "--task", "Isaac-Ant-v0", "--num-gpus", "0", "--output", "clips=s3://b/clips")
     refused = gaitway(*words)
@@ -57,8 +57,13 @@ def test_outputs_of_ones_own_leave_nothing_in_osmos_store(
     assert gaitway(*words, "--accept-loss", "--name", "first").code == 0
     service.wait("isaaclab-inline-training-1")
     assert [uri for uri in service.storage.uploads if "clips" not in uri] == [], "clips alone go where clips go"
-    lost = gaitway("infer", "--on", "osmo", "--task", "Isaac-Ant-v0", "-c", "first@latest", "--dry-run")
-    assert (lost.code, "run 'first' has no checkpoint yet" in lost.err) == (2, True), lost.err
+    with monkeypatch.context() as elsewhere:
+        for home in (None, project / "other"):
+            if home:
+                elsewhere.setenv("GAITWAY_HOME", str(home))
+                assert gaitway("adopt", "isaaclab-inline-training-1").code == 0
+            lost = gaitway("infer", "--on", "osmo", "--task", "Isaac-Ant-v0", "-c", "first@latest", "--dry-run")
+            assert (lost.code, "run 'first' has no checkpoint yet" in lost.err) == (2, True), lost.err
     service.data_profiles.append("s3://mine")
     assert gaitway(*words).code == 0
 

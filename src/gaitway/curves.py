@@ -108,7 +108,7 @@ def fetch_metrics(run: Run, report: StatusReport | None = None, *, quick: bool =
         return ""
     try:
         ended = (report or run.status()).status.ended
-        platform.fetch_metrics(run.record.ref, run.run_dir, ended=ended, quick=quick)
+        platform.fetch_metrics(run.current().ref, run.run_dir, ended=ended, quick=quick)
     except GaitwayError as error:
         return error.message
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -14,10 +15,20 @@ from gaitway_runtime.spec.result import CheckpointRef, GateVerdict, Result
 from gaitway_runtime.spec.types import JsonObject
 
 from . import locks
-from .errors import GateFailed, JobFailed, UsageError
+from .errors import GateFailed, JobFailed, PlatformError, UsageError
 from .ledger import Damage, Ledger, RunRecord, read_document
 from .planning import next_command
-from .platforms.base import FindsRuns, LogSelection, Platform, Restarts, RunStatus, SelectsLogs, StatusReport, load
+from .platforms.base import (
+    FindsRuns,
+    LogSelection,
+    Platform,
+    Restarts,
+    RunRef,
+    RunStatus,
+    SelectsLogs,
+    StatusReport,
+    load,
+)
 from .progress import ProgressRecord, last_report, tracking_url
 from .unpublished import WaitingDocument, waiting_of
 
@@ -26,6 +37,12 @@ if TYPE_CHECKING:
 
 POLL_S = {True: 5.0, False: 0.1}
 """Pause between two questions for a run's status, remote or not [s]."""
+
+PATIENCE = 6
+"""Questions in a row that a platform may leave without an answer while a run is waited for."""
+
+LONGEST_PAUSE_S = 60.0
+"""Longest pause after one of them [s]."""
 
 EXIT_CODES = {RunStatus.SUCCEEDED: 0, RunStatus.FAILED: 1, RunStatus.CANCELLED: 130}
 """Exit code of a run that ended without telling its own."""
@@ -123,18 +140,44 @@ class Run:
         known = self.ledger.ended(self.name) if platform.limits.remote else None
         if known is not None:
             return known
-        record = self.record
-        if platform.limits.remote and not record.id and locks.is_taken(locks.of_run(self.run_dir)):
-            return StatusReport(RunStatus.QUEUED, detail="it is being submitted")
+        record = self.current()
         if platform.limits.remote and not record.id:
-            found = self._find(platform)
-            if found is None:
-                detail = f"the submission was interrupted; look at {record.platform} whether it arrived"
-                return StatusReport(RunStatus.UNKNOWN, detail=detail)
-            record = found
+            if locks.is_taken(locks.of_run(self.run_dir)):
+                return StatusReport(RunStatus.QUEUED, detail="it is being submitted")
+            detail = f"the submission was interrupted; look at {record.platform} whether it arrived"
+            return StatusReport(RunStatus.UNKNOWN, detail=detail)
         report = platform.status(record.ref, self.run_dir)
         self.ledger.record_end(self.name, report)
         return report
+
+    def current(self) -> RunRecord:
+        """Return the run's record, with the platform's id of it if that is known by now.
+
+        A submission that got no answer is looked for on its platform.
+
+        Raises:
+            PlatformError: The platform does not answer.
+        """
+        record = self._written()
+        settled = record.id or not self.platform.limits.remote or locks.is_taken(locks.of_run(self.run_dir))
+        return record if settled else self._find(self.platform) or record
+
+    def _written(self) -> RunRecord:
+        """Return the record as it stands in the ledger: the platform's id may have been found since."""
+        return self.record if self.record.id or not self.platform.limits.remote else self.ledger.read(self.name)
+
+    def located(self) -> RunRef:
+        """Return what the platform knows the run by.
+
+        Raises:
+            GaitwayError: It has not got the run, so far, or does not answer.
+        """
+        record = self.current()
+        if self.platform.limits.remote and not record.id:
+            raise UsageError(
+                f"{record.platform} is not known to have run '{self.name}'", hint=f"gaitway status {self.name}"
+            )
+        return record.ref
 
     def _find(self, platform: Platform) -> RunRecord | None:
         """Return the record of a run whose submission got no answer, once its platform has been found to have it."""
@@ -158,7 +201,7 @@ class Run:
         platform = self.platform
         if not isinstance(platform, Restarts):
             raise UsageError(f"{platform.name} has no way to start a run again", source=f"run {self.name}")
-        ref = platform.restart(self.record.ref, self.run_dir)
+        ref = platform.restart(self.located(), self.run_dir)
         record = dataclasses.replace(self.record, id=ref.id, url=ref.url)
         self.ledger.write(record)
         self.ledger.forget_end(self.name)
@@ -175,7 +218,7 @@ class Run:
             raise UsageError(
                 f"{platform.name} keeps one log of a run", source="--attempt, --task, --error", hint="gaitway logs RUN"
             )
-        return platform.logs_of(self.record.ref, self.run_dir, selection)
+        return platform.logs_of(self.located(), self.run_dir, selection)
 
     def wait(self, timeout_s: float | None = None, *, raise_on_failure: bool = False) -> StatusReport:
         """Wait until the run has ended, or a time is over, and return how it is then.
@@ -187,22 +230,30 @@ class Run:
         Raises:
             JobFailed: The run failed or was cancelled; the error says why.
             GateFailed: The policy did not meet its gate.
-            PlatformError: The platform does not answer.
+            PlatformError: The platform does not answer, so many times in a row that it will not do so soon.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         pause = POLL_S[self.platform.limits.remote]
-        while not (report := self.status()).status.ended:
-            left = pause if deadline is None else min(pause, deadline - time.monotonic())
-            if left <= 0:
-                break
-            time.sleep(left)
+        failures = 0
+        while True:
+            left = math.inf if deadline is None else deadline - time.monotonic()
+            try:
+                report, failures = self.status(), 0
+            except PlatformError:  # a run takes hours, and no service is there all the time
+                failures += 1
+                if failures >= PATIENCE or left <= 0:
+                    raise
+            else:
+                if report.status.ended or left <= 0:
+                    break
+            time.sleep(max(0.0, min(pause * 2**failures, LONGEST_PAUSE_S, left)))
         if raise_on_failure and report.status in (RunStatus.FAILED, RunStatus.CANCELLED):
             raise self._failure(report)
         return report
 
     def logs(self, follow: bool = False) -> Iterator[str]:
         """Yield the lines of the log; with ``follow`` until the run ends."""
-        return self.platform.logs(self.record.ref, self.run_dir, follow)
+        return self.platform.logs(self.located(), self.run_dir, follow)
 
     def follow(self, write: Callable[[str], object] = print) -> StatusReport:
         """Hand every line of the log to ``write`` until the run ends, and return how it ended."""
@@ -218,13 +269,13 @@ class Run:
         report = self.status()
         if report.status.ended and self.platform.limits.remote:
             return report
-        report = self.platform.cancel(self.record.ref, self.run_dir)
+        report = self.platform.cancel(self.located(), self.run_dir)
         self.ledger.record_end(self.name, report)
         return report
 
     def fetch(self, into: Path, pattern: str = "*") -> Sequence[Path]:
         """Copy the output files that match a pattern into a folder and return their paths."""
-        return self.platform.fetch(self.record.ref, self.run_dir, pattern, into)
+        return self.platform.fetch(self.located(), self.run_dir, pattern, into)
 
     def checkpoints(self) -> tuple[ListedCheckpoint, ...]:
         """Return the checkpoints that the run has made, also while it runs; newest last.
@@ -255,7 +306,8 @@ class Run:
     def document(self, report: StatusReport | None = None) -> RunDocument:
         """Return everything about the run as ``--json`` prints it."""
         report = report or self.status()
-        return document(self.record, report, self.run_dir, next_command(self.record, report, self.run_dir))
+        record = self._written()
+        return document(record, report, self.run_dir, next_command(record, report, self.run_dir))
 
     def _failure(self, report: StatusReport) -> JobFailed | GateFailed:
         """Return the error of a run that ended without success, or without a result."""

@@ -37,7 +37,7 @@ def _exec(name: str, command: tuple[str, ...]) -> int:
     platform = found.platform
     if not isinstance(platform, Executes):
         raise _cannot(found, Executes, "run a command in a run")
-    return platform.execute(found.record.ref, found.run_dir, command)
+    return platform.execute(found.located(), found.run_dir, command)
 
 
 def _port_forward(name: str, port: str) -> int:
@@ -53,7 +53,7 @@ def _port_forward(name: str, port: str) -> int:
     platform = found.platform
     if not isinstance(platform, ForwardsPorts):
         raise _cannot(found, ForwardsPorts, "forward a port")
-    return platform.forward_port(found.record.ref, found.run_dir, *numbers)
+    return platform.forward_port(found.located(), found.run_dir, *numbers)
 
 
 def copy_files(name: str, source: str, target: str, include: tuple[str, ...]) -> int:
@@ -62,7 +62,7 @@ def copy_files(name: str, source: str, target: str, include: tuple[str, ...]) ->
     platform = found.platform
     if not isinstance(platform, SyncsFiles):
         raise _cannot(found, SyncsFiles, "carry files to or from a run that has not ended")
-    return platform.sync(found.record.ref, found.run_dir, source, target, include)
+    return platform.sync(found.located(), found.run_dir, source, target, include)
 
 
 def _events(name: str) -> None:
@@ -71,7 +71,7 @@ def _events(name: str) -> None:
     platform = found.platform
     if not isinstance(platform, TellsEvents):
         raise _cannot(found, TellsEvents, "tell events")
-    for line in platform.events(found.record.ref, found.run_dir):
+    for line in platform.events(found.located(), found.run_dir):
         if not output.answer(line, raw=True):
             return
 

@@ -24,7 +24,7 @@ def remote_trials(run: Run, design: SweepDesign) -> list[SweepTrial]:
     if not isinstance(platform, ListsTrials):
         raise UsageError(f"{platform.name} does not list the trials of a sweep", source=f"run {run.name}")
     groups: dict[tuple[tuple[str, str], ...], list[TrialRun]] = {}
-    for found in platform.list_trials(run.record.ref, run.run_dir, design):
+    for found in platform.list_trials(run.current().ref, run.run_dir, design):
         groups.setdefault(tuple(found.values.items()), []).append(found)
     return [_trial(number, runs, design) for number, runs in enumerate(groups.values())]
 

@@ -2,13 +2,16 @@
 
 import importlib
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fakes import remote_platform
 from fakes.remote_platform import RemotePlatform
 
+from gaitway import run_handle
 from gaitway.errors import PlatformError
 from gaitway.platforms.base import PLATFORMS, RunStatus, StatusReport
 
@@ -52,6 +55,19 @@ def test_following_ends_with_the_run(gaitway: Callable, remote: RemotePlatform) 
     assert ran.code == 1
     assert "first line" in ran.err
     assert "error: the image is gone" in ran.err
+
+
+def test_a_run_is_waited_for_although_its_platform_is_away_now_and_then(
+    gaitway: Callable, remote: RemotePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(run_handle, "time", SimpleNamespace(monotonic=time.monotonic, sleep=pauses.append))
+    away, done = PlatformError("it does not answer"), StatusReport(RunStatus.SUCCEEDED, "COMPLETED", "", 0)
+    remote.answers = [None, None, *[away] * 5, StatusReport(RunStatus.RUNNING, "RUNNING"), away, done]
+    assert gaitway(*TRAIN, "--follow").code == 0
+    assert pauses == [10.0, 20.0, 40.0, 60.0, 60.0, 5.0, 10.0]
+    remote.answers = [None, None, *[away] * 6]
+    assert gaitway(*TRAIN, "--follow").code == 4
 
 
 def test_an_interrupt_detaches_and_says_how_to_go_on(gaitway: Callable, remote: RemotePlatform) -> None:

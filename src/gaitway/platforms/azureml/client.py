@@ -9,12 +9,12 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 from gaitway_runtime.spec.secrets import scrub, silence_http_loggers
-from gaitway_runtime.spec.types import JsonObject
+from gaitway_runtime.spec.types import JsonObject, object_at
 from gaitway_runtime.stores.azure import AZURE_SCOPE, ROLE, STORAGE_ROLE, azure_token
+from gaitway_runtime.stores.mlflow_client import seconds_of
 
 from ...errors import ConfigError, GaitwayError, PlatformError
 from ...settings.values import Setting, require
@@ -90,6 +90,10 @@ class AzureWorkspace:
         """Return one of the three names with its value and origin, for an error's ``from:`` line."""
         key = _KEYS[what]
         return f"{key} = {self.names[key]} ({self.origins[key]})"
+
+
+class Unanswered(PlatformError):
+    """A service was busy, broken or out of reach at every attempt."""
 
 
 class Azure:
@@ -222,26 +226,6 @@ class Azure:
         answer = self._send("HEAD", url, signed=True)
         return int(answer.headers.get("content-length", 0)) if answer.status_code == 200 else 0
 
-    def download(self, url: str, path: Path) -> None:
-        """Write a blob to a file, a block at a time; the file appears complete or not at all.
-
-        Raises:
-            PlatformError: The storage refuses.
-        """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            with self._http.stream("GET", url) as answer, partial.open("wb") as sink:
-                if answer.status_code != 200:
-                    raise PlatformError(f"{path.name} cannot be downloaded: HTTP {answer.status_code}")
-                for block in answer.iter_bytes(1 << 20):
-                    sink.write(block)
-            partial.replace(path)
-        except httpx.HTTPError as error:
-            raise PlatformError(f"{path.name} cannot be downloaded: {type(error).__name__}") from None
-        finally:
-            partial.unlink(missing_ok=True)
-
     def _further(self, url: str, service: str) -> httpx.Response:
         """Request an address that an answer has named; the token is sent to that service only."""
         if httpx.URL(url).host != httpx.URL(service).host or httpx.URL(url).scheme != "https":
@@ -264,7 +248,7 @@ class Azure:
         """Send a request; repeat it while the service is busy.
 
         Raises:
-            PlatformError: The service does not answer.
+            Unanswered: The service does not answer.
         """
         host = httpx.URL(url).host
         for attempt in range(ATTEMPTS):
@@ -283,7 +267,7 @@ class Azure:
                 wait = _seconds(answer, 2.0**attempt)
             if attempt + 1 < ATTEMPTS:
                 self._pause(min(wait, LONGEST_PAUSE_S))
-        raise PlatformError(problem, hint="try again in a minute; gaitway doctor --on azureml")
+        raise Unanswered(problem, hint="try again in a minute; gaitway doctor --on azureml")
 
     def _checked(self, answer: httpx.Response) -> httpx.Response:
         if answer.status_code < 400:
@@ -362,5 +346,5 @@ def _message_suffix(answer: httpx.Response) -> str:
 
 
 def _seconds(answer: httpx.Response, otherwise: float) -> float:
-    text = answer.headers.get("retry-after", "")
-    return float(text) if text.isdecimal() else otherwise
+    asked = seconds_of(answer.headers.get("retry-after", ""))
+    return otherwise if asked is None else asked

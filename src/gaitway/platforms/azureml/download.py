@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from gaitway_runtime.spec.types import objects_at
+from gaitway_runtime.stores.http_source import HttpSource
+from gaitway_runtime.stores.streams import MissingFile, StreamLimits
+from gaitway_runtime.stores.transfer import transfer
 
 from ...errors import PlatformError, UsageError
 from ..base import RunRef
 from .status import AzuremlJob
+
+_log = logging.getLogger(__name__)
+
+_LIMITS = StreamLimits()
 
 _NOT_OUTPUTS = ("user_logs/", "system_logs/", "azureml-logs/", "logs/")
 """Folders of a run's artifacts that Azure ML itself writes."""
@@ -33,11 +41,25 @@ def download(ref: RunRef, run_dir: Path, pattern: str, into: Path) -> Sequence[P
     files: dict[Path, None] = {}
     for source in (job, *job.steps().values()):
         for path in artifact_paths(source):
-            if fnmatch.fnmatchcase(path, pattern):
-                where = job.azure.history(f"{_base(source)}/contentinfo", {"path": path})
-                job.azure.download(str(where["contentUri"]), into / path)
+            if fnmatch.fnmatchcase(path, pattern) and _copy(source, path, into / path):
                 files[into / path] = None
     return list(files)
+
+
+def _copy(job: AzuremlJob, path: str, target: Path) -> bool:
+    """Copy an artifact, and return whether it has any content: its record is made before that is written.
+
+    Raises:
+        GaitwayError: It cannot be read.
+    """
+    where = job.azure.history(f"{_base(job)}/contentinfo", {"path": path})
+    source = HttpSource(str(where["contentUri"]), _LIMITS)
+    try:
+        transfer(source, target, _LIMITS, f"{path} of job {job.ref.id}")
+    except MissingFile:
+        _log.warning("%s was not written whole, as when a node is taken away meanwhile: it is left out", path)
+        return False
+    return True
 
 
 def _base(job: AzuremlJob) -> str:

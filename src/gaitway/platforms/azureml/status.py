@@ -23,7 +23,7 @@ from ...errors import ConfigError, JobFailed
 from ..base import RunRef, RunStatus, StatusReport
 from ..container import result_in
 from . import services
-from .client import Azure, AzureWorkspace
+from .client import Azure, AzureWorkspace, Unanswered
 from .computes import queue_reason
 from .submit import FOLDER, RECORD_FILE
 
@@ -44,6 +44,12 @@ EXIT_CODES = {RunStatus.FAILED: 1, RunStatus.CANCELLED: 130}
 """Exit code of a job that has left no result."""
 
 POLL_S = 3.0
+PATIENCE = 6
+"""Looks in a row at a log that is followed that Azure may leave without an answer."""
+
+LONGEST_PAUSE_S = 60.0
+"""Longest pause after one of them [s]."""
+
 SHOWN_LINES = 3
 """Log lines that are shown for a failed job without a result."""
 
@@ -196,18 +202,25 @@ def _pipeline_logs(job: AzuremlJob, follow: bool, pause: Callable[[float], objec
 
 
 def _job_logs(job: AzuremlJob, follow: bool, pause: Callable[[float], object]) -> Iterator[str]:
-    offset, rest = 0, b""
+    offset, rest, failures = 0, b"", 0
     while True:
-        # The state is read before the log, so that everything written before the end is still read after it.
-        over = not follow or STATUSES.get(job.status(), RunStatus.UNKNOWN).ended
-        url = _log_url(job.details())
-        while url and (fresh := job.azure.text(url, offset)):
-            offset += len(fresh)
-            *lines, rest = (rest + fresh).split(b"\n")
-            yield from _shown(lines)
-        if over:
-            break
-        pause(POLL_S)
+        try:
+            # The state is read before the log, so that everything written before the end is still read after it.
+            over = not follow or STATUSES.get(job.status(), RunStatus.UNKNOWN).ended
+            url = _log_url(job.details())
+            while url and (fresh := job.azure.text(url, offset)):
+                offset += len(fresh)
+                *lines, rest = (rest + fresh).split(b"\n")
+                yield from _shown(lines)
+        except Unanswered:
+            failures += 1
+            if not follow or failures >= PATIENCE:
+                raise
+        else:
+            failures = 0
+            if over:
+                break
+        pause(min(POLL_S * 2**failures, LONGEST_PAUSE_S))
     yield from _shown([rest] if rest else [])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,8 @@ from . import client, handover, relay, status
 from .options import OsmoOptions
 from .query import query_workflow
 from .submit_record import FOLDER, workflows_of
+
+_log = logging.getLogger(__name__)
 
 NOTES = ("origin.json", "memory.json")
 """Files beside checkpoints that a run keeps for its next attempt."""
@@ -113,7 +116,7 @@ def _from_mlflow(ref: RunRef, run_dir: Path, pattern: str, into: Path) -> Iterat
     """
     # MLflow is slow to import, and most fetches need none of it.
     from gaitway_runtime.stores.artifacts import ArtifactFolder
-    from gaitway_runtime.stores.streams import StreamLimits
+    from gaitway_runtime.stores.streams import MissingFile, StreamLimits, UnreadableFile
     from gaitway_runtime.stores.tracking_server import TrackingServer
     from gaitway_runtime.stores.transfer import transfer
 
@@ -134,7 +137,10 @@ def _from_mlflow(ref: RunRef, run_dir: Path, pattern: str, into: Path) -> Iterat
             if entry.is_dir:
                 folders.append(entry.path)
             elif fnmatch.fnmatchcase(entry.path, pattern):
-                target = into / entry.path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                transfer(artifacts.source(entry.path), target, server.limits, f"{shown}/{entry.path}")
-                yield target
+                target, address = into / entry.path, f"{shown}/{entry.path}"
+                try:
+                    transfer(artifacts.source(entry.path), target, server.limits, address)
+                except (MissingFile, UnreadableFile) as error:
+                    _log.warning("%s is left out: %s", address, error.message)
+                else:
+                    yield target

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from gaitway_runtime.spec.result import RESULT_MARK
 
 from gaitway.errors import PlatformError
 from gaitway.platforms.azureml import client, doctor, status
+from gaitway.platforms.azureml.status import AzuremlJob
+from gaitway.platforms.base import RunRef
 from gaitway.settings.values import Origin, Setting
 
 RUNTIME = Path(__file__).parents[3] / "fakes" / "runtime"
@@ -97,6 +101,26 @@ def test_a_log_is_followed_without_gaps_or_repetitions(
     assert [line for line in ran.err.splitlines() if line in lines] == lines
 
 
+def test_a_log_is_followed_through_an_outage(
+    gaitway: Callable[..., Any], cloud: AzureCloud, submitted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = submitted()
+    job = job_of(cloud, begun["url"])
+    cloud.cluster.wait(job.name)
+    pauses: list[float] = []
+    ref = RunRef(begun["run"], "azureml", job.name)
+
+    def follow(attempts: int) -> list[str]:
+        fault = Fault("GET .*/jobs/", 502, "BadGateway", "later", times=attempts * client.ATTEMPTS)
+        cloud.endpoints.faults.append(fault)
+        return list(status._job_logs(AzuremlJob(ref, Path(begun["run_dir"])), True, pauses.append))
+
+    assert "train 3/3 | reward 1.50" in follow(3)
+    assert pauses == [0.2, 0.4, 0.8]
+    with pytest.raises(PlatformError, match="answers 502"):
+        follow(status.PATIENCE)
+
+
 def test_cancel_waits_until_azure_has(gaitway: Callable[..., Any], cloud: AzureCloud, submitted: Any) -> None:
     begun = submitted("do=wait")
     job = job_of(cloud, begun["url"])
@@ -115,7 +139,11 @@ def test_a_job_is_named_for_ever_and_never_the_beginning_of_another(cloud: Azure
 
 
 def test_files_come_from_the_runs_own_list(
-    gaitway: Callable[..., Any], cloud: AzureCloud, submitted: Any, project: Path
+    gaitway: Callable[..., Any],
+    cloud: AzureCloud,
+    submitted: Any,
+    project: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     begun = submitted()
     job = job_of(cloud, begun["url"])
@@ -123,8 +151,10 @@ def test_files_come_from_the_runs_own_list(
     for number in range(7):  # more than one page
         cloud.tracking.artifacts.put(job.name, f"metrics/{number}.json", b"%d" % number)
     cloud.tracking.artifacts.put(f"{job.name}b", "metrics/other.json", b"no")
+    # The node that wrote it was taken away after the record was made and before the content was.
+    cloud.tracking.artifacts.create(job.name, ["metrics/0-torn.json"])
     ran = gaitway("download", begun["run"], "--pattern", "metrics/*", "--into", "got", "--json")
-    assert ran.code == 0, ran.err
+    assert (ran.code, "metrics/0-torn.json was not written whole" in caplog.text) == (0, True), ran.err
     assert sorted(path.name for path in (project / "got" / "metrics").iterdir()) == [f"{n}.json" for n in range(7)]
     assert (project / "got" / "metrics" / "3.json").read_bytes() == b"3"
     ran = gaitway("download", begun["run"], "--pattern", "user_logs/*", "--into", "got")
@@ -340,6 +370,20 @@ def test_a_busy_service_is_asked_again(gaitway: Callable[..., Any], cloud: Azure
         Fault("GET .*/codes/", after=0.2),
     ]
     assert gaitway(*TRAIN).code == 0
+
+
+def test_a_busy_service_is_asked_when_it_wants_to_be(cloud: AzureCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "LONGEST_PAUSE_S", 600.0)
+    then = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=300), usegmt=True)
+    for header in ("7", then, "soon"):
+        cloud.endpoints.faults.append(
+            Fault("GET .*/workspaces/", 429, "TooManyRequests", "slow", headers={"Retry-After": header})
+        )
+    names = {"azure_subscription_id": SUBSCRIPTION, "azure_resource_group": GROUP, "azure_workspace_name": WORKSPACE}
+    pauses: list[float] = []
+    client.Azure(client.AzureWorkspace(names, names), pauses.append).get("")
+    first, second, third = pauses
+    assert (first, 200 < second <= 300, third) == (7.0, True, 4.0)
 
 
 def test_the_doctor_looks_at_the_compute(gaitway: Callable[..., Any], cloud: AzureCloud) -> None:

@@ -36,6 +36,8 @@ class Fault:
     message: str = "as asked"
     times: int = 1
     after: float = 0.0
+    done: bool = False
+    """Whether what was asked is done all the same: the answer is lost on its way."""
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -70,7 +72,13 @@ class Endpoints:
 
     def answer(self, host: str, call: Call, bearer: str) -> Answer:
         self.seen.append(f"{call.method} {call.path}")
-        self._misbehave(call)
+        lost = self._misbehave(call)
+        answer = self._answer(host, call, bearer)
+        if lost:
+            raise lost
+        return answer
+
+    def _answer(self, host: str, call: Call, bearer: str) -> Answer:
         if host.startswith("login."):
             return self._sign_in(call)
         if call.path == "/metadata/endpoints":
@@ -99,13 +107,18 @@ class Endpoints:
             return usages(self.workspace.cores)
         raise Refused(404, "UserError", f"no such thing in a location: {path}")
 
-    def _misbehave(self, call: Call) -> None:
+    def _misbehave(self, call: Call) -> Refused | None:
+        """Refuse a request, or return with what its answer is to be replaced."""
         for fault in self.faults:
             if fault.times > 0 and re.search(fault.pattern, f"{call.method} {call.path}"):
                 fault.times -= 1
                 time.sleep(fault.after)
+                refused = Refused(fault.status, fault.code, fault.message, fault.headers)
+                if fault.done:
+                    return refused
                 if fault.status:
-                    raise Refused(fault.status, fault.code, fault.message, fault.headers)
+                    raise refused
+        return None
 
     def _sign_in(self, call: Call) -> Answer:
         if call.path.endswith("/token"):

@@ -72,12 +72,12 @@ class Handler(BaseHTTPRequestHandler):
                 document = {"max_retry_per_task": osmo.cluster.max_retry, "workflow_data": {"credential": store}}
                 self._answer(200, document)
             case ["POST", "api", "pool", pool, "workflow", workflow_id, "restart"]:
-                self._answer(200, osmo.restart(pool, workflow_id))
+                self._answer_or_lose(path, osmo.restart(pool, workflow_id))
             case ["POST", "api", "pool", pool, "workflow"]:
                 answer = osmo.submit(pool, query, json.loads(body))
                 if answer["name"] and osmo.keep_late(path):
                     return
-                self._answer(200, answer)
+                self._answer_or_lose(path if answer["name"] else "", answer)
             case ["GET", "api", "workflow"]:
                 self._answer(200, _listing(osmo, query))
             case ["GET", "api", "workflow", workflow_id]:
@@ -187,6 +187,11 @@ class Handler(BaseHTTPRequestHandler):
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self.wfile.flush()
+
+    def _answer_or_lose(self, path: str, body: Any) -> None:
+        """Answer, or let a gateway say in place of the service that it has waited too long."""
+        status = self.osmo.lost(path)
+        self._answer(status or 200, "<html>Gateway Timeout</html>" if status else body)
 
     def _answer(self, status: int, body: Any) -> None:
         data = body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()

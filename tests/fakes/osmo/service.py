@@ -136,6 +136,18 @@ class OsmoService:
         """Do what the next request to a path asks for, and answer it when its client has long given up."""
         self._late = path
 
+    def lose_answer(self, path: str, status: int) -> None:
+        """Do what the next request to a path asks for, and answer it as a gateway does that has waited too long."""
+        self._lost = path, status
+
+    def lost(self, path: str) -> int:
+        """The status with which this answer is to be replaced; 0 for none."""
+        part, status = self._lost
+        if not status or part not in path:
+            return 0
+        self._lost = "", 0
+        return status
+
     def keep_late(self, path: str) -> bool:
         """Whether this answer is to come too late; waits until the service is closed."""
         late, self._late = bool(self._late) and self._late in path, "" if self._late in path else self._late

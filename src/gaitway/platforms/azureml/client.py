@@ -40,7 +40,8 @@ _KEYS = {
 ZEROS = re.compile(r"0{8}-(0{4}-){3}0{12}")
 """Ids of examples: a plan takes them, Azure has no such thing."""
 
-_BUSY = frozenset((408, 429, 500, 502, 503, 504))
+BUSY = frozenset((408, 429, 500, 502, 503, 504))
+"""HTTP statuses of a service that cannot answer now."""
 
 
 @dataclass(frozen=True)
@@ -261,7 +262,7 @@ class Azure:
                 problem = f"{host} cannot be reached: {type(error).__name__}"
                 wait = 2.0**attempt
             else:
-                if answer.status_code not in _BUSY:
+                if answer.status_code not in BUSY:
                     return answer
                 problem = f"{host} answers {answer.status_code}{_message_suffix(answer)}"
                 wait = _seconds(answer, 2.0**attempt)
@@ -321,6 +322,12 @@ def error_of(status: int, code: str, message: str, workspace: AzureWorkspace) ->
             hint="ask for quota in Azure ML Studio, or choose another --compute or --instance-type",
         )
     return PlatformError(f"Azure ML refused: {message or code or f'HTTP {status}'}")
+
+
+def studio_url(job: JsonObject) -> str | None:
+    """Return the address of a job in Azure ML Studio, where the job has one."""
+    studio = object_at(object_at(object_at(job, "properties"), "services"), "Studio").get("endpoint")
+    return str(studio) if studio else None
 
 
 def _code(answer: httpx.Response) -> str:

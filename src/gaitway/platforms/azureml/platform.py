@@ -97,7 +97,7 @@ class AzuremlPlatform:
         """Return the job with a run id, if the workspace has it."""
         from .search import find_job
 
-        return find_job(submission)
+        return find_job(submission, run_dir)
 
     def list_runs(self, settings: Mapping[str, Setting]) -> Sequence[RemoteRun]:
         """Return the jobs of the workspace, newest last."""

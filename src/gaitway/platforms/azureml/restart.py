@@ -16,12 +16,12 @@ from gaitway_runtime.spec.types import Json, JsonObject, object_at
 
 from ...errors import PlatformError, UsageError
 from ..base import RunRef, RunStatus
+from .client import studio_url
 from .download import artifact_paths
 from .pipeline import RUN, run_of
 from .request import UNSET
-from .search import studio_url
 from .status import COMMAND, COMPLETED, PIPELINE, STATUSES, AzuremlJob
-from .submit import FOLDER, RECORD_FILE, new_job_name
+from .submit import FOLDER, RECORD_FILE, made_all_the_same, new_job_name
 
 _KEPT = (
     *("jobType", "displayName", "description", "tags", "experimentName", "computeId", "settings", "jobs"),
@@ -57,7 +57,10 @@ def restart(ref: RunRef, run_dir: Path) -> RunRef:
         )
     properties = _rest_of(job, about) if about.get("jobType") == PIPELINE else _again(job, about)
     name = new_job_name(ref.name)
-    made = job.azure.put(f"/jobs/{name}", {"properties": properties})
+    try:
+        made = job.azure.put(f"/jobs/{name}", {"properties": properties})
+    except PlatformError as error:
+        made = made_all_the_same(job.azure, name, error)
     write_json({**job.record, "earlier": [*job.earlier, ref.id]}, run_dir / FOLDER / RECORD_FILE)
     return RunRef(ref.name, ref.platform, name, studio_url(made))
 

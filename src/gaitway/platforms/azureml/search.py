@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from pathlib import Path
 from urllib.parse import quote
 
 from gaitway_runtime.spec.chain import STAGES, job_of
@@ -15,10 +17,10 @@ from gaitway_runtime.spec.types import JsonObject, object_at
 from ...errors import UsageError
 from ...settings.resolve import resolve, terraform_folder
 from ..base import AdoptedRun, RemoteRun, RunRef, RunStatus
-from .client import Azure, AzureWorkspace
+from .client import Azure, AzureWorkspace, studio_url
 from .request import CONTEXT_VARIABLE, inputs_declared
 from .status import PIPELINE, STATUSES
-from .submit import FOLDER, RECORD_FILE
+from .submit import FOLDER, JOB_NAME, RECORD_FILE
 
 MOST = 200
 """Newest jobs of the workspace that are listed."""
@@ -27,12 +29,21 @@ LOOKED_AT = 50
 """Newest jobs that are searched for a run id."""
 
 
-def find_job(run_id: str) -> RunRef | None:
-    """Return the job that carries a run's id, or None where the workspace has none.
+def find_job(run_id: str, run_dir: Path) -> RunRef | None:
+    """Return the job of a submission that got no answer, or None where the workspace has none.
+
+    Args:
+        run_id: Id of the run, which the job carries.
+        run_dir: The run's folder, where the record of the submission has the name of the job, if it got so far.
 
     Raises:
         GaitwayError: The workspace is not named, or Azure ML does not answer.
     """
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        record = json.loads((run_dir / FOLDER / RECORD_FILE).read_text(encoding="utf-8"))
+        azure, name = Azure(AzureWorkspace(record["names"], record["origins"])), str(record[JOB_NAME])
+        found = azure.find(f"/jobs/{name}")
+        return RunRef("", "azureml", name, studio_url(found)) if found else None
     for job in workspace_here().items("/jobs", {"listViewType": "ActiveOnly"}, LOOKED_AT):
         properties = object_at(job, "properties")
         if run_id in json.dumps([object_at(properties, key) for key in ("environmentVariables", "jobs")]):
@@ -97,12 +108,6 @@ def _remote_run(job: JsonObject) -> RemoteRun:
         user=str(system.get("createdBy") or ""),
         url=studio_url(job),
     )
-
-
-def studio_url(job: JsonObject) -> str | None:
-    """Return the address of a job in Azure ML Studio, where the job has one."""
-    studio = object_at(object_at(object_at(job, "properties"), "services"), "Studio").get("endpoint")
-    return str(studio) if studio else None
 
 
 def _job_of(name: str, about: JsonObject) -> tuple[Job, RunContext]:

@@ -24,14 +24,17 @@ from gaitway_runtime.spec.types import Json, JsonObject, object_at
 
 from ...errors import ConfigError, GaitwayError, PlatformError, UsageError
 from ...payload.archive import Payload, payload_list
-from ..base import Request, RunRef, Submission
-from .client import Azure, AzureWorkspace, error_of
+from ..base import Request, RunRef, Submission, SubmissionUnconfirmed
+from .client import BUSY, Azure, AzureWorkspace, Unanswered, error_of, studio_url
 from .computes import CLUSTER, check_compute
 from .options import ChosenOptions, is_default, options_of
 from .request import code_name
 
 FOLDER = "azureml"
 RECORD_FILE = "submitted.json"
+JOB_NAME = "job"
+"""Key of the record with the name that the job was given."""
+
 LONGEST_JOB_NAME = 200
 CODE_VERSION = "1"
 """A code asset is named after its content: it never has another version."""
@@ -50,12 +53,47 @@ def submit(submission: Submission, request: Request, run_dir: Path) -> RunRef:
         client = _client(workspace)
         _ensure_environment(azure, client, _steps(document)[0]["environment"], settings)
         _ensure_code(azure, client, submission, run_dir / FOLDER)
-        code = f"{workspace.scope}/codes/{code_name(submission)}/versions/{CODE_VERSION}"
-        made = _create_job(client, document, code, submission.run)
+    code = f"{workspace.scope}/codes/{code_name(submission)}/versions/{CODE_VERSION}"
+    name = new_job_name(submission.run)
     experiment = request.data.get("experiment", settings.experiment)
-    record = {"names": dict(workspace.names), "origins": dict(workspace.origins), "experiment": experiment}
+    names, origins = dict(workspace.names), dict(workspace.origins)
+    # Before the job: whoever gets no answer finds it again by its name.
+    record = {"names": names, "origins": origins, "experiment": experiment, JOB_NAME: name}
     write_json(record, run_dir / FOLDER / RECORD_FILE)
-    return RunRef(submission.run, "azureml", str(made.name), str(made.studio_url or "") or None)
+    try:
+        with _errors(workspace):
+            made = _create_job(client, document, code, name)
+    except PlatformError as error:
+        return RunRef(submission.run, "azureml", name, studio_url(made_all_the_same(azure, name, error)))
+    return RunRef(submission.run, "azureml", name, str(made.studio_url or "") or None)
+
+
+def made_all_the_same(azure: Azure, name: str, error: PlatformError) -> JsonObject:
+    """Return a job whose making ended in an error: an answer may be lost, and the name be taken for the next attempt.
+
+    Args:
+        azure: The workspace.
+        name: Name of the job; no other one has it.
+        error: The error.
+
+    Raises:
+        SubmissionUnconfirmed: Nobody knows whether Azure ML has the job.
+        PlatformError: It has not; ``error`` itself.
+    """
+    looked = True
+    try:
+        found = azure.find(f"/jobs/{name}")
+    except GaitwayError:
+        looked, found = False, None
+    if found is not None:
+        return found
+    if looked and not isinstance(error, Unanswered):
+        raise error
+    raise SubmissionUnconfirmed(
+        f"Azure ML did not say whether it took the job: {error.message}",
+        source=f"job {name}",
+        hint="gaitway status RUN looks for it again; gaitway runs --on azureml --all lists the jobs",
+    ) from None
 
 
 def check_workspace(azure: Azure, document: JsonObject, submission: Submission) -> dict[str, Json]:
@@ -189,11 +227,11 @@ def _document(request: Request) -> dict[str, Json]:
     return document
 
 
-def _create_job(client: Any, document: JsonObject, code: str, run: str) -> Any:
+def _create_job(client: Any, document: JsonObject, code: str, name: str) -> Any:
     import yaml
     from azure.ai.ml import load_job
 
-    job = load_job(source=io.StringIO(yaml.safe_dump({**document, "name": new_job_name(run)}, sort_keys=False)))
+    job = load_job(source=io.StringIO(yaml.safe_dump({**document, "name": name}, sort_keys=False)))
     # The client takes the short name of a code asset for a folder. Its job makes up every attribute it is asked for.
     for part in job.jobs.values() if "jobs" in document else [job.trial if "trial" in document else job]:
         part.code = code
@@ -247,8 +285,15 @@ def _client_errors() -> tuple[type[Exception], ...]:
 
 
 def _client_error(error: Exception, workspace: AzureWorkspace) -> GaitwayError:
-    from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
+    from azure.core.exceptions import (
+        ClientAuthenticationError,
+        HttpResponseError,
+        ServiceRequestError,
+        ServiceResponseError,
+    )
 
+    if isinstance(error, ServiceRequestError | ServiceResponseError) or getattr(error, "status_code", None) in BUSY:
+        return Unanswered(f"Azure ML did not answer: {_line(error)}", hint="gaitway doctor --on azureml")
     if isinstance(error, ClientAuthenticationError) and error.response is None:
         return ConfigError(f"no Azure identity works here: {_line(error)}", source="Azure credentials", hint="az login")
     if isinstance(error, HttpResponseError) and error.status_code:

@@ -37,6 +37,9 @@ LOG_HEADER = re.compile(r"Workflow \S+ has (error )?logs:$")
 _SENT = ("Read timed out", "Connection aborted", "Connection reset", "Remote end closed connection")
 """Phrases of a request that was sent and got no answer; OSMO's command calls each of them "Cannot connect"."""
 
+_GATEWAY = re.compile(r"Status Code: 50[24]\b")
+"""What the command says of an answer of something between it and OSMO, which had passed the request on."""
+
 _PREFACE = re.compile(r"^((Error message:|Workflow \S* ?submit failed:)\s*)+")
 _NOISE = re.compile(r"^(Error code:|Server responded|Status Code:|Header:|Body:?$|Traceback|  )")
 
@@ -203,7 +206,7 @@ def error_of(code: int, stdout: str, stderr: str, words: tuple[str, ...]) -> Gai
     """Return the error that stands for a failed ``osmo`` command."""
     message = message_of(stdout, stderr)
     what = f"osmo {' '.join(words[:2])}"
-    if any(mark in message for mark in _SENT):
+    if any(mark in message for mark in _SENT) or _GATEWAY.search(stdout):
         return NoAnswer(f"OSMO gave no answer in time: {message}", hint="osmo version")
     for marks, make in _KNOWN:
         if any(mark in message for mark in marks):

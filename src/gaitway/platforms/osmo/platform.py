@@ -108,10 +108,15 @@ class OsmoPlatform:
 
     def restart(self, ref: RunRef, run_dir: Path) -> RunRef:
         """Start the tasks that have not completed, in a workflow of their own."""
+        from .client import NoAnswer
+        from .search import find_restarted
         from .shell import restart
         from .submit_record import read_record, workflows_of, write_record
 
-        again = restart(ref)
+        try:
+            again = restart(ref)
+        except NoAnswer as error:
+            again = find_restarted(ref, run_dir, error)
         write_record(run_dir, {**read_record(run_dir), "earlier": workflows_of(run_dir, ref.id)})
         return again
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from gaitway_runtime.spec.job import Job, ShipJob
@@ -19,23 +21,27 @@ from .handover import OUTPUTS_NAMED
 from .names import MASK, STAGE_TASKS, TASKS
 from .query import query_workflow, url_of
 from .status import status_of
-from .submit_record import FOLDER, RECORD_FILE
+from .submit_record import FOLDER, RECORD_FILE, read_record, workflows_of
 from .workflow import FILES
 
 LOOKED_AT = 20
 """Newest workflows of a name whose spec is looked at for a run id."""
 
+_NUMBER = re.compile(r"-\d+$")
+"""End of a workflow's id: the number that OSMO adds to its name."""
+
 PAUSES_S = (0.0, 5.0, 15.0, 30.0)
 """Pauses before each look for a submission that got no answer [s]: OSMO may still be at it."""
 
 
-def find_run(run_id: str, name: str, pauses: Sequence[float] = ()) -> RunRef | None:
+def find_run(run_id: str, name: str, pauses: Sequence[float] = (), known: Container[str] = ()) -> RunRef | None:
     """Return the workflow that carries a run's id, or None where OSMO has none.
 
     Args:
         run_id: The run's id.
         name: Name of the workflow, without OSMO's number.
         pauses: Pauses before each look [s]; one look when empty.
+        known: Workflows that are not looked for.
 
     Raises:
         GaitwayError: OSMO does not answer.
@@ -44,10 +50,30 @@ def find_run(run_id: str, name: str, pauses: Sequence[float] = ()) -> RunRef | N
         time.sleep(pause)
         for row in _rows("--name", name, "--count", str(LOOKED_AT)):
             workflow_id = str(row.get("name", ""))
-            if row.get("status") == "FAILED_SUBMISSION" or run_id not in _spec(workflow_id):
+            if row.get("status") == "FAILED_SUBMISSION" or workflow_id in known or run_id not in _spec(workflow_id):
                 continue
             return RunRef("", "osmo", workflow_id, url_of(row))
     return None
+
+
+def find_restarted(ref: RunRef, run_dir: Path, error: client.NoAnswer) -> RunRef:
+    """Return the workflow that a restart without an answer has made all the same.
+
+    Args:
+        ref: The run as it was before.
+        run_dir: Its folder in the ledger.
+        error: What was said in place of an answer.
+
+    Raises:
+        NoAnswer: OSMO has none, so far.
+    """
+    record = read_record(run_dir)
+    name = str(record.get("name") or _NUMBER.sub("", ref.id))
+    run_id = str(record.get("run_id") or "")
+    found = find_run(run_id, name, PAUSES_S, workflows_of(run_dir, ref.id)) if run_id else None
+    if found is None:
+        raise error
+    return RunRef(ref.name, ref.platform, found.id, found.url)
 
 
 def list_workflows(most: int = 100) -> list[RemoteRun]:

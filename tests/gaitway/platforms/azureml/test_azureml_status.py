@@ -355,6 +355,40 @@ def test_a_token_goes_to_no_other_host(cloud: AzureCloud) -> None:
             at._further(elsewhere, client.MANAGEMENT)
 
 
+def test_a_job_whose_making_got_no_answer_is_not_lost(gaitway: Callable[..., Any], cloud: AzureCloud) -> None:
+    """The client asks again, and hears that the name is taken."""
+    before = len(cloud.cluster.jobs)
+    lost = Fault("PUT .*/jobs/", 500, "InternalServerError", "lost on its way", done=True)
+    cloud.endpoints.faults.append(lost)
+    ran = gaitway(*TRAIN, "--set", "do=fail")
+    assert (ran.code, len(cloud.cluster.jobs)) == (0, before + 1), ran.err
+    job = job_of(cloud, ran.json["url"])
+    cloud.cluster.wait(job.name)
+    assert gaitway("status", ran.json["run"], "--json").json["status"] == "failed"
+    lost.times = 1
+    again = gaitway("restart", ran.json["run"])
+    assert (again.code, len(cloud.cluster.jobs)) == (0, before + 2), again.err
+    cloud.cluster.wait(list(cloud.cluster.jobs)[-1])
+
+
+def test_a_job_that_cannot_be_looked_for_is_found_later(
+    gaitway: Callable[..., Any], cloud: AzureCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.endpoints.faults += [
+        Fault("PUT .*/jobs/", 500, "InternalServerError", "lost on its way", done=True),
+        Fault("GET .*/jobs/", 503, "ServiceUnavailable", "later", times=client.ATTEMPTS),
+    ]
+    ran = gaitway(*TRAIN, "--name", "late")
+    assert (ran.code, "did not say whether it took the job" in ran.err) == (4, True), ran.err
+    for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME"):
+        monkeypatch.delenv(name)  # the record of the submission knows the workspace
+    found = gaitway("status", "late", "--json").json
+    assert found["status"] in ("queued", "running", "succeeded"), found
+    job = job_of(cloud, found["url"])
+    cloud.cluster.wait(job.name)
+    assert gaitway("status", "late", "--json").json["iterations"] == 3
+
+
 def test_an_environment_with_another_image_is_not_used(gaitway: Callable[..., Any], cloud: AzureCloud) -> None:
     words = ("--environment-name", "shared", "--environment-version", "1")
     assert gaitway(*TRAIN, *words).code == 0

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fakes.osmo import OsmoService, Pod, log_in
 from fakes.osmo.masking import masked
+from fakes.osmo.service import LONGEST_S
 
 from gaitway.platforms.osmo import logs, search
 
@@ -33,7 +34,9 @@ def start(service: OsmoService, gaitway: Any, *words: str) -> tuple[str, Any]:
 
 def wait_for(workflow: Any, text: str) -> None:
     with workflow.changed:
-        assert workflow.changed.wait_for(lambda: any(text in line for line in workflow.lines), 30), workflow.lines
+        assert workflow.changed.wait_for(lambda: any(text in line for line in workflow.lines), LONGEST_S), (
+            workflow.lines
+        )
 
 
 def test_a_shell_and_files_in_a_run(service: OsmoService, gaitway: Any, project: Path) -> None:
@@ -81,7 +84,7 @@ def test_the_log_of_a_run_that_never_falls_silent_ends(
     assert gaitway("train", "--on", "osmo", *WORDS, "--name", "first").code == 0
     (workflow,) = service.workflows.values()
     wait_for(workflow, "still here")
-    threading.Timer(20.0, over.set).start()
+    threading.Timer(LONGEST_S, over.set).start()
     assert "still here" in gaitway("logs", "first").out
     assert not over.is_set(), "it read until the run had ended"
     over.set()
@@ -143,7 +146,8 @@ def test_a_platform_that_cannot_says_so_in_a_sentence(
         assert (str(home) if platform == "local" else "https://ml.azure.com/runs/1") in ran.err
 
 
-def test_a_failed_run_is_restarted(service: OsmoService, gaitway: Any) -> None:
+@pytest.mark.parametrize("how", ["answered", "lost"])
+def test_a_failed_run_is_restarted(service: OsmoService, gaitway: Any, how: str) -> None:
     service.pools["other"] = {**service.pools["default"]}
     name, workflow = start(service, gaitway, "--pool", "other")
     going = gaitway("restart", name)
@@ -151,8 +155,10 @@ def test_a_failed_run_is_restarted(service: OsmoService, gaitway: Any) -> None:
     service.preempt(workflow.id)
     service.wait(workflow.id)
     assert gaitway("status", name, "--json").json["status"] == "failed"
+    if how == "lost":
+        service.lose_answer("/restart", 504)
     again = gaitway("restart", name, "--json")
-    assert again.code == 0, again.err
+    assert (again.code, len(service.workflows)) == (0, 2), again.err
     second = list(service.workflows.values())[-1]
     assert (second.parent, second.pool) == (workflow.id, "other"), "up to 6.3 osmo would take the default pool"
     wait_for(second, "] ready")
@@ -209,11 +215,15 @@ def test_a_workflow_of_another_tool_is_not_adopted(
     assert gaitway("runs", "--json").json == []
 
 
-def test_a_service_that_answers_too_late_has_one_run(
-    service: OsmoService, gaitway: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("how", ["late", "502", "504"])
+def test_a_service_whose_answer_comes_too_late_has_one_run(
+    service: OsmoService, gaitway: Any, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setenv("STAND_IN_READ_TIMEOUT_S", "1.5")
-    service.answer_late("/workflow")
+    if how == "late":
+        monkeypatch.setenv("STAND_IN_READ_TIMEOUT_S", "1.5")
+        service.answer_late("/workflow")
+    else:
+        service.lose_answer("/workflow", int(how))
     ran = gaitway("train", "--on", "osmo", *WORDS, "--json")
     assert ran.code == 0, ran.err
     assert [run["run"] for run in gaitway("runs", "--json").json] == [ran.json["run"]]
@@ -225,14 +235,15 @@ def test_a_submission_that_is_not_found_at_once_is_found_later(
     service: OsmoService, gaitway: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STAND_IN_READ_TIMEOUT_S", "1.5")
-    monkeypatch.setattr(search, "LOOKED_AT", 0)
-    monkeypatch.setattr("gaitway.platforms.osmo.submit.PAUSES_S", (0.0,))
-    monkeypatch.setattr(search, "_rows", lambda *words: iter(()))
     service.answer_late("/workflow")
-    ran = gaitway("train", "--on", "osmo", *WORDS, "--name", "late")
-    assert (ran.code, "did not say whether it took the workflow" in ran.err) == (4, True), ran.err
-    assert gaitway("status", "late", "--json").json["status"] == "unknown"
-    monkeypatch.undo()
+    with monkeypatch.context() as busy:
+        busy.setattr("gaitway.platforms.osmo.submit.PAUSES_S", (0.0,))
+        busy.setattr(search, "_rows", lambda *words: iter(()))
+        ran = gaitway("train", "--on", "osmo", *WORDS, "--name", "late")
+        assert (ran.code, "did not say whether it took the workflow" in ran.err) == (4, True), ran.err
+        assert gaitway("status", "late", "--json").json["status"] == "unknown"
+    (workflow,) = service.workflows
+    assert gaitway("status", "late", "--json").json["url"].endswith(workflow)
 
 
 @pytest.mark.slow

@@ -18,7 +18,8 @@ from gaitway_runtime.tracking.journal import journals_below
 TRAINING = """
 import sys
 from pathlib import Path
-from gaitway_runtime.spec.job import RunContext, TrainJob
+from gaitway_runtime.spec.job import TrainJob
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.tracking.delivery import Patience
 from gaitway_runtime.tracking.mlflow_tracker import open_tracker
 

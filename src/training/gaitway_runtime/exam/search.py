@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..tasks.robots import RobotSpec
@@ -15,9 +14,10 @@ from . import conventions as words
 from . import labels
 from .alternatives import Alternative
 from .certainty import OUT, OUT_OF_ALL, SURE, Contest, Decision, decide, sureness, unknown
-from .conventions import Conventions, ExamTerm
+from .conventions import Conventions
 from .evidence import STANDING, PolicyAnswers, Reading, Upright
 from .layouts import BLOCK, Arrangement, arrangements, splits
+from .openings import openings
 from .trials import Score, Trials
 
 log = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ class Searcher:
 
     def _usual(self, readings: Sequence[Reading]) -> Iterator[Conventions]:
         for reading in readings:
-            for start in self._from_reading(reading):
+            for start in self._openings(reading):
                 for factor in (0.5, 1.0, 2.0):
                     yield options.with_scale(start, factor)
 
@@ -168,7 +168,7 @@ class Searcher:
         wanted = (labels.POSE, labels.GRAVITY, *labels.FRAMES, labels.UNITS)
         known = [reading for reading in readings if reading.joints in self._known_orders][:2]
         for reading in (*readings[:2], *known):
-            for start in self._from_reading(reading):
+            for start in self._openings(reading):
                 for option in options.alternatives(start, self._spec, swaps=False):
                     if option.convention in wanted and "moved" not in option.label:
                         yield option.conventions
@@ -182,21 +182,9 @@ class Searcher:
             for shown in (0.5, 2.0, start.action_scale[0]):
                 yield dataclasses.replace(start, shown_scale=shown)
 
-    def _from_reading(self, reading: Reading) -> Iterator[Conventions]:
-        """Yield the conventions that a reading leaves open: which joint block is which, and the order of frames."""
-        spec, arrangement = self._spec, reading.arrangement
-        orders = (False, True) if arrangement.frames > 1 else (False,)
-        frames = {name: "world" for name in (words.LIN_VEL, words.ANG_VEL) if self._evidence.turns(reading, name)}
-        for blocks, newest in itertools.product(itertools.permutations(words.PER_JOINT), orders):
-            yield Conventions(
-                terms=_terms(arrangement, blocks, newest, reading.upright, frames),
-                joints=reading.joints,
-                action_scale=tuple(self._scales[joint] for joint in reading.joints),
-                action_pose=spec.default_joint_pos,
-                observed_pose=spec.default_joint_pos,
-                stacked=arrangement.frames if arrangement.per_frame else 1,
-                stacked_newest_first=newest and arrangement.per_frame,
-            )
+    def _openings(self, reading: Reading) -> Iterator[Conventions]:
+        world = {name for name in (words.LIN_VEL, words.ANG_VEL) if self._evidence.turns(reading, name)}
+        return openings(reading, world, self._scales, self._spec)
 
     def _improve(self, start: Conventions) -> Conventions:
         """Change single conventions as long as it helps."""
@@ -243,10 +231,17 @@ class Searcher:
             own = self._play([found], worlds=8, seconds=_LONG)[0]
             contests = self._contests(found, own)
             best = max(contests, key=lambda contest: contest.better)
-            if last or self._over() or best.better < own.total + _GAIN:
+            if last or self._over():
                 break
-            found = best.rival.conventions
-            self._say(f"{best.rival.convention}: {best.rival.label} is better, {best.better:.2f}")
+            if best.better >= own.total + _GAIN:
+                found = best.rival.conventions
+                self._say(f"{best.rival.convention}: {best.rival.label} is better, {best.better:.2f}")
+                continue
+            likelier = self._likelier(found, contests)
+            if likelier is None:
+                break
+            found = likelier.conventions
+            self._say(f"{likelier.convention}: {likelier.label} walks as well and is likelier")
         whole = self._whole_score(found)
         decisions = []
         for convention in labels.SETTLES:
@@ -255,9 +250,18 @@ class Searcher:
                 decisions.append(decide(convention, found, own, whole, of_it, self._spec))
         return found, tuple(decisions)
 
+    def _likelier(self, found: Conventions, contests: Sequence[Contest]) -> Alternative | None:
+        """Return what walks as well and fits the policy's answers far better, or is a velocity of the usual frame."""
+        near = [contest.rival for contest in contests if contest.sure == "open"]
+        fits = {rival: self._fit(rival.conventions) for rival in near}
+        best = max(near, key=fits.__getitem__, default=None)
+        if best is not None and fits[best] > self._fit(found) + _CLOSE:
+            return best
+        return next((rival for rival in near if rival.convention in labels.FRAMES and rival.label == "base"), None)
+
     def _symmetric(self, convention: str, found: Conventions, contest: Contest) -> Contest:
-        """Return a contest, decided where the robot walks with both orders of joints and only one is symmetric."""
-        if convention != labels.JOINTS or contest.sure != "open":
+        """Return a contest, decided where the robot walks under both and the policy's answers fit one alone."""
+        if convention not in (labels.JOINTS, labels.GRAVITY, labels.ORDER) or contest.sure != "open":
             return contest
         symmetric = self._fit(found) > self._fit(contest.rival.conventions) + _CLOSE
         return dataclasses.replace(contest, sure="probable") if symmetric else contest
@@ -376,20 +380,3 @@ def _diverse(ranked: Sequence[Conventions]) -> list[Conventions]:
         ):
             found.append(each)
     return found
-
-
-def _terms(
-    arrangement: Arrangement, blocks: tuple[str, ...], newest: bool, upright: Upright, velocities: Mapping[str, str]
-) -> tuple[ExamTerm, ...]:
-    """Return an arrangement's terms, its blocks named, the velocities in their frames."""
-    names = iter(blocks)
-    frames = 1 if arrangement.per_frame else arrangement.frames
-    found = []
-    for term in arrangement.terms:
-        quantity = next(names) if term == BLOCK else term
-        scales = (-upright.gravity,) if quantity == words.GRAVITY else (1.0,)
-        frame = upright.order if quantity == words.ORIENTATION else velocities.get(quantity, "base")
-        found.append(
-            ExamTerm(quantity=quantity, scales=scales, frame=frame, frames=frames, newest_first=newest and frames > 1)
-        )
-    return tuple(found)

@@ -89,7 +89,7 @@ def _from_osmo(ref: RunRef, run_dir: Path, pattern: str, into: Path) -> Iterator
     for workflow_id in workflows_of(run_dir, ref.id):
         found = query_workflow(workflow_id)
         word = found.word
-        ended += [(workflow_id, task.name) for task in found.tasks if task.status in ("COMPLETED", "FAILED")]
+        ended += [(workflow_id, task.name) for task in found.tasks if task.status in handover.KEEPING]
     if not ended:
         raise UsageError(
             f"{ref.name} has kept nothing yet: without --storage-uri OSMO keeps outputs when a task ends by itself",

@@ -17,6 +17,7 @@ from gaitway_runtime.spec.marks import CHECKPOINT_MARK, told_after
 
 from ...checkpoints.kept import KeptCheckpoint
 from ...errors import PlatformError, UsageError
+from ...ledger import ENDED_FILE, read_document
 from ..base import RunRef
 from . import client
 from .logs import LogLine, task_lines
@@ -35,6 +36,9 @@ OUTPUTS_NAMED = "outputs_named"
 
 CHECKPOINTS = "checkpoints"
 OWN_SCHEME = "osmo:"
+
+KEEPING = ("COMPLETED", "FAILED")
+"""OSMO's statuses of a task that has ended by itself, whose outputs it uploads; a pod that is killed uploads none."""
 
 _OWN = re.compile(r"osmo:([^/]+)/([^/]+)/(.+)")
 _STORED = re.compile(r"((?:s3|gs|azure|swift|tos)://.+)/(checkpoints(?:/.*)?)")
@@ -60,7 +64,7 @@ def check_handed_over(address: str | None) -> None:
     """Refuse a checkpoint in OSMO's own store that is not there yet.
 
     Raises:
-        UsageError: The task that makes it has not ended: OSMO keeps outputs, and hands them on, when it has.
+        UsageError: The task that makes it has not ended by itself: OSMO keeps outputs, and hands them on, when it has.
         GaitwayError: OSMO does not answer.
     """
     found = _OWN.fullmatch(address or "")
@@ -68,7 +72,13 @@ def check_handed_over(address: str | None) -> None:
         return
     workflow, name, _ = found.groups()
     status = next((task.status for task in query_workflow(workflow).tasks if task.name == name), "")
-    if status != "COMPLETED" and not status.startswith("FAILED"):
+    if status.startswith("FAILED") and status not in KEEPING:
+        raise UsageError(
+            f"task {name} of {workflow} was ended from outside ({status.lower()}): OSMO has kept no outputs of it",
+            source="--checkpoint-uri",
+            hint="--storage-uri at submission, or a data credential, keeps each checkpoint as it is made",
+        )
+    if status not in KEEPING:
         raise UsageError(
             f"workflow {workflow} has not ended ({status.lower() or 'unknown'}): OSMO hands its outputs on when it has",
             source="--checkpoint-uri",
@@ -108,15 +118,21 @@ def checkpoint_address(ref: RunRef, run_dir: Path, which: str) -> str | None:
     file = "" if which == "latest" else f"/model_{which}.pt"
     record = read_record(run_dir)
     kept = kept_at(run_dir)
-    if not kept and record.get(OUTPUTS_NAMED):
+    if not kept and (record.get(OUTPUTS_NAMED) or _was_taken_away(run_dir)):
         kept = find_place(ref, run_dir)
-        if not kept:
+        if not kept and record.get(OUTPUTS_NAMED):
             return None
     if kept:
         return f"{kept}/{CHECKPOINTS}{file}"
     # A restart is a workflow of its own; the training's outputs stay with the first.
     workflow_id = record.get("workflow") or ref.id
     return f"{OWN_SCHEME}{workflow_id}/{TASKS['train']}/{OUTPUTS}/{CHECKPOINTS}{file}"
+
+
+def _was_taken_away(run_dir: Path) -> bool:
+    """Whether a run is known to have been ended from outside, so that OSMO itself may have kept nothing of it."""
+    word = (read_document(run_dir, ENDED_FILE) or {}).get("word")
+    return bool(word) and word not in KEEPING
 
 
 def kept_at(run_dir: Path) -> str:

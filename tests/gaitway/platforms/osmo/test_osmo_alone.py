@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,38 @@ def test_a_run_that_goes_on_hands_nothing_on_yet(service: OsmoService, gaitway: 
     assert len(service.workflows) == 1, "no id is burnt"
     service.wait("isaaclab-inline-training-1")
     assert gaitway("infer", "--on", "osmo", *TASK, "-c", "first@latest").code == 0
+
+
+@pytest.mark.parametrize("place", ["s3://mine/gaitway/runs/1", ""])
+def test_a_run_that_was_taken_away_hands_on_what_it_has_kept_itself(
+    service: OsmoService, gaitway: Any, place: str
+) -> None:
+    over = threading.Event()
+
+    def runner(pod: Pod, log: Any) -> int:
+        told = {"iteration": 7, "path": "checkpoints/model_7.pt", "sha256": "ab" * 32, "kept_at": place or None}
+        log(f"::gaitway-checkpoint:: {json.dumps(told)}")
+        return 0 if pod.name != "isaac-training" else 137 if over.wait(LONGEST_S) else 1
+
+    service.cluster.runner = runner
+    assert gaitway("train", "--on", "osmo", *TASK, "--name", "first").code == 0
+    (workflow,) = service.workflows.values()
+    with workflow.changed:
+        assert workflow.changed.wait_for(
+            lambda: any("gaitway-checkpoint" in line for line in workflow.lines), LONGEST_S
+        )
+    service.preempt(workflow.id)
+    over.set()
+    service.wait(workflow.id)
+    assert gaitway("status", "first", "--json").json["status"] == "failed"
+    ran = gaitway("infer", "--on", "osmo", *TASK, "-c", "first@latest")
+    if place:
+        assert ran.code == 0, ran.err
+        (task,) = list(service.workflows.values())[-1].spec.tasks
+        assert task.inputs[0].url == f"{place}/checkpoints"
+    else:
+        assert (ran.code, "was ended from outside (failed_preempted)" in ran.err) == (2, True), ran.err
+        assert len(service.workflows) == 1, "no id is burnt"
 
 
 def test_a_checkpoint_in_named_storage_is_read_from_there(service: OsmoService, gaitway: Any) -> None:

@@ -166,7 +166,8 @@ class Handler(BaseHTTPRequestHandler):
             retry = int(query.get("retry_id", [str(found.retry_id)])[0])
             task = f"{task} retry-{retry}" if retry else task
         last = int(query.get("last_n_lines", ["0"])[0])
-        cut, self.osmo.cut_logs_after = self.osmo.cut_logs_after, None
+        cut = self.osmo.cut_logs_after if self.osmo.cut_logs_of in workflow.id else None
+        self.osmo.cut_logs_after = self.osmo.cut_logs_after if cut is None else None
         stalled, self.osmo.stall_logs_after = self.osmo.stall_logs_after, None
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")

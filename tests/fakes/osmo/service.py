@@ -73,6 +73,8 @@ class OsmoService:
         self.cancel_breaks = False
         self.cut_logs_after: int | None = None
         """Lines after which the next log stream breaks, once."""
+        self.cut_logs_of = ""
+        """Part of the id of the workflow whose stream that is to be."""
         self.stall_logs_after: int | None = None
         """Lines after which the next log stream falls silent, once."""
         self._late = ""

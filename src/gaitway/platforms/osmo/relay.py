@@ -21,7 +21,7 @@ from pathlib import Path
 from ...errors import PlatformError
 from ..container import CHOOSE_PYTHON, to_yaml
 from . import client
-from .logs import IDLE_S, parse_line
+from .logs import IDLE_S, PATIENCE, SeenLines, parse_line
 from .payload import encoded
 from .status import has_ended
 
@@ -135,16 +135,24 @@ def received(lines: Iterable[str]) -> Iterator[tuple[str, bytes]]:
 
 
 def _lines(relay: str) -> Iterator[str]:
-    """Yield the texts of a relay's log as they come."""
+    """Yield the texts of a relay's log as they come, over as many streams as it takes."""
     end = time.monotonic() + LONGEST_S
 
     def goes_on() -> bool:
         return time.monotonic() < end and not has_ended(relay)
 
-    for line in client.log_stream(relay, idle=IDLE_S, goes_on=goes_on):
-        found = parse_line(line)
-        if found and not found.by_osmo:
-            yield found.text
+    seen, failures = SeenLines(), 0
+    while failures < PATIENCE:
+        over = not goes_on()  # asked before the log is read: then it is there whole
+        seen.restart()
+        failures += 1
+        for line in client.log_stream(relay, idle=IDLE_S, goes_on=goes_on):
+            found = parse_line(line)
+            if seen.is_new(line) and found and not found.by_osmo:
+                failures = 0
+                yield found.text
+        if over:
+            return
 
 
 def _safe(path: str) -> str:

@@ -57,7 +57,10 @@ def test_the_metrics_of_a_run_without_server_and_storage_come_once_it_has_ended(
     assert gaitway(*TRAIN, "--name", "first").code == 0
     (workflow,) = service.workflows
     service.wait(workflow)
+    # A log stream of OSMO's breaks off now and then: what follows comes through the next one.
+    service.cut_logs_of, service.cut_logs_after = "gaitway-relay", 2
     assert find_side("first", ledger).history == {"Train/mean_reward": CURVE}
+    assert service.cut_logs_after is None
     relays = len(service.workflows)
     page = read_training(Run(ledger.read("first"), ledger))
     assert (page["curves"], page["note"]) == ({"Train/mean_reward": CURVE}, "")

@@ -74,7 +74,7 @@ class RecordingTracker:
 
 
 def open_tracker(
-    job: Job, context: RunContext, *, run_id: str | None = None, output_dir: Path | None = None
+    job: Job, context: RunContext, *, run_id: str | None = None, output_dir: Path | None = None, process: object = None
 ) -> RecordingTracker:
     """Stand in for :func:`gaitway_runtime.tracking.mlflow_tracker.open_tracker`."""
     return RecordingTracker(output_dir or Path(context.output_dir), run_id)

@@ -6,8 +6,8 @@ Without ``--job`` the job is ``./job.json`` if there is one, else it is read fro
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
-import io
 import logging
 import os
 import sys
@@ -22,6 +22,7 @@ from .distributed.rank import ALONE, Rank
 from .jobs import base as jobs
 from .process import lifecycle, out_of_memory
 from .process.lifecycle import Progress, StopRequest, handle_signals, run_exit_hooks, stop_with_parent
+from .process.logs import log_to_output, scrub_output
 from .simulators import base as simulators
 from .spec import result as results
 from .spec.errors import GaitwayError, Interrupted, JobFailed
@@ -30,8 +31,10 @@ from .spec.job import Job
 from .spec.job_document import from_environment, load
 from .spec.result import Result
 from .spec.run_context import AzureContext, RunContext
-from .spec.secrets import ScrubbingFormatter, ScrubbingStream, scrub
+from .spec.secrets import scrub
 from .spec.settings import values_from_environment
+from .stores.tracking_server import local_tracking_uri
+from .tracking.store_process import StoreProcess, begin_early
 
 log = logging.getLogger("gaitway_runtime")
 
@@ -69,9 +72,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GaitwayError as error:
         folder = options.job.parent if options.job else Path()
         return lifecycle.conclude(lifecycle.failure(None, error), rank.folder(folder / RunContext().output_dir))
-    code = lifecycle.conclude(run(assignment, stop), assignment.output_dir)
+    with contextlib.ExitStack() as stack:
+        store = _store_beside(assignment)
+        if store is not None:
+            stack.callback(store.close)
+        code = lifecycle.conclude(run(assignment, stop, store), assignment.output_dir)
     run_exit_hooks(code)
     return code
+
+
+def _store_beside(assignment: Assignment) -> StoreProcess | None:
+    """Start what gets the tracking store ready while a training starts; None where the job has no use for it."""
+    job, uri = assignment.job, local_tracking_uri(assignment.context)
+    # One that reads its checkpoint from the store imports MLflow itself.
+    if job.kind != "train" or job.checkpoint_uri or not assignment.rank.first or uri is None:
+        return None
+    return begin_early(uri)
 
 
 def read_assignment(path: Path | None, environ: Mapping[str, str]) -> Assignment:
@@ -89,8 +105,14 @@ def read_assignment(path: Path | None, environ: Mapping[str, str]) -> Assignment
     return Assignment(from_environment(environ), RunContext(azure=azure), Path.cwd())
 
 
-def run(assignment: Assignment, stop: StopRequest) -> Result:
-    """Run a job to its end, whatever that end is."""
+def run(assignment: Assignment, stop: StopRequest, store: StoreProcess | None = None) -> Result:
+    """Run a job to its end, whatever that end is.
+
+    Args:
+        assignment: The job.
+        stop: Whether it was asked to stop.
+        store: Process that gets its tracking store ready.
+    """
     job, output_dir, rank = assignment.job, assignment.output_dir, assignment.rank
     if not rank.first and job.kind != "train":
         return Result(kind=job.kind, task=job.task, status="succeeded")  # a platform may start one process per GPU
@@ -100,7 +122,7 @@ def run(assignment: Assignment, stop: StopRequest) -> Result:
         (output_dir / results.RESULT_FILE).unlink(missing_ok=True)
     except OSError as error:
         return lifecycle.failure(job, lifecycle.cannot_write(error, output_dir) or _unexpected(error))
-    workspace = jobs.Workspace(output_dir, stop, Progress(output_dir, quiet=not rank.first), rank)
+    workspace = jobs.Workspace(output_dir, stop, Progress(output_dir, quiet=not rank.first), rank, store)
     lifecycle.on_hang(lambda error: lifecycle.leave(lifecycle.conclude(lifecycle.failure(job, error), output_dir)))
     began = time.monotonic()
     try:
@@ -158,18 +180,8 @@ def _unexpected(error: Exception) -> JobFailed:
 def _set_up_process(rank: Rank) -> None:
     for name, value in THREAD_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    # The log is read while the job runs, also when it goes to a file.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(line_buffering=True)
-    handler = logging.StreamHandler(sys.stdout)
-    # The form that tools and documents grep for: "INFO | Found final model: ...".
     prefix = "" if rank.first else f"{rank} | "
-    handler.setFormatter(ScrubbingFormatter(f"{prefix}%(levelname)s | %(message)s"))
-    logger = logging.getLogger("gaitway_runtime")
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO if rank.first else logging.WARNING)
-    logger.propagate = False
+    log_to_output(prefix, logging.INFO if rank.first else logging.WARNING)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -178,14 +190,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _scrub_output() -> None:
-    """Let nothing that this process prints hold a secret, a user's own code included."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(line_buffering=True)
-    sys.stdout, sys.stderr = ScrubbingStream(sys.stdout), ScrubbingStream(sys.stderr)
-
-
 if __name__ == "__main__":
-    _scrub_output()
+    scrub_output()
     sys.exit(main())

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..distributed.group import Group
     from ..learners.base import Learner
     from ..tracking.base import Tracker
+    from ..tracking.store_process import StoreProcess
 
 
 JOBS: dict[str, str] = {
@@ -53,6 +54,8 @@ class Workspace:
     """Where the job reports how far it is."""
     rank: Rank = ALONE
     """The place of this process among those that train together."""
+    store: StoreProcess | None = None
+    """Process that gets the job's tracking store ready while the job starts."""
 
 
 class JobModule(Protocol):
@@ -83,7 +86,14 @@ def load(kind: str) -> JobModule:
 
 
 @contextlib.contextmanager
-def tracked_run(job: Job, context: RunContext, output_dir: Path, *, run_id: str | None = None) -> Iterator[Tracker]:
+def tracked_run(
+    job: Job,
+    context: RunContext,
+    output_dir: Path,
+    *,
+    run_id: str | None = None,
+    store: StoreProcess | None = None,
+) -> Iterator[Tracker]:
     """Open the job's MLflow run and say so in the log; what is raised inside closes it as what it was.
 
     Args:
@@ -91,10 +101,11 @@ def tracked_run(job: Job, context: RunContext, output_dir: Path, *, run_id: str 
         context: The run it is part of.
         output_dir: The job's output folder.
         run_id: MLflow run to continue.
+        store: Process that gets its store ready.
     """
     tracker: Tracker
     if outlives_job(context):
-        tracker = mlflow_tracker.open_tracker(job, context, run_id=run_id, output_dir=output_dir)
+        tracker = mlflow_tracker.open_tracker(job, context, run_id=run_id, output_dir=output_dir, process=store)
     else:
         tracker = FileTracker(job, context, output_dir)
     mlflow_tracker.announce(tracker)

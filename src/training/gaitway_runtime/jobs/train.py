@@ -57,7 +57,9 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
         workspace.stop.check()
         if not rank.first:
             return train_beside_rank_zero(training, learner, workspace)
-        with tracked_run(job, context, workspace.output_dir, run_id=training.start.run_id) as tracker:
+        with tracked_run(
+            job, context, workspace.output_dir, run_id=training.start.run_id, store=workspace.store
+        ) as tracker:
             return finish(_train(training, learner, tracker, workspace), model_name)
 
 

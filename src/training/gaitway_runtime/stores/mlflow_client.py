@@ -102,6 +102,10 @@ class StoreFailure(Exception):
         self.kind = kind
         self.error = error
 
+    def __reduce__(self) -> tuple[type[StoreFailure], tuple[Failure, BaseException]]:
+        """Return what another process makes it of."""
+        return StoreFailure, (self.kind, self.error)
+
     @property
     def conflict(self) -> bool:
         """Whether the store has an artifact of that name already and keeps it (Azure ML's are write-once)."""

@@ -75,6 +75,15 @@ def tracking_uri_for(context: RunContext, environ: Mapping[str, str] = os.enviro
     return uri
 
 
+def local_tracking_uri(context: RunContext, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return where a run is tracked if that is a file of this machine, and None if not; nothing is made or asked."""
+    uri = context.tracking_uri or environ.get("MLFLOW_TRACKING_URI")
+    if not uri and context.platform != THIS_MACHINE:
+        return None
+    uri = absolute_store(uri) if uri else store_uri(default_home(environ))
+    return uri if database_path(uri) else None
+
+
 def with_credentials(tracking_uri: str) -> str:
     """Return the URI that the environment names, with the credentials in it, if it is the same server."""
     given = os.environ.get("MLFLOW_TRACKING_URI", "")

@@ -105,6 +105,11 @@ class Superseded(PlatformError):
             f"a later attempt continues MLflow run {run_id}: this one publishes nothing more, and ends",
             hint="what it has saved is kept beside it",
         )
+        self._run_id = run_id
+
+    def __reduce__(self) -> tuple[type[Superseded], tuple[str]]:
+        """Return what another process makes it of."""
+        return Superseded, (self._run_id,)
 
 
 def _boot_id() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import logging
@@ -18,14 +19,15 @@ from ..spec.run_context import RunContext
 from ..spec.secrets import public_form
 from ..stores.mlflow_client import Failure, StoreFailure
 from ..stores.tracking_server import tracking_uri_for
-from . import registry
 from .attempts import RUN_ID_TAG, ArtifactManifest, Listed, RunOwner, managed_run_id
 from .backlog import BackgroundBacklog, journals_of_run, send_journal, set_aside
 from .base import ModelVersion, Tracker
 from .delivery import Delivery, Patience
 from .journal import JOURNAL, Artifact, End, Journal, JournalBusy, Metrics, Open, Params, Tags, is_held, read_journal
+from .registry import check_model_name
 from .run_store import RunStore, now_ms
 from .sender import Sender
+from .store_process import ServedStore, StoreProcess, StoreProcessEnded
 
 BACKLOG_WAIT_S = 5.0
 """How long the end of a run waits for what other runs have left [s]."""
@@ -37,7 +39,7 @@ _log = logging.getLogger(__name__)
 class Connection:
     """A run on its way to MLflow."""
 
-    store: RunStore
+    store: RunStore | ServedStore
     journal: Journal
     delivery: Delivery
     sender: Sender
@@ -150,7 +152,7 @@ class MlflowTracker:
             ConfigError: The identity is not allowed to register a model.
             PlatformError: The server is away or refused.
         """
-        registry.check_model_name(name)
+        check_model_name(name)
         if self.superseded:
             raise self.superseded
         if not self._sender.drain(self._patience.at_end) and not self._arrived(artifact_path):
@@ -158,7 +160,7 @@ class MlflowTracker:
                 f"model {name} could not be registered: the tracking server is away",
                 hint="the checkpoint is kept and uploaded later; register it then",
             )
-        return registry.register(self._store.server, self.run_id, name, artifact_path, tags)
+        return self._store.register(name, artifact_path, tags)
 
     def close(self, status: str) -> None:
         """Send what waits, end the run as ``FINISHED``, ``FAILED`` or ``KILLED``, keep on disk what cannot be sent.
@@ -217,6 +219,7 @@ def open_tracker(
     run_id: str | None = None,
     output_dir: Path | None = None,
     patience: Patience | None = None,
+    process: StoreProcess | None = None,
 ) -> MlflowTracker:
     """Open the MLflow run of a job: the one the platform has made, the one to resume, or a new one.
 
@@ -229,6 +232,7 @@ def open_tracker(
         run_id: MLflow run to continue.
         output_dir: The job's output folder, where records wait; by default the context's, from the current folder.
         patience: How long things may wait.
+        process: A process that has begun to import MLflow.
 
     Raises:
         ConfigError: There is no usable store, or it refuses this user, or the run belongs to another process.
@@ -237,28 +241,40 @@ def open_tracker(
     folder = (output_dir or Path(context.output_dir)).absolute()
     header = _header(job, context, run_id)
     left = _left_behind(folder, header)
-    connection = _connect(header, folder, left, patience)
+    connection = _connect(header, folder, left, patience, process)
     sender, delivery = connection.sender, connection.delivery
     if not sender.wait_opened(patience.start) and delivery.refusal is not None:
-        connection = _without_run(connection, folder, left, patience)
+        connection = _without_run(connection, folder, left, patience, process)
     return MlflowTracker(connection, folder, patience)
 
 
-def _connect(header: Open, folder: Path, left: list[Path], patience: Patience) -> Connection:
+def _connect(
+    header: Open, folder: Path, left: list[Path], patience: Patience, process: StoreProcess | None
+) -> Connection:
     journal = _journal(folder)
     try:
-        store = RunStore(header, folder)
+        store = _store(header, folder, process)
     except GaitwayError:
         journal.close(delete=True)
         raise
-    store.owner = RunOwner.this_process(header.attempt, header.name)
     journal.append(header, durable=True)
     delivery = Delivery(store, journal, patience)
     sender = Sender(delivery, patience, before=_sends(left, header.run_id), alive=store.show_alive)
     return Connection(store, journal, delivery, sender, BackgroundBacklog(folder.parent.parent, folder, left))
 
 
-def _without_run(connection: Connection, folder: Path, left: list[Path], patience: Patience) -> Connection:
+def _store(header: Open, folder: Path, process: StoreProcess | None) -> RunStore | ServedStore:
+    """Return the run's store: in the process that was started for it, else in this one."""
+    owner = RunOwner.this_process(header.attempt, header.name)
+    if process is not None and process.uri == header.tracking_uri:
+        with contextlib.suppress(StoreProcessEnded):
+            return ServedStore(process, header, folder, owner)
+    return RunStore(header, folder, owner=owner)
+
+
+def _without_run(
+    connection: Connection, folder: Path, left: list[Path], patience: Patience, process: StoreProcess | None
+) -> Connection:
     """Return what becomes of a run that could not be opened: a new one if it is unknown, or one that waits.
 
     Raises:
@@ -269,7 +285,7 @@ def _without_run(connection: Connection, folder: Path, left: list[Path], patienc
         _close(connection)
         _log.warning("run %s is not on this tracking server (%s): a new run is made", header.run_id, refusal)
         connection.store.start_anew()
-        anew = _connect(dataclasses.replace(connection.store.header, resumed=False), folder, left, patience)
+        anew = _connect(dataclasses.replace(connection.store.header, resumed=False), folder, left, patience, process)
         anew.sender.wait_opened(patience.start)
         return anew
     if isinstance(refusal, GaitwayError):

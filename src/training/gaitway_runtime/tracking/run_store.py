@@ -21,6 +21,7 @@ from ..stores.mlflow_client import Failure, StoreFailure
 from ..stores.streams import StreamLimits
 from ..stores.tracking_server import TrackingServer, check_client, with_credentials
 from .attempts import ATTEMPT_TAG, OWNER_TAG, RunOwner, Superseded
+from .base import ModelVersion
 from .journal import Artifact, End, Metrics, Open, Params, Record, Tags
 from .limits import (
     LONGEST_PARAM,
@@ -34,6 +35,7 @@ from .limits import (
     metric_name,
     shortened,
 )
+from .registry import register
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -86,14 +88,14 @@ class RunStore:
         header: Where the run belongs.
         folder: Folder that the paths of artifacts are relative to.
         recovered: Whether the header is of a process that has died, which may have made the run already.
+        owner: The process that the run belongs to; None for one that only sends what another has left.
     """
 
-    def __init__(self, header: Open, folder: Path, *, recovered: bool = False) -> None:
+    def __init__(self, header: Open, folder: Path, *, recovered: bool = False, owner: RunOwner | None = None) -> None:
         self.header = header
         self.server = TrackingServer(with_credentials(header.tracking_uri), _LIMITS)
         self.client = self.server.client
-        self.owner: RunOwner | None = None
-        """The process that the run belongs to; None for one that only sends what another has left."""
+        self._owner = owner
         self._folder = folder
         self._experiment_id = ""
         self._artifacts: ArtifactFolder | None = None
@@ -137,7 +139,7 @@ class RunStore:
         shown = f"runs:/{run.info.run_id}"
         self._artifacts = ArtifactFolder(run.info.artifact_uri, "", self.server, shown)
         self._write_note(run.info.artifact_uri)
-        if self.owner is not None:
+        if self._owner is not None:
             self.client.update_run(self.run_id, status="RUNNING")
         return self.header
 
@@ -154,9 +156,9 @@ class RunStore:
             Superseded: A later attempt continues the run.
         """
         self._check_lease()
-        if self.owner is not None and not self.header.managed:
-            self.owner = self.owner.renew()
-            self.client.set_tag(self.run_id, OWNER_TAG, self.owner.text())
+        if self._owner is not None and not self.header.managed:
+            self._owner = self._owner.renew()
+            self.client.set_tag(self.run_id, OWNER_TAG, self._owner.text())
 
     def _begun(self) -> Any | None:
         """Return the run if it exists: by its id, or, where a process died before it knew the id, by its attempt.
@@ -180,12 +182,12 @@ class RunStore:
     def _take_over(self, run: Any) -> None:
         """Go on with a run: note what earlier attempts have sent, and who writes to it from now on."""
         last = RunOwner.parse(run.data.tags.get(OWNER_TAG, ""))
-        if self.owner is not None and last is not None and not self.header.managed:
-            mine = last.attempt == self.header.attempt or last.same_process(self.owner) or self._replaces(run)
+        if self._owner is not None and last is not None and not self.header.managed:
+            mine = last.attempt == self.header.attempt or last.same_process(self._owner) or self._replaces(run)
             if not mine and run.info.status == "RUNNING" and last.alive:
                 raise last.refusal(run.info.run_id)
         self._superseded = self._later_attempt(run)
-        if self.owner is not None:
+        if self._owner is not None:
             self.header = dataclasses.replace(self.header, run_id=run.info.run_id)
             self._log_tags(self._tags())
             # Asked again: an earlier attempt that still runs has sent until it saw this one's tags.
@@ -209,7 +211,7 @@ class RunStore:
         """
         for _ in range(2):  # an answer that took long may be of before this process, or its machine, was frozen
             asked = time.monotonic()
-            if self.owner is None or asked - self._lease_checked < LEASE_CHECK_S:
+            if self._owner is None or asked - self._lease_checked < LEASE_CHECK_S:
                 return
             if self._later_attempt(self.client.get_run(self.run_id)):
                 raise Superseded(self.run_id)
@@ -217,7 +219,7 @@ class RunStore:
 
     def _tags(self) -> dict[str, str]:
         own = {ATTEMPT_ID_TAG: self.header.attempt} if self.header.attempt else {}
-        owner = {OWNER_TAG: self.owner.text()} if self.owner and not self.header.managed else {}
+        owner = {OWNER_TAG: self._owner.text()} if self._owner and not self.header.managed else {}
         return {**self.header.tags, **own, **owner}
 
     def start_anew(self) -> None:
@@ -287,7 +289,7 @@ class RunStore:
 
     def _looked_up(self, run: Any) -> SentBefore:
         """Return what of this run's metrics the server has."""
-        if self.owner is not None:
+        if self._owner is not None:
             return SentBefore(latest={metric.key: metric.step for metric in run.to_proto().data.metrics})
         return SentBefore(history=lambda name: self.client.get_metric_history(self.run_id, name))
 
@@ -349,13 +351,17 @@ class RunStore:
         Raises:
             Superseded: A later attempt continues the run, and this is the process of an earlier one.
         """
-        if self.owner is None and self._superseded:
+        if self._owner is None and self._superseded:
             return
         self._check_lease()
         if self.header.managed:
             self._log_tags({"gaitway.status": record.status})
         else:
             self.client.set_terminated(self.run_id, record.status, record.time_ms)
+
+    def register(self, name: str, artifact_path: str, tags: Mapping[str, str]) -> ModelVersion:
+        """Register a folder artifact of the run as a new version of a model; see :func:`.registry.register`."""
+        return register(self.server, self.run_id, name, artifact_path, tags)
 
     def _experiment(self) -> Experiment:
         from mlflow.exceptions import MlflowException

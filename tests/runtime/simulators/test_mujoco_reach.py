@@ -2,10 +2,14 @@
 
 import math
 
+import mujoco
 import numpy as np
 import pytest
 from gaitway_runtime.simulators.mujoco.commands import quaternion
+from gaitway_runtime.simulators.mujoco.kinematics import LinkChain
+from gaitway_runtime.simulators.mujoco.models import compile_robot
 from gaitway_runtime.tasks.environment import find_environment
+from mujoco.batch import Batch
 
 from .conftest import OpenEnv
 
@@ -17,13 +21,56 @@ def test_the_hand_is_where_the_joints_put_it(open_env: OpenEnv) -> None:
     env = open_env(REACH, num_envs=1)
     env.reset()
     env.engine.qpos[:] = (0.0, 0.0, 0.0, -math.pi / 2, 0.0, math.pi / 2, math.pi / 4, 0.04, 0.04)
-    env.engine.batch.forward()
-    env.engine._read_hand(env.state)
+    pos, quat = LinkChain(env.engine.model, "panda_hand").pose(env.engine.qpos)
     # Upper arm 0.316 m, elbow offset 0.0825 m, forearm 0.384 m, wrist offset 0.088 m, flange 0.107 m, pointing down.
-    assert env.state.hand_pos[0] == pytest.approx(
-        [0.384 + 0.088 + 0.0825, 0.0, 0.333 + 0.316 + 0.0825 - 0.107], abs=1e-3
-    )
-    assert abs(env.state.hand_quat[0] @ (0.0, 1.0, 0.0, 0.0)) == pytest.approx(1.0, abs=1e-3)
+    assert pos[0] == pytest.approx([0.384 + 0.088 + 0.0825, 0.0, 0.333 + 0.316 + 0.0825 - 0.107], abs=1e-3)
+    assert abs(quat[0] @ (0.0, 1.0, 0.0, 0.0)) == pytest.approx(1.0, abs=1e-3)
+
+
+CRANE = """
+<mujoco>
+  <worldbody>
+    <body name="mast" pos="0.1 0.2 0.3" euler="20 30 40">
+      <inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/>
+      <joint type="hinge" axis="1 2 3" pos="0.05 -0.02 0.1" ref="30"/>
+      <body name="bracket" pos="0.2 0 0.1" euler="0 70 0">
+        <inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/>
+        <body name="jib" pos="0 0.3 0" euler="0 0 25">
+          <inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/>
+          <joint type="slide" axis="0 1 1" ref="0.2"/>
+          <body name="hook" pos="0.1 0.1 0.1" euler="10 0 0">
+            <inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/>
+            <joint type="hinge" axis="0 1 0" pos="0 0 0.3"/>
+            <body name="tip" pos="0 0 -0.4" euler="0 0 90"><inertial pos="0 0 0" mass="1" diaginertia="1 1 1"/></body>
+          </body>
+        </body>
+      </body>
+    </body>
+  </worldbody>
+</mujoco>
+"""
+"""Turned bodies, hinges beside their body's origin, a slide, positions that do not count from zero."""
+
+
+@pytest.mark.parametrize(
+    ("robot", "body"), [("franka_panda", "panda_hand"), ("ur10", "ee_link"), (CRANE, "tip"), (CRANE, "hook")]
+)
+def test_the_hand_is_where_mujoco_puts_it(robot: str, body: str) -> None:
+    model = mujoco.MjModel.from_xml_string(robot) if "<" in robot else compile_robot(robot, timestep=1 / 60)
+    batch = Batch(model, 64, 1)
+    batch.bind("qpos")[:] = np.random.default_rng(0).uniform(-3.0, 3.0, (64, model.nq))
+    places, turns = (batch.bind(name).reshape(64, model.nbody, -1) for name in ("xpos", "xquat"))
+    batch.forward()
+    pos, quat = LinkChain(model, body).pose(batch.bind("qpos"))
+    number = model.body(body).id
+    assert pos == pytest.approx(places[:, number], abs=1e-12)
+    assert quat == pytest.approx(turns[:, number], abs=1e-12)
+
+
+def test_a_body_that_floats_has_no_chain() -> None:
+    model = compile_robot("anymal_c", timestep=0.01)
+    with pytest.raises(ValueError, match="a hinge or a slide"):
+        LinkChain(model, model.body(2).name)
 
 
 def test_poses_are_drawn_within_isaac_labs_ranges_and_last_four_seconds(open_env: OpenEnv) -> None:
@@ -77,10 +124,9 @@ def test_a_stretched_ur10_ends_where_its_data_sheet_puts_it(open_env: OpenEnv) -
     env = open_env(UR10, num_envs=1)
     env.reset()
     env.engine.qpos[:] = 0.0
-    env.engine.batch.forward()
-    env.engine._read_hand(env.state)
+    pos, _ = LinkChain(env.engine.model, "ee_link").pose(env.engine.qpos)
     # Arms of 0.612 m and 0.5723 m ahead, 0.1639 m and 0.0922 m beside, 0.1273 m up and 0.1157 m down.
-    assert env.state.hand_pos[0] == pytest.approx([0.612 + 0.5723, 0.1639 + 0.0922, 0.1273 - 0.1157], abs=1e-3)
+    assert pos[0] == pytest.approx([0.612 + 0.5723, 0.1639 + 0.0922, 0.1273 - 0.1157], abs=1e-3)
     assert env.engine.model.body_mass.sum() == pytest.approx(32.7)
 
 

@@ -149,7 +149,7 @@ def scene_of(spec: RobotSpec, links: Sequence[Link], *, camera: str, visual: boo
         name=spec.name,
         bodies=_body(links[0], links, spec, camera, visual),
         actuators=position_actuators(spec),
-        sensors="\n".join((*contacts, *map(_foot_sensors, feet), *_hand_sensors(spec.end_effector))),
+        sensors="\n".join((*contacts, *map(_foot_sensors, feet))),
         options=f'iterations="10" ls_iterations="10" impratio="{IMPRATIO}"',
     )
 
@@ -217,13 +217,6 @@ def _foot_sensors(foot: str) -> str:
         f'    <framepos name="position_{foot}" objtype="xbody" objname="{foot}"/>'
         f'<framelinvel name="velocity_{foot}" objtype="xbody" objname="{foot}"/>'
     )
-
-
-def _hand_sensors(hand: str | None) -> tuple[str, ...]:
-    if hand is None:
-        return ()
-    kinds = ("framepos", "framequat")
-    return tuple(f'    <{kind} name="{kind}_{hand}" objtype="xbody" objname="{hand}"/>' for kind in kinds)
 
 
 def _named(name: str) -> str:

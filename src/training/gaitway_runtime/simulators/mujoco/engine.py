@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...tasks.arrays import Array
 from ...tasks.robots import RobotSpec, contact_sensor
 from ...tasks.state import Contact, State
+from .kinematics import LinkChain
 from .physics import WorldBatch
 
 CONTACT_THRESHOLD = 1.0
@@ -45,8 +46,6 @@ class _Layout:
     foot: slice
     """Sensor data of the feet: position and velocity of each in turn."""
     wrench: slice
-    hand: slice
-    """Position and orientation of the end effector."""
 
     @staticmethod
     def of(model: mujoco.MjModel, spec: RobotSpec) -> _Layout:
@@ -67,7 +66,6 @@ class _Layout:
             num_contacts=count,
             foot=_span(model, feet, 6),
             wrench=_span(model, wrenches, 6),
-            hand=_span(model, [f"framepos_{spec.end_effector}"] if spec.end_effector else [], 7),
         )
 
 
@@ -109,6 +107,7 @@ class Engine:
             self.base_com[:] = model.body(spec.base).ipos
         self._actuator_force: Array = self.batch.bind("actuator_force")
         self._sensordata: Array = self.batch.bind("sensordata")
+        self._hand = LinkChain(model, spec.end_effector) if spec.end_effector else None
         self._records = self._make_records(num_envs) if spec.contact_bodies else {}
         self._start = self.batch.state[0].copy()
         self._warnings = self.batch.warning[:, _STATE_WARNINGS, 1]
@@ -151,23 +150,14 @@ class Engine:
             before_last = self._records["qvel"][:, -2] if at_start is None else at_start
             state.joint_acc = (self.qvel - before_last)[:, self.layout.joint_dof] / self.model.opt.timestep
             self._read_contacts(state)
-            if self.spec.end_effector:
-                self.batch.forward(stage=mujoco.mjtStage.mjSTAGE_VEL)
-        elif self.spec.end_effector:
-            # The hand's sensors must be those of the new state; the next step begins from what is computed.
-            self.batch.step(nstep=self.decimation, stage=mujoco.mjtStage.mjSTAGE_VEL)
         else:
             self.batch.step(nstep=self.decimation)
         self.read_motion(state)
         if self.spec.wrench_bodies:
             state.incoming_wrench_b[:] = self._sensordata[:, self.layout.wrench]
-        if self.spec.end_effector:
-            self._read_hand(state)
+        if self._hand:
+            state.hand_pos, state.hand_quat = self._hand.pose(self.qpos)
         return self._diverged()
-
-    def _read_hand(self, state: State) -> None:
-        hand = self._sensordata[:, self.layout.hand]
-        state.hand_pos, state.hand_quat = hand[:, :3].copy(), hand[:, 3:].copy()
 
     def read_motion(self, state: State) -> None:
         """Read joint and root quantities of all worlds from the present state."""

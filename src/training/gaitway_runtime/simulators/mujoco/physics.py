@@ -47,16 +47,12 @@ class WorldBatch(Protocol):
         """Let what follows from masses and inertias follow from those that were expanded."""
         ...
 
-    def step(self, *, nstep: int, stage: int = ...) -> None:
-        """Advance all worlds by some physics steps, then compute the new state's quantities up to a stage."""
+    def step(self, *, nstep: int) -> None:
+        """Advance all worlds by some physics steps."""
         ...
 
     def rollout(self, nstep: int, /, *, record: Sequence[Any], out: Any) -> object:
         """Advance all worlds and record fields after each physics step into arrays (N, nstep, size)."""
-        ...
-
-    def forward(self, *, stage: int) -> None:
-        """Compute the present state's quantities up to a stage."""
         ...
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from gaitway_runtime.learners import loop
 from gaitway_runtime.learners.rsl_rl import embedded
+from gaitway_runtime.process import processors
 
 from tests.fakes.mass_env import DoubleIntegrator
 from tests.runtime.learners.recording import RecordingCallbacks
@@ -68,7 +69,7 @@ def told(folder: Path, *overrides: str) -> RecordingCallbacks:
 
 
 def test_acting_in_bfloat16_rounds_as_learning_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(embedded, "obstacle_to_bfloat16", lambda: "")
     once = ("agent.algorithm.num_learning_epochs=1", "agent.algorithm.num_mini_batches=1")
     mixed = told(tmp_path, "agent.algorithm.use_mixed_precision=true", *once).metrics[0]
     # Advantages have a mean of zero: so has the loss, if every ratio of new to old probabilities is one.
@@ -88,10 +89,50 @@ def test_acting_in_bfloat16_rounds_as_learning_does(tmp_path: Path, monkeypatch:
 def test_the_log_says_how_it_learns_and_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, override: str, line: str
 ) -> None:
-    monkeypatch.setattr(embedded, "multiplies_bfloat16", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True})
     monkeypatch.setattr(loop, "available_cpus", lambda: 64)
     caplog.set_level("INFO")
     threads = torch.get_num_threads()
     told(tmp_path, override)
     torch.set_num_threads(threads)
     assert line in caplog.text
+
+
+def test_a_processor_whose_vector_instructions_are_off_learns_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    caplog.set_level("INFO")
+    told(tmp_path, "agent.algorithm.use_mixed_precision=true")
+    assert "float32 (torch uses no vector instructions: ATEN_CPU_CAPABILITY), the fast update" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("machine", "bound", "share", "line"),
+    [
+        (2, 1, "max 100000", "1 thread (this process is bound to 1 of 2 processors)"),
+        (1, 1, "max 100000", "1 thread (the machine has one processor)"),
+        (64, 64, "200000 100000", "2 threads (the container has a share of 2 of 64 processors)"),
+        (64, 64, "max 100000", "4 threads"),
+    ],
+    ids=["bound to one core", "one core", "64 cores claimed", "64 cores"],
+)
+def test_as_many_threads_learn_as_there_are_processors_to_use(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    machine: int,
+    bound: int,
+    share: str,
+    line: str,
+) -> None:
+    (tmp_path / "cpu.max").write_text(f"{share}\n")
+    monkeypatch.setattr(processors.os, "cpu_count", lambda: machine)
+    monkeypatch.setattr(processors.os, "sched_getaffinity", lambda pid: set(range(bound)))
+    monkeypatch.setattr(processors, "CGROUP", tmp_path)
+    caplog.set_level("INFO")
+    before = torch.get_num_threads()
+    told(tmp_path / "out", "agent.torch_threads=4")
+    torch.set_num_threads(before)
+    assert f"the fast update, {line}\n" in caplog.text

@@ -112,7 +112,7 @@ def test_bfloat16_products_leave_the_weights_and_the_first_ratio_exact(
             ratios.append((first - rest[0]).abs().max().item())
         return maximum(first, *rest, **more)
 
-    monkeypatch.setattr(embedded, "multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(embedded, "obstacle_to_bfloat16", lambda: "")
     monkeypatch.setattr(torch, "max", note)
     outcome, _ = train(
         tmp_path / "mixed", 2, "agent.algorithm.use_mixed_precision=true", "agent.algorithm.clip_param=0"

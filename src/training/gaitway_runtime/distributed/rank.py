@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..process.processors import usable
 from ..spec.errors import UsageError
 
 RANKS_FOLDER = "ranks"
@@ -116,5 +117,4 @@ def available_cpus() -> int:
 
     A container's share may be less than the machine's, and of several processes on a node each has a part.
     """
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, count // current().local_world)
+    return max(1, usable().count // current().local_world)

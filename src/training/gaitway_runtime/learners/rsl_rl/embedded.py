@@ -18,6 +18,7 @@ from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils.log_writer import LogWriter
 from tensordict import TensorDict
 
+from ...process.processors import usable
 from ...simulators.base import Mirror, StateTree
 from ...spec.dotted_keys import apply_overrides
 from ...spec.errors import UsageError
@@ -29,7 +30,7 @@ from ..loop import Session, marked
 from ..monitor import NotFinite
 from ..state import array_of
 from .older import converted
-from .precision import mix_precision, multiplies_bfloat16
+from .precision import mix_precision, obstacle_to_bfloat16
 from .runner import RunnerState, attach, grouped_class, load_into, note_scalar
 from .symmetric import NotSymmetric, Turn, tie
 from .update import FastUpdate, obstacle
@@ -246,7 +247,7 @@ def _make_runner(
     env = session.env
     settings: dict[str, Any] = dataclasses.asdict(config)
     mirrored = config.mirror and len(env.mirrors) > 0
-    mixed = config.algorithm.use_mixed_precision and multiplies_bfloat16()
+    mixed = config.algorithm.use_mixed_precision and not obstacle_to_bfloat16()
     settings["algorithm"] |= {
         "use_mixed_precision": mixed,
         "rnd_cfg": None,
@@ -292,15 +293,20 @@ def _choose_update(algorithm: PPO, config: RslRlCfg, session: Session) -> list[s
         except NotSymmetric as why:
             ways = [f"mirrored copies ({why})"]
     mixed = algorithm.use_mixed_precision
-    lacking = " (this processor has no instructions for bfloat16)"
-    ways.append("bfloat16" if mixed else "float32" + lacking * config.algorithm.use_mixed_precision)
+    lacking = f" ({obstacle_to_bfloat16()})" if config.algorithm.use_mixed_precision and not mixed else ""
+    ways.append("bfloat16" if mixed else f"float32{lacking}")
     if config.fast_update:
         why_not = obstacle(algorithm)
         if not why_not:
             algorithm.update = FastUpdate(algorithm, mixed=mixed, ties=ties)
         ways.append(f"rsl_rl's own update ({why_not})" if why_not else "the fast update")
-    threads = torch.get_num_threads()
-    return [*ways, f"{threads} thread{'s' * (threads > 1)}"]
+    return [*ways, _threads(config.torch_threads)]
+
+
+def _threads(asked: int) -> str:
+    """Return how many threads learn, and why where they are fewer than asked for."""
+    threads, why = torch.get_num_threads(), usable().why
+    return f"{threads} thread{'s' * (threads > 1)}" + (f" ({why})" if why and threads < asked else "")
 
 
 def _quieten(last: torch.nn.Linear) -> None:

@@ -7,10 +7,15 @@ from typing import Any
 import torch
 
 
-def multiplies_bfloat16() -> bool:
-    """Whether this processor has instructions for bfloat16 products; without them they cost more than float32's."""
+def obstacle_to_bfloat16() -> str:
+    """Return why products in bfloat16 would cost more here than float32's, or nothing where they cost less."""
     has = torch.cpu.get_capabilities()
-    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+    if not (has.get("avx512_bf16") or has.get("amx_bf16")):
+        return "this processor has no instructions for bfloat16"
+    if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
+        # Activations then take six times as long, and longer in bfloat16 than products save (measured).
+        return "torch uses no vector instructions: ATEN_CPU_CAPABILITY"
+    return ""
 
 
 def mix_precision(algorithm: Any) -> None:

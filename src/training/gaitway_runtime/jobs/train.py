@@ -24,6 +24,7 @@ from ..spec.run_context import RunContext
 from ..stores.streams import MissingFile, UnreadableFile
 from .base import Workspace, common_start, should_stop, tracked_run, train_beside_rank_zero, with_rank_seed
 from .finishing import Trained, finish
+from .room import with_room
 
 if TYPE_CHECKING:
     from ..fetch import Fetched
@@ -41,6 +42,7 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     job = with_rank_seed(earlier_attempt(job, context) if rank.first else job, rank)
     model_name = registered_name(job)
     workspace.progress.phase("starting")
+    job = with_room(job, rank, workspace.output_dir)
     with (
         contextlib.closing(
             simulators.load(job.simulator).open_env(job, num_envs=job.num_envs, training=True, seed=job.seed)

@@ -140,6 +140,15 @@ class ReadsTaskScale(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsHorizon(Protocol):
+    """A learner that tells how much it collects before it learns."""
+
+    def horizon(self, training: LearnerTraining) -> int:
+        """Return the steps of each environment in an iteration."""
+        ...
+
+
 def load(name: str) -> Learner:
     """Return the learner of that name.
 

@@ -226,6 +226,10 @@ class LibraryLearner:
         """See :meth:`.base.ReadsTaskScale.scale`."""
         return self.set_up(training).scale()
 
+    def horizon(self, training: LearnerTraining) -> int:
+        """See :meth:`.base.TellsHorizon.horizon`."""
+        return self.set_up(training).steps_per_iteration // training.env.num_envs
+
     def train(self, training: LearnerTraining, callbacks: Callbacks, marks: Mapping[str, Mark]) -> TrainingOutcome:
         """See :meth:`.base.Learner.train`."""
         run, job, env = self.set_up(training), training.job, training.env

@@ -67,6 +67,12 @@ def _gpu() -> Room | None:
     return Room("the GPU's memory", total - free, total)
 
 
+def free() -> int:
+    """Return the memory that this process can still take [bytes]."""
+    room = _machine()
+    return max(0, room.total - room.taken)
+
+
 def _machine() -> Room:
     """Return this process's share of the machine's memory, or of its container's."""
     available = _field(Path("/proc/meminfo"), "MemAvailable")

@@ -1,5 +1,8 @@
+import os
 import resource
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -387,3 +390,14 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_and_says_which(tmp_path: Pa
 def test_an_activation_that_nobody_knows_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nonsense"):
         train(tmp_path, 1, "agent.actor.activation=nonsense")
+
+
+def test_a_machine_without_git_and_without_a_compiler_trains(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from tests.runtime.learners.test_rsl_rl import train;"
+        f"print(train(Path({str(tmp_path)!r}), 1, 'agent.fast_update=true')[0].final_iteration)"
+    )
+    bare = {**os.environ, "PATH": str(tmp_path), "CC": "none", "CXX": "none", "PYTHONPATH": os.pathsep.join(sys.path)}
+    bare.pop("GIT_PYTHON_REFRESH", None)
+    done = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True)
+    assert done.stdout.split()[-1:] == ["0"], done

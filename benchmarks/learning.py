@@ -4,11 +4,12 @@
     python benchmarks/learning.py judge /tmp/rough-1 --every 100 --episodes 256 --set env.terrain.levels=0,9
     python benchmarks/learning.py judge /tmp/go2-1 --from 60 --every 10 --episodes 128
     python benchmarks/learning.py profile Isaac-Velocity-Rough-Anymal-C-v0
+    python benchmarks/learning.py ablate Isaac-Velocity-Flat-Anymal-C-v0 --iterations 60 --seeds 1 2 3
 
 ``train`` is what ``gaitway train`` does with the task's recipe and scale, without tracking. Wall time says something on
 a quiet machine only; CPU time changes little on a busy one. ``judge`` plays the deterministic policy as ``gaitway
 validate`` does, without noise and pushes, and says whether the task's gate is met. ``profile`` tells where a training's
-CPU time goes.
+CPU time goes. ``ablate`` trains a task with one thing left out at a time, and judges what comes out.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import argparse
 import contextlib
 import itertools
 import json
+import statistics
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -87,6 +90,7 @@ def train(
     out: Path,
     save_every: int | None = None,
     overrides: tuple[str, ...] = (),
+    shaping: bool = True,
 ) -> None:
     """Train a task's recipe and write its curve and checkpoints."""
     scale = catalog.embedded(task).local
@@ -96,6 +100,7 @@ def train(
         num_envs=scale.num_envs,
         max_iterations=iterations or scale.max_iterations,
         save_interval=save_every or scale.save_interval,
+        shaping=shaping,
         overrides=(f"agent.torch_threads={threads}", *overrides),
     )
     out.mkdir(parents=True)
@@ -152,6 +157,44 @@ def profile(task: str, *, out: Path) -> None:
             print(f"  {name:<32}{1e6 * seconds / steps:>8.1f} us")
 
 
+ABLATIONS: Mapping[str, tuple[str, ...]] = {
+    "the recipe": (),
+    "rsl_rl's own update": ("agent.fast_update=false",),
+    "float32": ("agent.algorithm.use_mixed_precision=false",),
+    "mirrored copies, rsl_rl's own update": ("agent.symmetric=false", "agent.fast_update=false"),
+    "no mirror images": ("agent.mirror=false", "agent.symmetric=false"),
+    "no shaping": (),
+}
+"""What is left out, or put in its place; the last one asks for Isaac Lab's rewards alone."""
+REACHED = ("reward", "survival", "error_vel_xy", "error_vel_yaw", "cpu_s")
+
+
+def ablate(task: str, *, iterations: int, seeds: Sequence[int], episodes: int, only: Sequence[str], out: Path) -> None:
+    """Train each way with each seed, on one thread; print the mean of what was reached, and its range over seeds."""
+    print("| | " + " | ".join((*REACHED, "gate met")) + " |\n|---|---|" + "---|" * len(REACHED))
+    for way, overrides in ABLATIONS.items():
+        if only and way not in only:
+            continue
+        rows = []
+        for seed in seeds:
+            folder = out / f"{way}-{seed}"
+            shaping = way != "no shaping"
+            train(task, seed=seed, iterations=iterations, threads=1, out=folder, overrides=overrides, shaping=shaping)
+            trained = json.loads((folder / CURVE).read_text().splitlines()[-1])
+            played = _played(task, folder / "checkpoints" / f"model_{iterations - 1}.pt", episodes, ())
+            rows.append(_row(trained, played, overrides))
+        shown = ((statistics.mean(found), min(found), max(found)) for found in _columns(rows))
+        cells = [f"{mean:.3g} ({low:.3g} to {high:.3g})" for mean, low, high in shown]
+        met = sum(row["gate"] == "met" for row in rows)
+        print(" | ".join((f"| {way}", *cells, f"{met} of {len(rows)} |")))
+        sys.stdout.flush()
+
+
+def _columns(rows: Sequence[Mapping[str, float]]) -> Iterator[list[float]]:
+    for name in REACHED:
+        yield [row[name] for row in rows]
+
+
 def _timed(method: Callable[..., Any], name: str, spent: dict[str, float]) -> Callable[..., Any]:
     def timed(*args: Any, **kwargs: Any) -> Any:
         began = time.process_time()
@@ -204,6 +247,12 @@ def _arguments() -> argparse.Namespace:
     training.add_argument("--set", action="append", default=[], metavar="agent.KEY=VALUE")
     profiling = verbs.add_parser("profile")
     profiling.add_argument("task")
+    ablating = verbs.add_parser("ablate")
+    ablating.add_argument("task")
+    ablating.add_argument("--iterations", type=int, required=True)
+    ablating.add_argument("--seeds", type=int, nargs="+", default=[1])
+    ablating.add_argument("--episodes", type=int, default=128)
+    ablating.add_argument("--only", nargs="+", default=[], choices=list(ABLATIONS))
     judging = verbs.add_parser("judge")
     judging.add_argument("out", type=Path)
     judging.add_argument("--from", dest="first", type=int, default=1, help="first iteration that is judged")
@@ -229,6 +278,16 @@ def main() -> None:
     elif asked.verb == "profile":
         with tempfile.TemporaryDirectory() as scratch:
             profile(asked.task, out=Path(scratch))
+    elif asked.verb == "ablate":
+        with tempfile.TemporaryDirectory() as scratch:
+            ablate(
+                asked.task,
+                iterations=asked.iterations,
+                seeds=asked.seeds,
+                episodes=asked.episodes,
+                only=asked.only,
+                out=Path(scratch),
+            )
     else:
         judge(asked.out, first=asked.first, every=asked.every, episodes=asked.episodes, overrides=tuple(asked.set))
 

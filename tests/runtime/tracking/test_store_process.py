@@ -42,6 +42,8 @@ def test_a_run_whose_store_process_is_killed_stands_in_mlflow_once(
         tracker.publish(checkpoint, "model/9")
         version = tracker.register_model("walker", "model/9", {"task": "T"})
         tracker.close("FINISHED")
+    with pytest.raises(StoreFailure, match="the job has ended"):
+        process.ask("open")
     client = open_client(uri)
     assert address.endswith(run_id) and tracker.run_id == run_id
     steps = sorted(point.step for point in client.get_metric_history(run_id, "reward"))

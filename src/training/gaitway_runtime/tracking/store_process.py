@@ -58,6 +58,7 @@ class StoreProcess:
         self._pipe, theirs = multiprocessing.Pipe()
         self._numbers = itertools.count()
         self._lock = threading.Lock()
+        self._closed = False
         root = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         with theirs:
@@ -92,6 +93,8 @@ class StoreProcess:
                         raise StoreProcessEnded
                     answered, error, *answer = self._pipe.recv()
             except (OSError, EOFError):
+                if self._closed:
+                    raise StoreFailure(Failure.AWAY, OSError("the job has ended")) from None
                 raise StoreProcessEnded from None
         if error is not None:
             raise error
@@ -99,7 +102,8 @@ class StoreProcess:
         return result, header, url
 
     def close(self) -> None:
-        """End the process."""
+        """End the process; who still asks it something is told that the store is away."""
+        self._closed = True
         self._pipe.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(END_S)

@@ -153,8 +153,8 @@ def draw(task: str, measured: Mapping[int, Measured], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def report(task: str, iterations: int, picture: Path | None) -> None:
-    """Measure and print the tables."""
+def report_rates(task: str, iterations: int, picture: Path | None) -> None:
+    """Measure and print the rates."""
     measured = {threads: measure(task, threads, iterations) for threads in sorted({1, min(16, available_cpus())})}
     print(f"{task}, {catalog.embedded(task).local.num_envs} environments, load {os.getloadavg()[0]:.1f}")
     print("| us a step | physics | environment | playing | update | steps/s |\n|---|---|---|---|---|---|")
@@ -164,12 +164,17 @@ def report(task: str, iterations: int, picture: Path | None) -> None:
         print(_row(f"{shown}, clock", found.clock))
     for cores in CORES:
         print(_row(f"{cores} core{'s' * (cores > 1)}, modelled", modelled(measured, cores)))
-    base, each = memory(task)
-    free = out_of_memory.free()
-    print(f"memory: {base / 2**20:.0f} MiB and {each / 2**10:.1f} KiB an environment")
-    print(f"{free / 2**30:.1f} GiB are free here: about {max(0, free - base) / each:,.0f} environments fit")
     if picture:
         draw(task, measured, picture)
+
+
+def report_memory(task: str) -> None:
+    """Measure and print the memory of an environment, and how many fit."""
+    base, each = memory(task)
+    free = out_of_memory.free()
+    fit = max(0.0, free - base) / each
+    print(f"{task}: {base / 2**20:.0f} MiB and {each / 2**10:.1f} KiB an environment", end="; ")
+    print(f"{free / 2**30:.1f} GiB are free here: about {fit:,.0f} environments fit")
 
 
 def _row(name: str, parts: Parts, *, rated: bool = True) -> str:
@@ -183,6 +188,7 @@ def main() -> None:
     parser.add_argument("task")
     parser.add_argument("--iterations", type=int, default=6, help="of each measured training")
     parser.add_argument("--picture", type=Path, help="draw the rates into this file")
+    parser.add_argument("--memory", action="store_true", help="measure memory alone")
     parser.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--parts-of", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -191,7 +197,9 @@ def main() -> None:
     elif asked.parts_of:
         print_parts(asked.task, asked.parts_of, asked.iterations)
     else:
-        report(asked.task, asked.iterations, asked.picture)
+        if not asked.memory:
+            report_rates(asked.task, asked.iterations, asked.picture)
+        report_memory(asked.task)
 
 
 if __name__ == "__main__":

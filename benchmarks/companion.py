@@ -1,4 +1,4 @@
-"""What an exact resume costs: the size of a companion file, and the share of a training that is spent on it.
+"""Cost of an exact resume: the size of a companion file, and the share of a training that is spent on it.
 
 python benchmarks/companion.py Isaac-Velocity-Rough-Anymal-C-v0 --num-envs 512 --iterations 6 --save-interval 3
 """

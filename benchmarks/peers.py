@@ -1,4 +1,4 @@
-"""What else steps such robots on CPUs: gymnasium's vectorised ``Ant-v5``, and envpool's ``Ant-v5`` and Go1.
+"""Other simulators that step such robots on CPUs: gymnasium's vectorised ``Ant-v5``, and envpool's ``Ant-v5`` and Go1.
 
 envpool pins other libraries than gaitway does, so it has an environment of its own and this file runs there as a
 program: ``python benchmarks/peers.py envpool`` prints one JSON line a task.

@@ -1,1 +1,1 @@
-"""What all pages of the client have in common: the head, basic style, data inside, and how a page is written."""
+"""Common parts of the client's pages: the head, basic style, data inside, and how a page is written."""

@@ -1,4 +1,4 @@
-"""What a platform may be able to do beside running jobs: each an interface of its own."""
+"""Abilities that a platform may have beside running jobs: each an interface of its own."""
 
 from __future__ import annotations
 

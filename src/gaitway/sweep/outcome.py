@@ -1,4 +1,4 @@
-"""How far a sweep has got, wherever its trials run."""
+"""State of a sweep, wherever its trials run."""
 
 from __future__ import annotations
 

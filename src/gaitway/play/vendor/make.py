@@ -1,4 +1,4 @@
-"""Make the files of this folder again from the npm package: ``python src/gaitway/play/vendor/make.py`` (needs npm)."""
+"""Maker of this folder's files from the npm package: ``python src/gaitway/play/vendor/make.py`` (needs npm)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure an exam is of each convention: by its rivals, all of which are played, and by how well the robot walks."""
+"""Certainty of an exam about each convention: by its rivals, which are all played, and by how well the robot walks."""
 
 from __future__ import annotations
 

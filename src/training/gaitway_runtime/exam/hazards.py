@@ -1,4 +1,4 @@
-"""What would break on hardware: rules over what was measured in simulation, a sentence each."""
+"""Hazards on hardware: rules over what was measured in simulation, a sentence each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What earlier attempts at a run have kept, brought back for the next one. Standard library only."""
+"""Files that earlier attempts at a run have kept, brought back for the next one. Standard library only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a log's observations should have been, by its sensors and the policy's contract."""
+"""Expected observations of a log, by its sensors and the policy's contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the runtime must know about the run that a job is part of, beside the job itself. Standard library only."""
+"""Context of a job: what the runtime must know about the run that it is part of. Standard library only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Isaac Lab's tasks of running towards a far target share: what is observed, and how an episode starts."""
+"""Terms that Isaac Lab's tasks of running towards a far target share: what is observed, and how an episode starts."""
 
 from __future__ import annotations
 

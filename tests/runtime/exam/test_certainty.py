@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import numpy as np
 import pytest
 from gaitway_runtime.exam.alternatives import Alternative, rivals
-from gaitway_runtime.exam.certainty import SURE, Contest, decide, sureness
+from gaitway_runtime.exam.certainty import SURE, Contest, decide, sureness, sureness_off_balance
 from gaitway_runtime.exam.conventions import GRAVITY as GRAVITY_TERM
 from gaitway_runtime.exam.conventions import Conventions, ExamTerm
-from gaitway_runtime.exam.labels import GAINS, GRAVITY, POSE, SCALE, SCAN, SHOWN, label_of
+from gaitway_runtime.exam.labels import GAINS, GRAVITY, JOINTS, POSE, SCALE, SCAN, SEEN, SHOWN, label_of
 from gaitway_runtime.exam.subject import spec_of, task_for
-from gaitway_runtime.exam.trials import Score
+from gaitway_runtime.exam.trials import Score, Trials
 from gaitway_runtime.exam.wiring import FeatureLayout
+
+from . import strangers
 
 TASK = task_for("anymal_c", None, None, 12)
 SPEC = spec_of(TASK)
@@ -105,3 +108,30 @@ def test_which_coordinate_of_a_height_scan_runs_fastest_is_asked() -> None:
     layout = FeatureLayout(12, 12, scan=True)
     x, y = (layout.of_term(each.terms[0], range(12)) for each in (seen, other))
     np.testing.assert_array_equal(y.reshape(17, 11), x.reshape(11, 17).T)
+
+
+def test_robots_are_kicked_for_what_a_policy_sees_alone() -> None:
+    """Other gains may help a robot to stand a kick, another order of its joints cannot."""
+    found = list(rivals(FOUND, SPEC))
+    kicked = {rival.convention for rival in found if set(rival.differs) <= SEEN}
+    assert GRAVITY in kicked and JOINTS in kicked
+    assert not kicked & {GAINS, SCALE, POSE}
+    assert all(not set(rival.differs) <= SEEN for rival in found if rival.of(GAINS))
+
+
+def test_what_stands_kicks_no_better_than_chance_explains_stays_open() -> None:
+    clear, near = score(0.6, spread=0.1), score(0.4, spread=0.1)
+    assert sureness_off_balance(clear, near) == "sure"
+    assert sureness_off_balance(near, clear) == "open"
+    chance = dataclasses.replace(near, totals=(0.9, 0.1, 0.2, 0.8, 0.1, 0.2, 0.6, 0.3))
+    assert sureness_off_balance(clear, chance) == "open"
+
+
+def test_a_kick_moves_the_robot_from_its_heading_and_makes_it_lean() -> None:
+    policy = strangers.under(strangers.ANYMAL, strangers.as_trained(TASK), TASK)
+    right = strangers.as_trained(TASK)
+    with contextlib.closing(Trials(TASK, SPEC, policy, 12, scan=False, budget=100.0)) as trials:
+        calm, lost = trials.play([right, right.scaled(GRAVITY_TERM, -1.0)], worlds=4, seconds=2.0)
+        kicked, worse = trials.play([right, right.scaled(GRAVITY_TERM, -1.0)], worlds=4, seconds=2.0, kicked=True)
+    assert calm.total > kicked.total > 0.0
+    assert lost.total > worse.total

@@ -43,7 +43,7 @@ def test_a_policys_answers_tell_its_layout_and_its_joints(name: str) -> None:
     first = found[0]
     assert first.arrangement.terms == (LIN_VEL, ANG_VEL, GRAVITY, COMMAND, BLOCK, BLOCK, BLOCK)
     assert (first.arrangement.frames, first.arrangement.per_frame) == (dressing.frames, not dressing.per_term)
-    assert first.gravity == -1.0
+    assert first.upright.gravity == -1.0
     assert tuple(dressing.joints) in {reading.joints for reading in found}
 
 

@@ -55,9 +55,14 @@ class Alternative:
     also: tuple[str, ...] = ()
     """Other conventions in which they differ, and which may make up for the first."""
 
+    @property
+    def differs(self) -> tuple[str, ...]:
+        """All conventions in which they differ."""
+        return (self.convention, *self.also)
+
     def of(self, convention: str) -> bool:
         """Whether they differ in a convention."""
-        return convention == self.convention or convention in self.also
+        return convention in self.differs
 
 
 def rivals(found: Conventions, spec: RobotSpec) -> Iterator[Alternative]:

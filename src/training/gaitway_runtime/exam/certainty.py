@@ -116,6 +116,18 @@ def sureness(own: Score, other: Score) -> str:
     return "probable" if margin >= PROBABLE and margin > 2.5 * spread else "open"
 
 
+def sureness_off_balance(own: Score, other: Score) -> str:
+    """Return how sure it is that one score is better than another, of worlds that were kicked.
+
+    Whether a robot stands a kick is chance for a good part: the difference must stand out of the worlds' own.
+    """
+    apart = np.array(own.totals) - np.array(other.totals)
+    margin, spread = float(apart.mean()), float(apart.std(ddof=1)) / len(apart) ** 0.5
+    if margin >= SURE and margin > 4.0 * spread:
+        return "sure"
+    return "probable" if margin >= SURE / 2 and margin > 3.0 * spread else "open"
+
+
 def _certainty(own: Score, whole: Score, contests: Sequence[Contest]) -> str:
     if not (own.walks and whole.walks):
         return "open"

@@ -29,6 +29,9 @@ ORDER, JOINTS, SCALE, POSE, GRAVITY, LIN_FRAME, ANG_FRAME, UNITS, SHOWN, HISTORY
 FRAMES: Mapping[str, str] = {LIN_FRAME: words.LIN_VEL, ANG_FRAME: words.ANG_VEL}
 """Velocity that each of the conventions about a frame is about."""
 
+SEEN = frozenset([ORDER, JOINTS, GRAVITY, LIN_FRAME, ANG_FRAME, SHOWN, HISTORY])
+"""Conventions of what the policy sees: of a wrong one a robot stands kicks worse, where other gains may help it."""
+
 SETTLES: Mapping[str, str] = {
     ORDER: "the list of observations in the training's configuration",
     JOINTS: "the joint names of the training's robot, in order",

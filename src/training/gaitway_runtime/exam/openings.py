@@ -52,3 +52,20 @@ def _terms(
             ExamTerm(quantity=quantity, scales=scales, frame=frame, frames=frames, newest_first=newest and frames > 1)
         )
     return tuple(found)
+
+
+_STARTS = 3
+"""Conventions from which single ones are changed."""
+
+
+def diverse(ranked: Sequence[Conventions]) -> list[Conventions]:
+    """Return the best of some ranked conventions, and the best of other poses and orders of joints."""
+    found = list(ranked[:1])
+    for each in ranked[1:]:
+        if len(found) < _STARTS and all(
+            (each.joints, each.observed_pose, each.action_pose)
+            != (other.joints, other.observed_pose, other.action_pose)
+            for other in found
+        ):
+            found.append(each)
+    return found

@@ -13,11 +13,11 @@ from . import alternatives as options
 from . import conventions as words
 from . import labels
 from .alternatives import Alternative
-from .certainty import OUT, OUT_OF_ALL, SURE, Contest, Decision, decide, sureness, unknown
+from .certainty import OUT, OUT_OF_ALL, SURE, Contest, Decision, decide, sureness, sureness_off_balance, unknown
 from .conventions import Conventions
 from .evidence import STANDING, PolicyAnswers, Reading, Upright
 from .layouts import BLOCK, Arrangement, arrangements, splits
-from .openings import openings
+from .openings import diverse, openings
 from .trials import Score, Trials
 
 log = logging.getLogger(__name__)
@@ -89,6 +89,7 @@ class Searcher:
         self._evidence, self._trials, self._spec = evidence, trials, spec
         self._scales, self._inputs, self._say = scales, inputs, say
         self._played: dict[tuple[Conventions, int, float], Score] = {}
+        self._kicked: dict[Conventions, Score] = {}
         self._whole = True
         self._share = _SEARCH_SHARE
         self._known_orders = {order for _, order in labels.known_orders(spec)}
@@ -155,7 +156,7 @@ class Searcher:
             best = self._ranked(ranked, worlds=8, seconds=_MIDDLE)
             score = self._play(best[:1], worlds=8, seconds=_MIDDLE)[0]
             self._say(f"{len(self._played)} trials: the best follows {score.follow:.0%}, upright {score.alive:.0%}")
-        return _diverse(best)
+        return diverse(best)
 
     def _usual(self, readings: Sequence[Reading]) -> Iterator[Conventions]:
         for reading in readings:
@@ -237,6 +238,7 @@ class Searcher:
                 found = best.rival.conventions
                 self._say(f"{best.rival.convention}: {best.rival.label} is better, {best.better:.2f}")
                 continue
+            contests = self._off_balance(found, contests)
             likelier = self._likelier(found, contests)
             if likelier is None:
                 break
@@ -250,8 +252,29 @@ class Searcher:
                 decisions.append(decide(convention, found, own, whole, of_it, self._spec))
         return found, tuple(decisions)
 
+    def _off_balance(self, found: Conventions, contests: Sequence[Contest]) -> list[Contest]:
+        """Return contests, the open ones decided where the robots do not stand kicks alike."""
+        unsettled = [each for each in contests if each.sure == "open" and set(each.rival.differs) <= labels.SEEN]
+        near = [each.rival.conventions for each in unsettled]
+        missing = [each for each in (found, *near) if each not in self._kicked]
+        if not near or self._over():
+            return list(contests)
+        scores = self._trials.play(missing, worlds=16, seconds=_LONG, kicked=True)
+        self._kicked |= dict(zip(missing, scores, strict=True))
+        return [self._after_kicks(found, each) if each in unsettled else each for each in contests]
+
+    def _after_kicks(self, found: Conventions, contest: Contest) -> Contest:
+        own, other = self._kicked[found], self._kicked[contest.rival.conventions]
+        sure = sureness_off_balance(own, other)
+        if sure == "open" and sureness_off_balance(other, own) != "sure":
+            return contest
+        return dataclasses.replace(contest, margin=own.total - other.total, sure=sure)
+
     def _likelier(self, found: Conventions, contests: Sequence[Contest]) -> Alternative | None:
-        """Return what walks as well and fits the policy's answers far better, or is a velocity of the usual frame."""
+        """Return what walks as well, and stands kicks better, fits the policy's answers far better, or is usual."""
+        stands = min(contests, key=lambda contest: contest.margin or 0.0)
+        if stands.margin is not None and stands.margin < -SURE:
+            return stands.rival
         near = [contest.rival for contest in contests if contest.sure == "open"]
         fits = {rival: self._fit(rival.conventions) for rival in near}
         best = max(near, key=fits.__getitem__, default=None)
@@ -360,23 +383,8 @@ class Searcher:
 
 _STRANGERS = 24
 """Conventions found on the way that are rivals."""
-_STARTS = 3
-"""Conventions from which single ones are changed."""
 _AT_ONCE = 128
 """Conventions that are played before the clock is looked at again."""
 _AFTER_TIME = 12
 """Trials of one kind that are still played when the time is up, so that a search has a result."""
 _NOT_PLAYED = Score(total=-1.0, alive=0.0, follow=0.0, jitter=0.0, totals=(-1.0,))
-
-
-def _diverse(ranked: Sequence[Conventions]) -> list[Conventions]:
-    """Return the best of some ranked conventions, and the best of other poses and orders of joints."""
-    found = list(ranked[:1])
-    for each in ranked[1:]:
-        if len(found) < _STARTS and all(
-            (each.joints, each.observed_pose, each.action_pose)
-            != (other.joints, other.observed_pose, other.action_pose)
-            for other in found
-        ):
-            found.append(each)
-    return found

@@ -35,6 +35,8 @@ _YAW_WEIGHT = 0.7
 """Weight of an error of the yaw rate beside one of the velocity [m/rad]."""
 _SETTLING = 0.4
 """Share of a trial that is left out of what is followed."""
+_KICK, _TWIST, _KICK_EVERY = 2.0, 3.0, 0.6
+"""Change of the base's velocity [m/s] and of its roll and pitch rates [rad/s] in a kick; time between two [s]."""
 _JITTER = 0.25
 """Change of a target from step to step at which a robot trembles [rad]."""
 
@@ -104,22 +106,22 @@ class Trials:
         """Whether the time is up."""
         return self.spent(1.0)
 
-    def play(self, tried: Sequence[Conventions], *, worlds: int, seconds: float, first: int = 0) -> list[Score]:
+    def play(self, tried: Sequence[Conventions], *, worlds: int, seconds: float, kicked: bool = False) -> list[Score]:
         """Play conventions side by side, and return how each did.
 
         Args:
             tried: The conventions.
             worlds: Worlds of each.
             seconds: Length of the trial [s].
-            first: Which command comes first.
+            kicked: Whether the robots are kicked off balance, those of one number alike whatever their conventions.
         """
         most = max(1, _MOST_WORLDS // worlds)
         found: list[Score] = []
         for start in range(0, len(tried), most):
-            found += self._play(tried[start : start + most], worlds, seconds, first)
+            found += self._play(tried[start : start + most], worlds, seconds, kicked)
         return found
 
-    def _play(self, tried: Sequence[Conventions], worlds: int, seconds: float, first: int) -> list[Score]:
+    def _play(self, tried: Sequence[Conventions], worlds: int, seconds: float, kicked: bool) -> list[Score]:
         count = len(tried) * worlds
         env = self._env(count)
         wires = [wire(each, self.spec, self.layout, self.scales) for each in tried for _ in range(worlds)]
@@ -127,10 +129,10 @@ class Trials:
         harness = Harness(wires, self.layout, env)
         if env.engine.spec.actuator == "implicit_pd":
             env.engine.set_gains(*harness.gains)
-        numbers = first + np.arange(env.num_envs) % worlds
+        numbers = np.arange(env.num_envs) % worlds
         commands = np.clip(np.array(COMMANDS)[numbers % len(COMMANDS)], *self._ranges)
         steps = round(seconds / env.step_dt)
-        record = _roll(env, harness, self._policy, commands, steps)
+        record = _roll(env, harness, self._policy, commands, steps, numbers / worlds if kicked else None)
         self.played += steps * env.num_envs
         return [_score(record, commands, slice(number * worlds, (number + 1) * worlds)) for number in range(len(tried))]
 
@@ -162,7 +164,8 @@ class _Record:
     """(N,) [rad]."""
 
 
-def _roll(env: MujocoEnv, harness: Harness, policy: Actor, commands: Array, steps: int) -> _Record:
+def _roll(env: MujocoEnv, harness: Harness, policy: Actor, commands: Array, steps: int, turns: Array | None) -> _Record:
+    """Play some steps; robots are kicked where ``turns`` says in which direction first, in turns, (N,)."""
     observations = env.reset(1)["policy"]
     env.state.command[:] = commands
     observations = _with_commands(observations, commands, env)
@@ -173,6 +176,8 @@ def _roll(env: MujocoEnv, harness: Harness, policy: Actor, commands: Array, step
     moved, jitter = np.zeros((env.num_envs, 3)), np.zeros(env.num_envs)
     before: Floats | None = None
     for step in range(steps):
+        if turns is not None and step % round(_KICK_EVERY / env.step_dt) == round(_KICK_EVERY / env.step_dt) - 1:
+            _kick(env, turns + 0.38 * step * env.step_dt / _KICK_EVERY)
         actions = harness.act(policy.act(harness.observe(observations)))
         if before is not None:
             jitter += np.where(up, np.abs(actions - before).mean(axis=1), 0.0)
@@ -194,6 +199,19 @@ def _roll(env: MujocoEnv, harness: Harness, policy: Actor, commands: Array, step
         velocity=moved / np.maximum(settled, 1.0)[:, None],
         jitter=jitter * np.mean(env.cfg.action.scales) / np.maximum(lived, 1.0),
     )
+
+
+def _kick(env: MujocoEnv, turns: Array) -> None:
+    """Kick each robot in a direction from its heading, in turns, and twist it about that axis of its base."""
+    world, base = (np.stack([np.cos(angle), np.sin(angle)], axis=1) for angle in _angles(env, turns))
+    env.engine.qvel[:, :2] += _KICK * world
+    env.engine.qvel[:, 3:5] += _TWIST * base
+
+
+def _angles(env: MujocoEnv, turns: Array) -> tuple[Array, Array]:
+    """Return directions in the world and from each robot's heading, (N,) [rad] each."""
+    from_heading = 2 * np.pi * turns
+    return from_heading + env.state.heading_w, from_heading
 
 
 def _with_commands(observations: Floats, commands: Array, env: MujocoEnv) -> Floats:

@@ -40,6 +40,9 @@ _REPEATED_LIMIT = 64 * 2**20
 _LISTED = "checkpoints of rsl_rl, skrl, rl_games and Stable-Baselines3, or a state dict with a network.yaml"
 
 
+_EXPORTED = "name the model_<n>.pt file that it was exported from; gaitway exam judges the file as it is"
+
+
 _SAFE_SINCE = (2, 10)
 """First release of torch without CVE-2026-24747: a checkpoint made for it can run code in spite of ``weights_only``."""
 
@@ -152,9 +155,7 @@ def _check_kind(path: Path) -> bool:
     if not path.is_file():
         raise UsageError("there is no such checkpoint file", source=str(path))
     if path.suffix == ".onnx":
-        raise UsageError(
-            "an ONNX file is an exported policy, not a checkpoint", source=str(path), hint="name the model_<n>.pt file"
-        )
+        raise UsageError("an ONNX file is an exported policy, not a checkpoint", source=str(path), hint=_EXPORTED)
     listed = members_of(path)
     if listed is None:
         refuse_foreign_file(path)
@@ -167,7 +168,7 @@ def _check_kind(path: Path) -> bool:
         raise UsageError(
             "a TorchScript archive is an exported policy (a program), not a checkpoint",
             source=str(path),
-            hint="name the model_<n>.pt file that it was exported from",
+            hint=_EXPORTED,
         )
     if "data.pkl" not in names:
         refuse_foreign_archive(path, members)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from gaitway_runtime.spec.errors import ConfigError, GaitwayError, PlatformError
 from gaitway_runtime.spec.run_context import RunContext
+from gaitway_runtime.stores import artifacts
 from gaitway_runtime.stores.artifacts import ArtifactFolder
 from gaitway_runtime.stores.streams import StreamLimits, UnreadableFile
 from gaitway_runtime.stores.tracking_server import TrackingServer, ensure_store
@@ -60,6 +61,18 @@ def folder(home: Path, limits: StreamLimits, monkeypatch: pytest.MonkeyPatch) ->
 def fetched(folder: ArtifactFolder, into: Path, limits: StreamLimits) -> str:
     path, *_ = folder.choose("checkpoints").paths
     return transfer(folder.source(path), into / "model.pt", limits, "runs:/r1").sha256
+
+
+def test_a_file_that_its_store_would_not_take_is_found_where_it_was_put(
+    folder: ArtifactFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = {f"attempts/{attempt}/checkpoints/model_10.pt": b"ten, whole" for attempt in ("20260101T1", "20260102T1")}
+    monkeypatch.setitem(globals(), "FILES", {**FILES, **placed})
+    assert folder.choose("checkpoints/model_10.pt").paths == ("checkpoints/model_10.pt",), "a store that replaces files"
+    monkeypatch.setattr(artifacts, "WRITE_ONCE", ("plugin:",))
+    ten = ("checkpoints/model_10.pt", *sorted(placed, reverse=True))
+    assert folder.choose("checkpoints/model_10.pt").paths == ten
+    assert folder.choose("checkpoints").paths == (*ten, "checkpoints/model_9.pt")
 
 
 @pytest.mark.parametrize(

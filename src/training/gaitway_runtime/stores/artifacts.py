@@ -35,6 +35,16 @@ SHA256_TAG = "gaitway.sha256."
 VERSION_SHA256_TAG = "gaitway.sha256"
 """Tag of a registered model version that holds the SHA-256 of its checkpoint."""
 
+WRITE_ONCE = ("azureml:",)
+"""Beginnings of the addresses of stores that keep what they were given first."""
+
+ASIDE = "attempts"
+"""Folder of what such a store could not take under its own name, with a folder for each attempt; ids of later attempts
+sort behind those of earlier ones."""
+
+_MOST_ATTEMPTS = 8
+"""Newest attempts whose folders are looked into."""
+
 _MISSING = re.compile(r"BlobNotFound|ResourceNotFound|blob does not exist|was not found|Cannot find|\b404\b")
 """Words of plug-ins for a file that is listed but not there; MLflow wraps them in an error of its own."""
 
@@ -118,15 +128,31 @@ class ArtifactFolder:
         """
         wanted = _join(self._base, path)
         if wanted and not self._is_folder(wanted):
-            return Choice((wanted,))
+            return Choice(self._with_asides((wanted,)))
         for subfolder in SUBFOLDERS:
             inner = _join(wanted, subfolder)
             names = [entry.name for entry in self.entries(inner) if not entry.is_dir]
             if any(map(is_checkpoint, names)):
                 where = self.address_of(inner)
                 ordered = newest_first(names, where)
-                return Choice(tuple(_join(inner, name) for name in ordered), choice_note(ordered, where))
+                paths = self._with_asides(tuple(_join(inner, name) for name in ordered))
+                return Choice(paths, choice_note(ordered, where))
         return self._search(wanted)
+
+    def _with_asides(self, paths: tuple[str, ...]) -> tuple[str, ...]:
+        """Return files, each followed by what :meth:`publish` has put elsewhere in its place, the newest first."""
+        if not str(self._repository.artifact_uri).startswith(WRITE_ONCE):
+            return paths
+        attempts = sorted((entry.path for entry in self.entries(ASIDE) if entry.is_dir), reverse=True)
+        folders = {path.rpartition("/")[0] for path in paths}
+        there = {
+            entry.path
+            for attempt in attempts[:_MOST_ATTEMPTS]
+            for folder in folders
+            for entry in self.entries(_join(attempt, folder))
+        }
+        asides = {path: [aside for attempt in attempts if (aside := _join(attempt, path)) in there] for path in paths}
+        return tuple(found for path in paths for found in (path, *asides[path]))
 
     def _search(self, folder: str) -> Choice:
         """Return the checkpoints of the one folder, somewhere below a folder, that has any.

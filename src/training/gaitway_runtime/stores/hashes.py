@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from ..spec.errors import GaitwayError
-from .artifacts import SHA256_TAG, ArtifactFolder
+from .artifacts import ASIDE, SHA256_TAG, ArtifactFolder
 from .streams import Changed, Transient
 
 MANIFESTS = "manifest"
@@ -33,7 +33,8 @@ class KnownHashes:
         self._listed = _manifests(folder)
 
     def of(self, path: str) -> str | None:
-        """Return the SHA-256 of an artifact, or None where none is known."""
+        """Return the SHA-256 of an artifact, or None where none is known: manifests name files by their own place."""
+        path = re.sub(rf"^{ASIDE}/[^/]+/", "", path)
         found = self._listed.get(path) or self._tags.get(SHA256_TAG + PurePosixPath(path).stem, "")
         return found if _SHA256.fullmatch(found) else None
 

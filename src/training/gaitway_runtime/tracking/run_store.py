@@ -16,7 +16,7 @@ from ..spec.errors import ConfigError, GaitwayError
 from ..spec.files import RUN_NOTE
 from ..spec.result import write_json
 from ..spec.secrets import one_line
-from ..stores.artifacts import ArtifactFolder, local_root
+from ..stores.artifacts import ASIDE, ArtifactFolder, local_root
 from ..stores.mlflow_client import Failure, StoreFailure
 from ..stores.streams import StreamLimits
 from ..stores.tracking_server import TrackingServer, check_client, with_credentials
@@ -317,7 +317,7 @@ class RunStore:
         assert self._artifacts is not None, "the run is open"
         self._check_lease()
         path = self._folder / record.path
-        spare = f"attempts/{self.header.attempt or 'later'}"
+        spare = f"{ASIDE}/{self.header.attempt or 'later'}"
         place = record.artifact_path
         if record.rotated and not path.exists():
             return place

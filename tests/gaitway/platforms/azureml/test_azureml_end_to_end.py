@@ -12,6 +12,7 @@ import pytest
 from fakes import azureml
 from fakes.azureml import AzureCloud, colleagues
 from fakes.azureml.server import Fault
+from gaitway_runtime.fetch import fetch
 
 TASK = "Isaac-Cartpole-v0"
 MODEL = "isaac-cartpole-v0"
@@ -130,8 +131,9 @@ def test_a_pipeline_trains_judges_exports_and_registers(gaitway: Callable[..., A
 
 @pytest.mark.slow
 def test_a_spot_training_survives_three_evictions_among_colleagues_of_the_same_names(
-    gaitway: Callable[..., Any], cloud: AzureCloud
+    gaitway: Callable[..., Any], cloud: AzureCloud, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", cloud.tracking_uri)
     torn: list[str] = []
 
     def tear(run: str, path: str) -> None:
@@ -167,6 +169,8 @@ def test_a_spot_training_survives_three_evictions_among_colleagues_of_the_same_n
     assert all(line["uri"].startswith(f"runs:/{job.name}/") for line in listed)
     whole = {line["iteration"] for line in listed}
     assert {0, 10, 15, 20, 25, 30, 35, 39} <= whole
+    torn_first, torn_later = (fetch(f"runs:/{job.name}/{path}", project / "fetched") for path in torn)
+    assert [found.resolved_uri.split("/")[2] for found in (torn_first, torn_later)] == ["attempts", "attempts"]
     for reference in ("walker@best", "walker@latest"):
         plan = gaitway("infer", "--on", "azureml", "--task", TASK, "-c", reference, "--dry-run", "--json")
         assert plan.code == 0, plan.err

@@ -1,5 +1,6 @@
 """The local platform: what a run leaves, what its status says whatever happens, how it is ended."""
 
+import dataclasses
 import errno
 import importlib.util
 import json
@@ -147,6 +148,16 @@ def test_a_run_goes_on_while_any_of_its_processes_does(start: Start) -> None:
     assert not (run.run_dir / "ended.json").exists()
     assert run.cancel().status is RunStatus.CANCELLED
     assert processes.members(identity(run)) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere starts are known to a second")
+def test_a_process_that_got_the_number_of_one_just_ended_is_another(start: Start) -> None:
+    run = start("do=wait")
+    mine = identity(run)
+    assert processes.alive(mine)
+    assert not processes.alive(dataclasses.replace(mine, started=mine.started - 0.5))
+    assert processes.members(dataclasses.replace(mine, started=mine.started - 0.5)) == []
+    run.cancel()
 
 
 def test_cancelling_a_run_that_has_ended_ends_what_is_left_of_it(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -220,7 +220,7 @@ def test_a_service_whose_answer_comes_too_late_has_one_run(
     service: OsmoService, gaitway: Any, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     if how == "late":
-        monkeypatch.setenv("STAND_IN_READ_TIMEOUT_S", "1.5")
+        monkeypatch.setenv("STAND_IN_READ_TIMEOUT_S", "5")
         service.answer_late("/workflow")
     else:
         service.lose_answer("/workflow", int(how))
@@ -234,7 +234,7 @@ def test_a_service_whose_answer_comes_too_late_has_one_run(
 def test_a_submission_that_is_not_found_at_once_is_found_later(
     service: OsmoService, gaitway: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STAND_IN_READ_TIMEOUT_S", "1.5")
+    monkeypatch.setenv("STAND_IN_READ_TIMEOUT_S", "5")
     service.answer_late("/workflow")
     with monkeypatch.context() as busy:
         busy.setattr("gaitway.platforms.osmo.submit.PAUSES_S", (0.0,))

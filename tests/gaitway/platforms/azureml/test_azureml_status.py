@@ -132,6 +132,14 @@ def test_cancel_waits_until_azure_has(gaitway: Callable[..., Any], cloud: AzureC
     assert sum("mfeOperationResults" in call for call in cloud.endpoints.seen) >= 1
 
 
+def test_a_job_that_waits_is_cancelled(gaitway: Callable[..., Any], cloud: AzureCloud, submitted: Any) -> None:
+    cloud.cluster.held = True
+    begun = submitted()
+    ended = gaitway("cancel", begun["run"], "--json")
+    assert (ended.code, ended.json["status"], ended.json["detail"]) == (0, "cancelled", "it was cancelled"), ended.err
+    assert job_of(cloud, begun["url"]).attempts == 0
+
+
 def test_a_job_is_named_for_ever_and_never_the_beginning_of_another(cloud: AzureCloud, submitted: Any) -> None:
     names = [job_of(cloud, submitted()["url"]).name for _ in range(2)]
     assert len(set(names)) == 2

@@ -233,6 +233,16 @@ def _count(workflow: Any, text: str) -> int:
     return sum(line.endswith(text) for line in workflow.lines)
 
 
+@pytest.mark.parametrize("step", ["PENDING", "INITIALIZING"])
+def test_a_run_that_waits_is_cancelled(service: OsmoService, gaitway: Any, step: str) -> None:
+    service.cluster.hold(step)
+    name = start(gaitway)
+    ended = gaitway("cancel", name, "--json")
+    assert (ended.code, ended.json["status"], ended.json["detail"]) == (0, "cancelled", "it was cancelled"), ended.err
+    service.cluster.release()
+    assert gaitway("status", name, "--json").json["status"] == "cancelled"
+
+
 def test_a_cancellation_that_osmo_does_not_do_is_an_error(service: OsmoService, gaitway: Any) -> None:
     service.cluster.hold("RUNNING")
     name = start(gaitway)

@@ -9,7 +9,10 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,7 +32,7 @@ from gaitway_runtime.tracking.backlog import send_journal
 from gaitway_runtime.tracking.delivery import REJECTED, Patience
 from gaitway_runtime.tracking.journal import JOURNAL, Metrics, to_line
 from gaitway_runtime.tracking.mlflow_tracker import MlflowTracker, announce, open_tracker
-from gaitway_runtime.tracking.run_store import ATTEMPT_ID_TAG
+from gaitway_runtime.tracking.run_store import ATTEMPT_ID_TAG, RunStore
 
 LONGEST_S = 120.0
 """Longest wait for what happens at once on a machine that is not busy [s]."""
@@ -372,6 +375,44 @@ def test_a_run_that_is_being_trained_from_another_folder_is_not_resumed(home: Pa
         assert not (elsewhere / JOURNAL).exists()
         other.kill()
     opened(uri, elsewhere, run_id=first.run_id).close("FINISHED")
+
+
+def test_of_two_that_resume_a_run_at_once_one_is_refused(
+    home: Path, outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = ensure_store(home)
+    first = opened(uri, outputs)
+    first.close("KILLED")
+    both_have_looked, take_over = threading.Barrier(2), RunStore._take_over
+
+    def take_over_late(store: RunStore, run: object) -> None:
+        with suppress(threading.BrokenBarrierError):
+            both_have_looked.wait(0.5)
+        take_over(store, run)
+
+    monkeypatch.setattr(RunStore, "_take_over", take_over_late)
+    waiting = [subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) for _ in range(2)]
+    owners = iter(
+        [
+            dataclasses.replace(
+                RunOwner.this_process("", f"twin-{other.pid}"), pid=other.pid, started=start_time(other.pid)
+            )
+            for other in waiting
+        ]
+    )
+    monkeypatch.setattr(RunOwner, "this_process", lambda attempt, _: dataclasses.replace(next(owners), attempt=attempt))
+    elsewhere = [outputs.parents[2] / f"elsewhere-{number}" / "runs" / "a" / "outputs" for number in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(opened, uri, folder, run_id=first.run_id) for folder in elsewhere]
+    refused = [future.exception() for future in asked if future.exception()]
+    for future in asked:
+        if not future.exception():
+            future.result().close("FINISHED")
+    for other in waiting:
+        other.communicate(b"\n")
+    assert len(refused) == 1, refused
+    assert isinstance(refused[0], ConfigError)
+    assert "is being trained by 'twin-" in str(refused[0])
 
 
 def test_a_run_whose_owner_died_is_taken_over_at_once(home: Path, outputs: Path) -> None:

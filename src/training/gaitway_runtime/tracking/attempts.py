@@ -7,10 +7,13 @@ opens the MLflow run itself, and all attempts share that one.
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import logging
 import os
 import platform
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,6 +98,46 @@ class RunOwner:
             source=f"process {self.pid} on {self.host}",
             hint=f"wait for it, or stop it: gaitway cancel {self.run}",
         )
+
+
+TAKE_OVER_S = 5.0
+"""How long a process that is about to take a run over, or was frozen as it did, keeps others waiting [s]."""
+
+
+@contextmanager
+def one_at_a_time(database: Path | None) -> Iterator[None]:
+    """Let one process of this machine after the other look who owns a run and take it over.
+
+    MLflow has no write that depends on what was read. Where a store cannot be locked, whoever comes second finds out
+    by its lease.
+
+    Args:
+        database: File of the store; None for a server.
+    """
+    descriptor = _locked(database.parent) if database else None
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locked(folder: Path) -> int | None:
+    """Return the descriptor of a locked folder, or None where it cannot be locked."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        waited_until = time.monotonic() + TAKE_OVER_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() < waited_until:
+                    time.sleep(0.05)
+                    continue
+            except OSError:  # a file system without locks
+                pass
+            return descriptor
+    return None
 
 
 class Superseded(PlatformError):

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..spec.checkpoint_files import old_companions
 from ..spec.errors import ConfigError, GaitwayError
-from ..spec.files import RUN_NOTE
+from ..spec.files import RUN_NOTE, database_path
 from ..spec.result import write_json
 from ..spec.secrets import one_line
 from ..stores.artifacts import ASIDE, ArtifactFolder, local_root
 from ..stores.mlflow_client import Failure, StoreFailure
 from ..stores.streams import StreamLimits
 from ..stores.tracking_server import TrackingServer, check_client, with_credentials
-from .attempts import ATTEMPT_TAG, OWNER_TAG, RunOwner, Superseded
+from .attempts import ATTEMPT_TAG, OWNER_TAG, RunOwner, Superseded, one_at_a_time
 from .base import ModelVersion
 from .journal import Artifact, End, Metrics, Open, Params, Record, Tags
 from .limits import (
@@ -121,6 +121,10 @@ class RunStore:
             ConfigError: The run belongs to another process that is alive, its experiment was deleted, or its artifacts
                 lie where they cannot be sent from here.
         """
+        with one_at_a_time(database_path(self.header.tracking_uri)):
+            return self._open()
+
+    def _open(self) -> Open:
         run = self._begun()
         self._recovered = True  # an answer that is lost on its way leaves a run that is there: not to be made twice
         if run is None:

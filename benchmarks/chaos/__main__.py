@@ -28,6 +28,7 @@ INSIDE = "GAITWAY_CHAOS_INSIDE"
 KILLS = 200
 
 EXPERIMENTS: dict[str, tuple[Experiment, float]] = {
+    "disk full at a write": (disks.full, -40),
     "kill -9: job, Cartpole": (kills.of_jobs(CARTPOLE, "store"), 0.3),
     "kill -9: job, rough ANYmal": (kills.of_jobs(ROUGH, "store"), 0.2),
     "kill -9: job that reports to a server": (kills.of_jobs(CARTPOLE, "server"), 0.1),
@@ -40,7 +41,6 @@ EXPERIMENTS: dict[str, tuple[Experiment, float]] = {
     "server fails at the start": (servers.at_start, -1),
     "server comes back empty": (servers.emptied, -2),
     "server comes back at another port": (servers.moved, -2),
-    "disk full at a write": (disks.full, -40),
     "disk out of inodes": (disks.without_inodes, -12),
     "home read-only": (disks.read_only_before, -1),
     "outputs turn read-only": (disks.read_only_meanwhile, -6),
@@ -49,7 +49,7 @@ EXPERIMENTS: dict[str, tuple[Experiment, float]] = {
     "two resumes at once": (owners.at_once, -6),
     "owner on another machine": (owners.elsewhere, -6),
 }
-"""Experiments by the fault they inject: how many of the kills, or, below zero, of how many tries of its own."""
+"""Experiments by the fault they inject, the longest first: how many of the kills, or, below zero, of how many tries of its own."""
 
 
 def main() -> int:

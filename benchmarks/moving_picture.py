@@ -20,19 +20,25 @@ from gaitway_runtime.spec.job import ValidateJob
 from PIL import Image
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-ROBOTS = (
-    ("anymal-c-rough/model_650.pt", "Isaac-Velocity-Rough-Anymal-C-v0", "ANYmal-C"),
-    ("go2-flat/model_139.pt", "Isaac-Velocity-Flat-Unitree-Go2-v0", "Go2"),
-    ("h1-flat/model_599.pt", "Isaac-Velocity-Flat-H1-v0", "H1"),
+ROBOTS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+    ("anymal-c-rough/model_650.pt", "Isaac-Velocity-Rough-Anymal-C-v0", "ANYmal-C", ()),
+    ("go2-flat/model_139.pt", "Isaac-Velocity-Flat-Unitree-Go2-v0", "Go2", ()),
+    # With this seed it would be told to stand.
+    (
+        "h1-flat/model_599.pt",
+        "Isaac-Velocity-Flat-H1-v0",
+        "H1",
+        ("env.commands.base_velocity.ranges.lin_vel_x=0.8,0.8",),
+    ),
 )
 SIZE = (260, 240)
 STEPS, EVERY = 200, 3
 """Control steps that are shown, and how many go by from picture to picture."""
 
 
-def frames_of(checkpoint: str, task: str, name: str) -> list[Image.Image]:
+def frames_of(checkpoint: str, task: str, name: str, overrides: tuple[str, ...]) -> list[Image.Image]:
     """Return the pictures of one robot."""
-    job = ValidateJob(task=task, simulator="mujoco")
+    job = ValidateJob(task=task, simulator="mujoco", overrides=overrides)
     with contextlib.closing(
         simulators.load("mujoco").open_env(job, num_envs=1, training=False, seed=5, nthread=1)
     ) as env:
@@ -45,14 +51,11 @@ def frames_of(checkpoint: str, task: str, name: str) -> list[Image.Image]:
             simulator="mujoco",
             title=name,
             step_dt=rollout.step_dt,
+            every=EVERY,
             width=SIZE[0],
             height=SIZE[1],
         )
-    return [
-        Image.fromarray(np.array(picture))
-        for number, picture in enumerate(pictures(film, "rays"))
-        if number % EVERY == 0
-    ]
+    return [Image.fromarray(np.array(picture)) for picture in pictures(film, "rays")]
 
 
 def main() -> None:

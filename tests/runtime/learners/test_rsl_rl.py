@@ -117,14 +117,13 @@ def test_bfloat16_products_leave_the_weights_and_the_first_ratio_exact(
 
     monkeypatch.setattr(embedded, "obstacle_to_bfloat16", lambda: "")
     monkeypatch.setattr(torch, "max", note)
-    outcome, _ = train(
-        tmp_path / "mixed", 2, "agent.algorithm.use_mixed_precision=true", "agent.algorithm.clip_param=0"
-    )
+    own = ("agent.fast_update=false", "agent.algorithm.clip_param=0")
+    outcome, _ = train(tmp_path / "mixed", 2, *own, "agent.algorithm.use_mixed_precision=true")
     # With a clip of nothing the two differ by how far the ratio is from one.
     assert ratios == [0.0]
     weights = load(outcome.final_checkpoint)["actor_state_dict"]
     assert {value.dtype for name, value in weights.items() if name.startswith("mlp")} == {torch.float32}
-    plain, _ = train(tmp_path / "plain", 2, "agent.algorithm.clip_param=0")
+    plain, _ = train(tmp_path / "plain", 2, *own)
     assert not same(weights, load(plain.final_checkpoint)["actor_state_dict"]), "it makes no difference"
 
 

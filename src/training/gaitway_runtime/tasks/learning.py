@@ -122,6 +122,7 @@ class SkrlCfg:
 
 CPU_RSL_RL = RslRlCfg(
     num_steps_per_env=32,
+    fast_update=True,
     actor=ActorCfg(
         hidden_dims=(128, 64), obs_normalization=True, distribution_cfg=DistributionCfg(init_std=0.6, std_type="log")
     ),

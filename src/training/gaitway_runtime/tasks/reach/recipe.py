@@ -5,6 +5,7 @@ from ..learning import ActorCfg, DistributionCfg, ModelCfg, PpoCfg, RslRlCfg
 RSL_RL = RslRlCfg(
     num_steps_per_env=24,
     torch_threads=2,
+    fast_update=True,
     actor=ActorCfg(
         hidden_dims=(64, 64), obs_normalization=True, distribution_cfg=DistributionCfg(init_std=0.3, std_type="log")
     ),

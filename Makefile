@@ -9,7 +9,7 @@ UV     := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.tx
 # Without compiled files each of the hundreds of processes that the tests start would compile every library anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: site chaos help setup demo test setup-isaaclab test-isaaclab check regenerate check-deploy rehearse dist bench format clean
+.PHONY: site chaos help setup demo test setup-isaaclab test-isaaclab test-warp check regenerate check-deploy rehearse dist bench format clean
 .DEFAULT_GOAL := help
 
 help:      ## list the targets
@@ -44,6 +44,10 @@ test-isaaclab: $(VENV)/.dev   ## run the tests against the real Isaac Lab (at mo
 	@if [ -x $(ISAACLAB)/venv/bin/python ]; then \
 	  GAITWAY_ISAACLAB=$(ISAACLAB) $(BIN)/python -m pytest tests/isaaclab -n 2 --dist loadfile; \
 	else echo "skipped: Isaac Lab 3.0 is not set up in $(ISAACLAB): make setup-isaaclab"; fi
+
+test-warp: $(VENV)/.dev   ## run the tests of --simulator mujoco-warp (0.4 GB once; minutes, most of them to compile its kernels)
+	@$(UV) -e '.[warp]' || $(PIP) -e '.[warp]'
+	@$(BIN)/python -m pytest tests/warp_physics
 
 GENERATED := -m generated tests/gaitway tests/deploy
 

@@ -24,7 +24,8 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 GOLDENS = Path(__file__).parent / "goldens"
 UPDATE = "--update-goldens"
-ISAACLAB = Path(__file__).parent / "isaaclab"
+APART = ("isaaclab", "warp_physics")
+"""Folders of tests that need a large installation of their own, and minutes."""
 
 INHERITED_PREFIXES = ("AZURE", "GAITWAY_", "MLFLOW_", "OSMO_", "TF_", "GIT_")
 
@@ -64,8 +65,9 @@ def signals_as_before() -> Iterator[None]:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the tests against the real Isaac Lab to those who name them: ``make test-isaaclab``."""
-    if collection_path == ISAACLAB and not any("isaaclab" in Path(name).parts for name in config.args):
+    """Leave what stands apart to those who name it: ``make test-isaaclab``, ``make test-warp``."""
+    name, here = collection_path.name, collection_path.parent == Path(__file__).parent
+    if here and name in APART and not any(name in Path(asked).parts for asked in config.args):
         return True
     return None
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 GAITWAY = ROOT / "src" / "gaitway"
 RUNTIME = ROOT / "src" / "training" / "gaitway_runtime"
-HEAVY = {"torch", "mujoco", "onnx", "onnxscript", "onnxruntime", "rsl_rl", "skrl", "tensordict"}
+HEAVY = {"torch", "mujoco", "mujoco_warp", "warp", "onnx", "onnxscript", "onnxruntime", "rsl_rl", "skrl", "tensordict"}
 STDLIB = set(sys.stdlib_module_names)
 
 

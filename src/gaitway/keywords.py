@@ -106,8 +106,8 @@ class SharedKeywords(TypedDict, total=False):
     """Isaac Lab task name."""
     num_envs: int
     """Number of parallel environments."""
-    simulator: Literal["auto", "isaaclab", "mujoco"]
-    """Simulator: Isaac Lab where it is installed, else the embedded MuJoCo one."""
+    simulator: Literal["auto", "isaaclab", "mujoco", "mujoco-warp"]
+    """Simulator: isaaclab, mujoco, mujoco-warp (on a GPU), auto: isaaclab where it is there, else mujoco."""
     backend: str
     """Learning library."""
     seed: int

@@ -17,7 +17,7 @@ from gaitway_runtime.spec import catalog
 from gaitway_runtime.spec.checkpoint_files import iteration_of, sha256_of
 from gaitway_runtime.spec.contract import read_contract
 from gaitway_runtime.spec.files import absolute_store, check_store, database_path, is_remote, store_uri
-from gaitway_runtime.spec.job import InferJob, Job, TrainJob, model_name_for, validate
+from gaitway_runtime.spec.job import EMBEDDED, InferJob, Job, TrainJob, model_name_for, validate
 from gaitway_runtime.spec.run_context import AzureContext, RunContext
 from gaitway_runtime.spec.settings import settings_of
 
@@ -96,8 +96,8 @@ def prepare(asked: Asked, environ: Mapping[str, str]) -> Prepared:
     ledger = Ledger.at_home(environ)
     notes += _find_checkpoint(asked.job, settings, ledger, platform)
     notes += _take_task(asked.job, settings, ledger)
-    here = isinstance(platform, ChoosesSimulator) and platform.simulator(settings) == "mujoco"
-    embedded = here or settings["simulator"].value == "mujoco"
+    here = isinstance(platform, ChoosesSimulator) and platform.simulator(settings) in EMBEDDED
+    embedded = here or settings["simulator"].value in EMBEDDED
     unknown = _import_user_tasks(settings, own_tasks=here) if embedded else ()
     notes += unknown
     if here:

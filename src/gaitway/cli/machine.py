@@ -27,7 +27,18 @@ from ..settings.resolve import Sources, resolve, terraform_folder
 from . import output, serving
 from .command import SectionOption, VerbCommand, json_option, setting_options, typed
 
-PARTS = ("torch", "mujoco", "rsl-rl-lib", "skrl", "mlflow", "onnx", "onnxruntime", "azure-ai-ml", "isaaclab")
+PARTS = (
+    "torch",
+    "mujoco",
+    "mujoco-warp",
+    "rsl-rl-lib",
+    "skrl",
+    "mlflow",
+    "onnx",
+    "onnxruntime",
+    "azure-ai-ml",
+    "isaaclab",
+)
 """Installed parts whose version changes what gaitway does."""
 
 TRAINING_RUNS = "#/experiments?workflowType=machine_learning"

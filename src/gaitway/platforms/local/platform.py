@@ -19,7 +19,7 @@ from typing import Any
 
 from gaitway_runtime.spec import result as results
 from gaitway_runtime.spec.files import LOCKS_VARIABLE
-from gaitway_runtime.spec.job import SIMULATORS, Job
+from gaitway_runtime.spec.job import AUTOMATIC, SIMULATORS, Job
 from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.packages import install_command, missing_package
 from gaitway_runtime.spec.result import write_json
@@ -83,10 +83,12 @@ class LocalPlatform:
         named = settings["python"].value if "python" in settings else None
         if named is not None:
             return [_simulators_of(named)]
-        from gaitway_runtime.simulators import mujoco as embedded  # looks without importing MuJoCo
+        from gaitway_runtime.simulators.base import load  # they look without importing anything
 
-        mujoco = embedded.availability()
+        mujoco, warp = load("mujoco").availability(), load("mujoco-warp").availability()
         said = f"MuJoCo {mujoco.version}" if mujoco.present else mujoco.reason or "MuJoCo is not installed"
+        if mujoco.present:
+            said += f", MuJoCo-Warp {warp.version}" if warp.present else "; --simulator mujoco-warp is not installed"
         return [Finding("simulator", mujoco.present, said, install_command("local"))]
 
     def simulator(self, settings: Mapping[str, Setting]) -> str:
@@ -345,9 +347,10 @@ def _check_parts(submission: Submission) -> None:
 
         choose(simulator)
         return
-    wanted = list(SIMULATORS) if simulator == "auto" else [simulator]
-    found = installed(named, ["torch", *wanted])
-    for what, parts in (("PyTorch", ["torch"]), (f"simulator {' or '.join(wanted)}", wanted)):
+    wanted = AUTOMATIC if simulator == "auto" else (simulator,)
+    needs = [SIMULATORS[name] for name in wanted]
+    found = installed(named, ["torch", *needs])
+    for what, parts in (("PyTorch", ["torch"]), (f"simulator {' or '.join(wanted)}", needs)):
         if not found.intersection(parts):
             raise ConfigError(f"the Python that runs the job lacks {what}", source=f"--python {named}")
 
@@ -355,10 +358,10 @@ def _check_parts(submission: Submission) -> None:
 def _simulators_of(named: str) -> Finding:
     """Look which simulators another Python has."""
     try:
-        found = installed(named, ["torch", *SIMULATORS])
+        found = installed(named, ["torch", *SIMULATORS.values()])
     except ConfigError as error:
         return Finding("simulator", False, error.message, error.hint or "")
-    has = [name for name in SIMULATORS if name in found]
+    has = [name for name, package in SIMULATORS.items() if package in found]
     usable = bool(has) and "torch" in found
     said = f"{named} has {', '.join(has) or 'no simulator'}{'' if 'torch' in found else ', but no PyTorch'}"
     return Finding("simulator", usable, said, "name a Python with PyTorch and Isaac Lab: --python PATH")

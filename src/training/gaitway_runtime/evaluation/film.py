@@ -23,6 +23,7 @@ HELD_S = 0.6
 
 DRAWERS: dict[str, str] = {
     "mujoco": "gaitway_runtime.simulators.mujoco.render.frames",
+    "mujoco-warp": "gaitway_runtime.simulators.mujoco.render.frames",
     "isaaclab": "gaitway_runtime.simulators.isaaclab.replay",
 }
 """Modules that draw, by simulator. Each offers ``pictures(film, backend)``."""

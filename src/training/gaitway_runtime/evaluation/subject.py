@@ -15,6 +15,7 @@ from ..simulators.base import TakesGains
 from ..spec import catalog
 from ..spec.contract import PolicyContract, read_contract
 from ..spec.errors import UsageError
+from ..spec.job import EMBEDDED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from ..simulators.base import Env
     from ..spec.job import Job
     from .rollout import Actor
-
-EMBEDDED = "mujoco"
-"""The simulator that has only the tasks of the catalog."""
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +119,7 @@ def playable_job(job: Job) -> Job:
     Raises:
         UsageError: The contract cannot be read, or fits no task.
     """
-    if job.simulator != EMBEDDED or job.contract is None or catalog.find(job.task):
+    if job.simulator not in EMBEDDED or job.contract is None or catalog.find(job.task):
         return job
     from ..simulators.mujoco.fitting import fitting_task
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from ..distributed.rank import available_cpus
 from ..evaluation.course import course, recorded_curve
 from ..evaluation.film import film_of
-from ..evaluation.subject import EMBEDDED, read_subject
+from ..evaluation.subject import read_subject
 from ..evaluation.validation import Validation, evaluate
 from ..evaluation.video import Filming, available_backends
 from ..learners.state import random_state, set_random_state
 from ..simulators import base as simulators
-from ..spec.job import TrainJob
+from ..spec.job import EMBEDDED, TrainJob
 from ..spec.registry import ForeignError, call_foreign
 from ..tracking.base import Tracker
 from .base import Workspace
@@ -93,7 +93,7 @@ class InterimEvaluations:
         self._film_time = TimeShare(job.evaluation_share * cores if job.films else 0.0, FILM_EXPECTED_S, clock)
         self._env: Env | None = None
         self._filming: Filming | None = None
-        self._off = job.simulator != EMBEDDED or not job.evaluation_share
+        self._off = job.simulator not in EMBEDDED or not job.evaluation_share
         self.newest: dict[str, float] = {}
         """What the newest evaluation measured, by the names that the gate uses."""
 

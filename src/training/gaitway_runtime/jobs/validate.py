@@ -15,7 +15,7 @@ from ..evaluation.validation import EPISODES_FILE, Validation, evaluate, explain
 from ..evaluation.video import Video
 from ..simulators import base as simulators
 from ..spec.errors import GateFailed, UsageError
-from ..spec.job import Job, ValidateJob, model_name_for
+from ..spec.job import EMBEDDED, Job, ValidateJob, model_name_for
 from ..spec.result import GateVerdict, Result, write_json
 from ..spec.run_context import RunContext
 from ..tracking.base import ModelVersion
@@ -37,8 +37,6 @@ log = logging.getLogger(__name__)
 
 VALIDATION_FILE = "metrics/validation.json"
 SWEEP_FILE = "metrics/sweep.json"
-SWEPT = "mujoco"
-"""The simulator whose conditions can be varied by name."""
 VIDEO_STEPS = 200
 """Steps of the first environment that are filmed."""
 
@@ -46,7 +44,7 @@ VIDEO_STEPS = 200
 def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     """See :meth:`.base.JobModule.run`."""
     assert isinstance(job, ValidateJob)
-    if job.sweep and job.simulator != SWEPT:
+    if job.sweep and job.simulator not in EMBEDDED:
         raise UsageError(
             "the sweep varies commands, pushes, friction and mass of the embedded simulator",
             source="--sweep",

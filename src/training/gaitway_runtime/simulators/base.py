@@ -29,6 +29,7 @@ JobT = TypeVar("JobT", bound=Job)
 
 SIMULATORS: dict[str, str] = {
     "mujoco": "gaitway_runtime.simulators.mujoco",
+    "mujoco-warp": "gaitway_runtime.simulators.mujoco_warp",
     "isaaclab": "gaitway_runtime.simulators.isaaclab",
 }
 """Simulator modules by name, imported when asked for. Each offers ``availability`` and ``open_env``."""
@@ -270,7 +271,7 @@ def choose(name: str) -> str:
         raise ConfigError(
             f"simulator {name} is not installed",
             source="--simulator",
-            allowed="auto, mujoco, isaaclab",
+            allowed=", ".join(("auto", *SIMULATORS)),
             hint=found.reason,
         )
     return name

@@ -26,8 +26,12 @@ from .settings import check_value, setting, setting_of, settings_of
 THIS_MACHINE = "local"
 """Platform that runs jobs on the machine where they are submitted."""
 
-SIMULATORS = ("isaaclab", "mujoco")
-"""Simulators by name, which is also the name of the Python package that each one needs."""
+SIMULATORS = {"isaaclab": "isaaclab", "mujoco": "mujoco", "mujoco-warp": "mujoco_warp"}
+"""Simulators by name, and the Python package that each one needs."""
+AUTOMATIC = ("isaaclab", "mujoco")
+"""What ``auto`` stands for: the first of them that is there."""
+EMBEDDED = ("mujoco", "mujoco-warp")
+"""Those that have the tasks of the catalog and only them: the embedded one, and the same on other physics."""
 
 CHECKPOINT_MODES = ("from-scratch", "warm-start", "resume", "fresh")
 """Checkpoint modes; ``fresh`` is another word for ``from-scratch``."""
@@ -53,11 +57,12 @@ class Job:
     )
     simulator: str = setting(
         "auto",
-        "Simulator: Isaac Lab where it is installed, else the embedded MuJoCo one.",
+        "Simulator: isaaclab, mujoco, mujoco-warp (on a GPU), auto: isaaclab where it is there, else mujoco.",
         flags="--simulator",
         env="SIMULATOR",
         container_only=True,
         choices=("auto", *SIMULATORS),
+        metavar="NAME",
     )
     backend: str = setting(
         "rsl_rl", "Learning library.", flags=("--backend", "-b"), env="TRAINING_BACKEND", choices=LEARNERS

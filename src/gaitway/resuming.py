@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from gaitway_runtime.spec import result as results
 from gaitway_runtime.spec.checkpoint_files import newest_first
 from gaitway_runtime.spec.files import RUN_NOTE
 
@@ -78,10 +79,15 @@ def take(run_id: str, name: str, ledger: Ledger) -> Path:
 
 
 def _check_runs(run_id: str, ledger: Ledger, apart_from: str = "") -> None:
-    """Refuse where a run of this folder that still runs has noted that it writes into the tracked run."""
+    """Refuse where a run of this folder that still runs has noted that it writes into the tracked run.
+
+    One with a result is over, though its process may take seconds more to unload a simulator.
+    """
     for name in ledger.names():
         run_dir = ledger.run_dir(name)
-        if name != apart_from and noted_run(run_dir) == run_id and locks.is_taken(locks.of_run(run_dir)):
+        if name == apart_from or noted_run(run_dir) != run_id or results.read(run_dir / "outputs"):
+            continue
+        if locks.is_taken(locks.of_run(run_dir)):
             raise _refused(Owner(name, "", 0))
 
 

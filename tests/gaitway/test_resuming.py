@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from gaitway_runtime.spec import result as results
 
 import gaitway
 from gaitway import locks, resuming
@@ -49,6 +50,15 @@ def test_a_training_that_goes_on_is_not_resumed_and_its_owner_is_named(start: St
     assert len(gaitway.runs()) == 2
     first.cancel()
     assert ready(resume(start, str(checkpoint)))
+
+
+def test_a_training_that_has_its_result_is_over_while_its_process_still_ends(start: Start) -> None:
+    """Unloading a simulator takes its process seconds; the command that started it has long said that it is done."""
+    first = ready(start("do=wait"))
+    note(first)
+    results.write(results.Result(kind="train", task="Isaac-Cartpole-v0", status="succeeded"), first.run_dir / "outputs")
+    assert locks.is_taken(locks.of_run(first.run_dir))
+    assert ready(resume(start, f"runs:/{RUN_ID}/checkpoints/model_2.pt"))
 
 
 def test_of_several_resumes_at_once_one_gets_the_run(start: Start) -> None:

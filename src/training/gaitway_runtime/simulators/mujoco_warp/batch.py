@@ -136,6 +136,7 @@ class WarpBatch:
     def __init__(self, model: mujoco.MjModel, num_envs: int, device: str) -> None:
         if device == "cpu":
             _log.warning("MuJoCo-Warp runs on the CPU: right, but much slower than --simulator mujoco")
+        _log.info("the first step loads MuJoCo-Warp's kernels; to compile them, once, takes a minute or two")
         self._host_model, self._count = model, num_envs
         self._device = wp.get_device(device)
         self.capacity = capacity_of(model)

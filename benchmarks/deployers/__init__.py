@@ -1,0 +1,1 @@
+"""Deployers' own code, unmodified, run on the files that ``export --for`` writes for them."""

@@ -34,7 +34,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of a sample."""
     folder = tmp_path_factory.mktemp("leapp")
     policy = read_checkpoint(strangers.GO2)
-    contract = build_contract(TASK, compile_robot(TASK.robot, timestep=0.005), SPEC)
+    contract = build_contract(TASK, compile_robot(TASK.robot, timestep=0.005), SPEC, "mujoco")
     write_target("leapp", policy, complete(policy, contract, {}, {}), folder)
     return folder
 
@@ -73,6 +73,8 @@ def test_gains_are_told_in_the_order_of_the_targets() -> None:
     [
         (lambda d: d["models"]["policy"]["parameters"].update(sha256sum="0" * 64), "not the model that the bundle was"),
         (lambda d: d["models"]["policy"]["parameters"].update(model_path="../policy.onnx"), "is not beside it"),
+        (lambda d: d["pipeline"].update(initial_values="../../secret"), "is not beside it: ../../secret"),
+        (lambda d: d["pipeline"].update(initial_values="policy.onnx"), "not written as LEAPP writes it"),
         (lambda d: d["models"]["policy"]["parameters"].update(backend="pt2"), "for the backend pt2"),
         (lambda d: d["models"].update(second=d["models"]["policy"]), "the bundle has 2 nodes"),
         (lambda d: d["pipeline"].pop("outputs"), "not written as LEAPP writes it"),

@@ -46,7 +46,7 @@ SPEC = spec_of(TASK)
 @pytest.fixture(scope="module")
 def contract() -> PolicyContract:
     """The task's contract, with four frames of history and without what Unitree's deployer does not have."""
-    whole = build_contract(TASK, compile_robot(TASK.robot, timestep=0.005), SPEC)
+    whole = build_contract(TASK, compile_robot(TASK.robot, timestep=0.005), SPEC, "mujoco")
     terms, start = [], 0
     for term in whole.observations:
         if term.quantity != LIN_VEL:
@@ -106,7 +106,7 @@ def test_a_deploy_file_is_read_as_the_deployers_read_it(contract: PolicyContract
 
 
 def test_what_the_exam_found_is_read_back_as_it_was(tmp_path: Path) -> None:
-    here = build_contract(TASK, compile_robot(TASK.robot, timestep=0.005), SPEC)
+    here = build_contract(TASK, compile_robot(TASK.robot, timestep=0.005), SPEC, "mujoco")
     terms = (
         ExamTerm(quantity=LIN_VEL, frame="heading", scales=(2.0,)),
         ExamTerm(quantity=ORIENTATION, frame="xyzw"),

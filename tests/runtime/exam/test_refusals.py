@@ -137,7 +137,7 @@ def test_a_policy_that_fits_nothing(
 def test_a_search_takes_the_robot_from_a_contract_that_it_does_not_believe(tmp_path: Path) -> None:
     plain(tmp_path / "policy.onnx", inputs=1001)
     task = task_for("anymal_c", None, None, 12)
-    contract = build_contract(task, compile_robot(task.robot, timestep=0.005), spec_of(task))
+    contract = build_contract(task, compile_robot(task.robot, timestep=0.005), spec_of(task), "mujoco")
     (tmp_path / "contract.json").write_text(contract.to_json())
     with pytest.raises(UsageError, match="no layout that is known for a robot with 12 joints"):
         examine(ExamRequest(policy=tmp_path / "policy.onnx", output=tmp_path / "card", find=True))

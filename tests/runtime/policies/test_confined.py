@@ -24,7 +24,7 @@ TASK = task_for("go2", None, None, 12)
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 @pytest.mark.parametrize("format", ["onnx", "jit"])
 def test_a_recurrent_export_answers_as_its_checkpoint(kind: str, format: str, tmp_path: Path) -> None:
-    contract = build_contract(TASK, compile_robot(TASK.robot, timestep=0.005), spec_of(TASK))
+    contract = build_contract(TASK, compile_robot(TASK.robot, timestep=0.005), spec_of(TASK), "mujoco")
     policy = policy_for(contract, kind)
     path = export_policy(policy, contract, tmp_path, (format,))[format]
     session, rng = checkpoint_session(policy), np.random.default_rng(0)

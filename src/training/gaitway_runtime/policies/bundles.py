@@ -5,7 +5,6 @@ Sensors go in and joint targets come out; memories go from an output back to an 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..spec.checkpoint_files import sha256_of
 from ..spec.errors import UsageError
 
 _MOST_BYTES = 1 << 22
@@ -93,7 +93,7 @@ def read_bundle(path: Path) -> Bundle:
     ((name, node),) = nodes.items()
     try:
         return _read(path, document, str(name), node)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, OSError, TypeError, ValueError, struct.error) as error:
         raise UsageError(
             f"the bundle is not written as LEAPP writes it: {type(error).__name__} {error}", source=str(path)
         ) from None
@@ -106,7 +106,8 @@ def _read(path: Path, document: Mapping[str, Any], name: str, node: Mapping[str,
         (source.partition("/")[2], target.partition("/")[2]) for source, targets in flow.items() for target in targets
     )
     fed = {target for _, target in memories}
-    first = _initial_values(path.parent / str(pipeline["initial_values"])) if pipeline.get("initial_values") else {}
+    values = pipeline.get("initial_values")
+    first = _initial_values(_beside(path, str(values))) if values else {}
     frequency = float((pipeline.get("configs") or {}).get("frequency") or 0.0)
     return Bundle(
         path=path,
@@ -125,16 +126,26 @@ def _model(path: Path, parameters: Mapping[str, Any]) -> Path:
         raise UsageError(
             f"the bundle's model is for the backend {parameters['backend']}", source=str(path), allowed="onnx"
         )
-    folder = path.resolve().parent
-    model = (folder / str(parameters["model_path"])).resolve()
-    if folder not in model.parents or not model.is_file():
-        raise UsageError(f"the bundle's model is not beside it: {parameters['model_path']}", source=str(path))
+    model = _beside(path, str(parameters["model_path"]))
     told = parameters.get("sha256sum")
-    if told and hashlib.sha256(model.read_bytes()).hexdigest() != told:
+    if told and sha256_of(model) != told:
         raise UsageError(
             f"{model.name} is not the model that the bundle was made for: its sha256 is another", source=str(path)
         )
     return model
+
+
+def _beside(path: Path, name: str) -> Path:
+    """Return a file of the bundle's folder.
+
+    Raises:
+        UsageError: It lies outside, or is not there.
+    """
+    folder = path.resolve().parent
+    file = (folder / name).resolve()
+    if folder not in file.parents or not file.is_file():
+        raise UsageError(f"a file of the bundle is not beside it: {name}", source=str(path))
+    return file
 
 
 def _tensor(told: Mapping[str, Any]) -> BundleTensor:

@@ -62,6 +62,11 @@ def test_a_bundle_drives_the_robot_as_the_policy_that_it_was_made_of(bundle: Pat
                 observations[1, 36:] = 0.0
 
 
+def test_another_description_of_a_bundle_is_refused(bundle: Path) -> None:
+    with pytest.raises(UsageError, match="says itself what its inputs are"):
+        describe(inspect(bundle / "policy.yaml"), bundle / "contract.json", None)
+
+
 def test_gains_are_told_in_the_order_of_the_targets() -> None:
     found = dataclasses.replace(strangers.as_trained(TASK), joints=(*range(1, 12), 0))
     told = with_gains(found, (tuple(range(12)), (2.0,) * 12))

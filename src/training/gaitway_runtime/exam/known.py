@@ -49,6 +49,8 @@ def describe(file: PolicyFile, contract_file: Path | None, inside: PolicyContrac
         UsageError: A description cannot be read.
     """
     if file.kind == "leapp":
+        if contract_file is not None:
+            raise UsageError("a LEAPP bundle says itself what its inputs are", source=f"--contract {contract_file}")
         return describe_bundle(read_bundle(file.path))
     if contract_file is not None:
         return _of_file(contract_file, f"--contract {contract_file}")

@@ -132,7 +132,7 @@ def print_peak(task: str, count: int) -> None:
 
 
 def draw(task: str, measured: Mapping[int, Measured], path: Path) -> None:
-    """Draw the rates over the cores: crosses are measured on the clock, lines modelled."""
+    """Draw the rates over the cores; those of the clock only where nothing else has kept the processors busy."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -140,9 +140,13 @@ def draw(task: str, measured: Mapping[int, Measured], path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(6.4, 3.6), layout="constrained")
     one = measured[1].processors.rate
-    axes.plot(CORES, [modelled(measured, cores).rate for cores in CORES], "o--", label="one process, modelled")
-    axes.plot(CORES, [cores * one for cores in CORES], "s:", label="a process a core, modelled")
-    axes.plot(list(measured), [found.clock.rate for found in measured.values()], "kx", label="measured on the clock")
+    rates = [modelled(measured, cores).rate for cores in CORES]
+    known = [cores for cores in CORES if cores in measured]
+    axes.plot(CORES, [cores * one for cores in CORES], "C1:", label="a process a core, modelled")
+    axes.plot(CORES, rates, "C0--", label="one process, modelled")
+    axes.plot(known, rates[: len(known)], "C0o", label="one process, processor time measured")
+    if os.getloadavg()[0] <= max(measured):
+        axes.plot(known, [measured[cores].clock.rate for cores in known], "kx", label="one process, on the clock")
     axes.set(xscale="log", yscale="log", xlabel="cores", ylabel="environment steps per second", title=task)
     axes.set_xticks(CORES, [str(cores) for cores in CORES])
     axes.minorticks_off()

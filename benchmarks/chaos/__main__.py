@@ -49,7 +49,10 @@ EXPERIMENTS: dict[str, tuple[Experiment, float]] = {
     "two resumes at once": (owners.at_once, -6),
     "owner on another machine": (owners.elsewhere, -6),
 }
-"""Experiments by the fault they inject, the longest first: how many of the kills, or, below zero, of how many tries of its own."""
+"""Experiments by the fault they inject, the longest first.
+
+Each with its share of the kills, or, below zero, with how many tries it has of its own.
+"""
 
 
 def main() -> int:

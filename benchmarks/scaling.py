@@ -29,10 +29,10 @@ from unittest import mock
 
 import learning
 from gaitway_runtime.__main__ import THREAD_ENVIRONMENT
-from gaitway_runtime.distributed.rank import available_cpus
+from gaitway_runtime.distributed.group import available_cpus
 from gaitway_runtime.learners.base import LearnerTraining
 from gaitway_runtime.learners.rsl_rl import LEARNER, embedded
-from gaitway_runtime.process import out_of_memory
+from gaitway_runtime.process.machine import free_memory
 from gaitway_runtime.simulators import mujoco
 from gaitway_runtime.spec import catalog
 from gaitway_runtime.spec.job import TrainJob
@@ -175,7 +175,7 @@ def report_rates(task: str, iterations: int, picture: Path | None) -> None:
 def report_memory(task: str) -> None:
     """Measure and print the memory of an environment, and how many fit."""
     base, each = memory(task)
-    free = out_of_memory.free()
+    free = free_memory()
     fit = max(0.0, free - base) / each
     print(f"{task}: {base / 2**20:.0f} MiB and {each / 2**10:.1f} KiB an environment", end="; ")
     print(f"{free / 2**30:.1f} GiB are free here: about {fit:,.0f} environments fit")

@@ -24,7 +24,7 @@ CLIENT_FLOORS = (
     ("checkpoint_task", "platforms"),
     ("all_settings", "exporting", "planning"),
     ("preparation",),
-    ("run_handle", "adoption", "settings_reference", "submission"),
+    ("run_handle", "adoption", "settings_reference"),
     ("curves",),
     ("api", "comparison", "local_tracking", "regression"),
     ("doctor", "play", "release", "sweep", "watch"),

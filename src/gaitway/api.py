@@ -23,10 +23,10 @@ from .all_settings import ALIASES
 from .errors import UsageError, nearest
 from .exporting import export_checkpoint
 from .ledger import Ledger
+from .planning import Prepared, launch
 from .platforms.base import load
-from .preparation import Asked, Prepared, prepare
+from .preparation import Asked, prepare
 from .run_handle import Run, TrainRun
-from .submission import launch
 
 if TYPE_CHECKING:
     from gaitway_runtime.policies.checkpoint_export import CheckpointExport

@@ -1,7 +1,7 @@
 """From what was asked to a submission: resolve its settings, choose the payload, render the request, plan.
 
 The command line and the Python API share this path. :func:`prepare` looks and changes nothing, so that a dry run
-is the first half of a real one; :mod:`.submission` is the other half.
+is the first half of a real one; :func:`.planning.launch` is the other half.
 """
 
 from __future__ import annotations
@@ -27,11 +27,10 @@ from .ledger import Ledger, read_document
 from .payload.archive import Payload
 from .payload.select import select
 from .payload.sources import check_imports
-from .planning import Plan, Previous, make_plan
+from .planning import Prepared, Previous, make_plan
 from .platforms.base import (
     ChoosesSimulator,
     Platform,
-    Request,
     RunOptions,
     Submission,
     check_secrets,
@@ -59,20 +58,6 @@ class Asked:
     """Variations of the job, for a platform that does them all."""
     by_demo: frozenset[str] = frozenset()
     """Keys of those settings that nobody named: ``gaitway demo`` chose them."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A submission that is ready to go, with everything that can be looked at before it goes."""
-
-    platform: Platform
-    submission: Submission
-    request: Request
-    plan: Plan
-    stem: str
-    """What the run's name is derived from."""
-    continues: str | None = None
-    """MLflow's id of the run that a training continues, where it is known."""
 
 
 def prepare(asked: Asked, environ: Mapping[str, str]) -> Prepared:

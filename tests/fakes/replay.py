@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 from gaitway_runtime.simulators.mujoco.commands import VelocityCommands
-from gaitway_runtime.simulators.mujoco.engine import Engine, Ids, Start
+from gaitway_runtime.simulators.mujoco.engine import Engine, Ids, Physics, Start
 from gaitway_runtime.simulators.mujoco.env import MujocoEnv
-from gaitway_runtime.simulators.mujoco.physics import Physics
 from gaitway_runtime.tasks.environment import EnvCfg
 from gaitway_runtime.tasks.state import State
 from numpy.typing import NDArray

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from gaitway_runtime.distributed import group, launcher
-from gaitway_runtime.distributed import rank as ranks
-from gaitway_runtime.distributed.rank import ALONE, Rank
+from gaitway_runtime.distributed import group as ranks
+from gaitway_runtime.distributed.group import ALONE, Rank
 from gaitway_runtime.process import lifecycle
 from gaitway_runtime.spec import result as results
 from gaitway_runtime.spec.errors import UsageError
@@ -28,7 +28,7 @@ def run(folder: Path, code: str, processes: int = 2) -> tuple[int, list[launcher
 TELL = """
 import os, sys
 from pathlib import Path
-from gaitway_runtime.distributed import rank as ranks
+from gaitway_runtime.distributed import group as ranks
 from gaitway_runtime.spec import result as results
 from gaitway_runtime.spec.result import Result
 def tell(status, code=0, message=""):

@@ -1,5 +1,6 @@
 import pytest
-from gaitway_runtime.process.out_of_memory import Room, asked_for, explained
+from gaitway_runtime.process.machine import Room
+from gaitway_runtime.process.out_of_memory import asked_for, explained
 
 GIB = 2**30
 

@@ -15,12 +15,12 @@ from gaitway_runtime.spec.run_context import AzureContext
 
 from ..errors import GaitwayError, Interrupted, UsageError
 from ..ledger import Ledger
+from ..planning import Prepared, launch
 from ..planning import to_document as plan_document
 from ..platforms.base import PLATFORMS, RunOptions, RunStatus, StatusReport
-from ..preparation import Asked, Prepared, prepare
+from ..preparation import Asked, prepare
 from ..run_handle import Run, exit_code
 from ..settings.resolve import Sources, declared
-from ..submission import launch
 from . import live, output
 from .command import (
     NEEDED_FIRST,

@@ -16,8 +16,9 @@ from gaitway_runtime.spec.types import Json
 from .. import variations
 from ..errors import UsageError
 from ..ledger import Ledger
+from ..planning import Prepared
 from ..planning import to_document as plan_document
-from ..preparation import Asked, Prepared, prepare
+from ..preparation import Asked, prepare
 from ..settings.values import document as settings_document
 from ..sweep import ranking
 from ..sweep.asked import check_variations

@@ -14,10 +14,10 @@ from ..checkpoints.checkpoint import latest
 from ..checkpoints.run_folder import RunFolder
 from ..errors import GateFailed
 from ..ledger import RECORD_FILE, Ledger
+from ..planning import launch
 from ..preparation import Asked, prepare
 from ..run_handle import Run
 from ..status import RunStatus, StatusReport
-from ..submission import launch
 from ..variations import Assignment, SweepDesign
 from .asked import of_trial
 from .objective import final_value, is_reported, objective_curve

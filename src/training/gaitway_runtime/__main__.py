@@ -17,12 +17,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .distributed import rank as ranks
-from .distributed.rank import ALONE, Rank
+from .distributed import group as ranks
+from .distributed.group import ALONE, Rank
 from .jobs import base as jobs
 from .process import lifecycle, out_of_memory
 from .process.lifecycle import Progress, StopRequest, handle_signals, run_exit_hooks, stop_with_parent
-from .process.logs import log_to_output, scrub_output
 from .simulators import base as simulators
 from .spec import result as results
 from .spec.errors import GaitwayError, Interrupted, JobFailed
@@ -31,7 +30,7 @@ from .spec.job import Job
 from .spec.job_document import from_environment, load
 from .spec.result import Result
 from .spec.run_context import AzureContext, RunContext
-from .spec.secrets import scrub
+from .spec.secrets import log_to_output, scrub, scrub_output
 from .spec.settings import values_from_environment
 from .stores.tracking_server import local_tracking_uri
 from .tracking.store_process import StoreProcess, begin_early

@@ -35,7 +35,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .distributed import launcher
-from .distributed.rank import count
+from .distributed.group import count
 from .process import earlier_attempts, memory, memory_record, uploads, vulkan
 from .process.attempt_mark import AttemptMark
 from .process.copies import CheckpointCopier, copy_outputs, copying

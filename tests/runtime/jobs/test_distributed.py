@@ -162,7 +162,7 @@ def test_a_process_that_waits_for_the_others_ends_when_it_is_asked_to() -> None:
     """Its library waits for half an hour, and looks at no signal: the others may have been killed."""
     code = (
         "from gaitway_runtime.distributed.group import join\n"
-        "from gaitway_runtime.distributed.rank import current\n"
+        "from gaitway_runtime.distributed.group import current\n"
         "from gaitway_runtime.process import lifecycle\n"
         "lifecycle.handle_signals()\n"
         "lifecycle.on_hang(lambda error: (print(error.message, flush=True), lifecycle.leave(error.exit_code)))\n"
@@ -211,7 +211,7 @@ def test_a_process_that_is_killed_ends_the_others(tmp_path: Path) -> None:
 
 def test_weights_that_drifted_apart_are_an_error(tmp_path: Path) -> None:
     code = (
-        "import torch\nfrom gaitway_runtime.distributed import rank as ranks\n"
+        "import torch\nfrom gaitway_runtime.distributed import group as ranks\n"
         "from gaitway_runtime.distributed.group import join\n"
         "from gaitway_runtime.spec.errors import JobFailed\n"
         "rank = ranks.current().number\n"
@@ -234,8 +234,7 @@ def test_weights_that_drifted_apart_are_an_error(tmp_path: Path) -> None:
 
 
 def test_alone_nothing_is_asked_of_others() -> None:
-    from gaitway_runtime.distributed.group import join
-    from gaitway_runtime.distributed.rank import ALONE
+    from gaitway_runtime.distributed.group import ALONE, join
 
     with join(ALONE) as group:
         assert group.collect(b"mine") == [b"mine"]

@@ -4,10 +4,10 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from gaitway_runtime.distributed.rank import ALONE, Rank
-from gaitway_runtime.jobs import room
-from gaitway_runtime.jobs.room import with_room
-from gaitway_runtime.process import out_of_memory
+from gaitway_runtime.distributed.group import ALONE, Rank
+from gaitway_runtime.jobs import train
+from gaitway_runtime.jobs.train import with_room
+from gaitway_runtime.process import machine
 from gaitway_runtime.simulators import base as simulators
 from gaitway_runtime.spec.job import TrainJob
 
@@ -15,15 +15,15 @@ ASKED = TrainJob(task="Isaac-Cartpole-v0", num_envs=512, simulator="mujoco")
 
 
 def memory(monkeypatch: pytest.MonkeyPatch, free: float) -> None:
-    monkeypatch.setattr(out_of_memory, "_machine", lambda: out_of_memory.Room("memory", 0, int(free)))
+    monkeypatch.setattr(machine, "memory", lambda: machine.Room("memory", 0, int(free)))
 
 
 def test_half_the_memory_trains_half_the_environments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    each = room._size(ASKED, tmp_path)
+    each = train._size_of_one(ASKED, tmp_path)
     assert 4 << 10 < each < 16 << 10, "a world of Cartpole takes 4.3 KiB here"
-    memory(monkeypatch, 256.4 * each / room.SHARE)
+    memory(monkeypatch, 256.4 * each / train.SHARE)
     assert with_room(ASKED, ALONE, tmp_path) == dataclasses.replace(ASKED, num_envs=256)
     assert "memory holds about 256 of the 512 environments that are asked for" in caplog.text
     assert "training with 256" in caplog.text

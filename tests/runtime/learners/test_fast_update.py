@@ -8,7 +8,7 @@ import pytest
 import torch
 from gaitway_runtime.learners import loop
 from gaitway_runtime.learners.rsl_rl import embedded
-from gaitway_runtime.process import processors
+from gaitway_runtime.process import machine as this_machine
 
 from tests.fakes.mass_env import DoubleIntegrator
 from tests.runtime.learners.recording import RecordingCallbacks
@@ -128,9 +128,9 @@ def test_as_many_threads_learn_as_there_are_processors_to_use(
     line: str,
 ) -> None:
     (tmp_path / "cpu.max").write_text(f"{share}\n")
-    monkeypatch.setattr(processors.os, "cpu_count", lambda: machine)
-    monkeypatch.setattr(processors.os, "sched_getaffinity", lambda pid: set(range(bound)))
-    monkeypatch.setattr(processors, "CGROUP", tmp_path)
+    monkeypatch.setattr(this_machine.os, "cpu_count", lambda: machine)
+    monkeypatch.setattr(this_machine.os, "sched_getaffinity", lambda pid: set(range(bound)))
+    monkeypatch.setattr(this_machine, "CGROUP", tmp_path)
     caplog.set_level("INFO")
     before = torch.get_num_threads()
     told(tmp_path / "out", "agent.torch_threads=4")

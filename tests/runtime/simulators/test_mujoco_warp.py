@@ -12,9 +12,9 @@ import mujoco
 import numpy as np
 import pytest
 from gaitway_runtime.simulators.base import choose
+from gaitway_runtime.simulators.mujoco.engine import Physics
 from gaitway_runtime.simulators.mujoco.env import MujocoEnv
 from gaitway_runtime.simulators.mujoco.models import compile_robot
-from gaitway_runtime.simulators.mujoco.physics import Physics
 from gaitway_runtime.simulators.mujoco_warp.capacity import capacity_of
 from gaitway_runtime.simulators.mujoco_warp.support import check_task
 from gaitway_runtime.spec.errors import ConfigError, UsageError

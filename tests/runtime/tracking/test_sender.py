@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from gaitway_runtime.tracking.delivery import REJECTED, Delivery, Patience
+from gaitway_runtime.tracking.delivery import REJECTED, Delivery, Patience, Sender
 from gaitway_runtime.tracking.journal import (
     JOURNAL,
     Artifact,
@@ -25,7 +25,6 @@ from gaitway_runtime.tracking.journal import (
     read_journal,
     to_line,
 )
-from gaitway_runtime.tracking.sender import Sender
 from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.exceptions import MlflowException

@@ -278,7 +278,7 @@ def _check_room(count: int) -> None:
     Raises:
         UsageError: There are too few.
     """
-    from gaitway_runtime.distributed.rank import available_cpus
+    from gaitway_runtime.distributed.group import available_cpus
 
     gpus = len(list(GPUS.iterdir())) if GPUS.is_dir() else 0
     room, what = (gpus, "GPUs") if gpus else (available_cpus(), "cores, and no GPU")

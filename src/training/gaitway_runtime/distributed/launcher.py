@@ -29,7 +29,7 @@ from ..spec.errors import GaitwayError, Interrupted, JobFailed
 from ..spec.files import inherited_locks
 from ..spec.job_document import load
 from ..spec.result import Result
-from .rank import Rank, available_cpus, rank_from
+from .group import Rank, available_cpus, rank_from
 
 GRACE_S = 30.0
 """Time the others have to end after one process has failed, before they are killed [s]; longer than they need to

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from ..distributed.rank import ALONE, Rank
+from ..distributed.group import ALONE, Rank
 from ..learners.base import LearnerTraining, TrainingStart
 from ..process.lifecycle import Progress, StopRequest
 from ..spec.errors import Interrupted, UsageError

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..distributed.rank import available_cpus
+from ..distributed.group import available_cpus
 from ..evaluation.course import course, recorded_curve
 from ..evaluation.film import film_of
 from ..evaluation.subject import read_subject

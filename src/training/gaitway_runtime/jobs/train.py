@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..distributed.group import join
+from ..distributed.group import Rank, join
 from ..learners import base as learners
 from ..learners.base import LearnerTraining, TrainingStart
+from ..process.machine import free_memory
 from ..simulators import base as simulators
 from ..spec import catalog
 from ..spec.checkpoint_files import companion_of
@@ -24,13 +25,19 @@ from ..spec.run_context import RunContext
 from ..stores.streams import MissingFile, UnreadableFile
 from .base import Workspace, common_start, should_stop, tracked_run, train_beside_rank_zero, with_rank_seed
 from .finishing import Trained, finish
-from .room import with_room
 
 if TYPE_CHECKING:
     from ..fetch import Fetched
     from ..learners.base import Learner
     from ..tracking.base import Tracker
     from .interim import InterimEvaluations
+
+MOST = 1 << 20
+"""More than an environment of any task here takes [bytes]: with so much for each nobody needs to count."""
+COPIES = 7
+"""Memory of a training over that of what an iteration collects: 4.5 to 7.1 (``benchmarks/scaling.py``)."""
+SHARE = 0.9
+"""Part of the free memory that a training may take."""
 
 log = logging.getLogger(__name__)
 
@@ -280,3 +287,40 @@ class TrackingCallbacks:
         if self._tracker.superseded:
             self._workspace.stop.request(self._tracker.superseded.message)
         return should_stop(self._workspace, self._group)
+
+
+def with_room(job: TrainJob, rank: Rank, output_dir: Path) -> TrainJob:
+    """Return the job with fewer environments where memory does not hold as many as it asks for, and say so.
+
+    The kernel promises more than there is, and kills without a word who takes it.
+    """
+    if job.simulator != "mujoco" or rank.several:
+        return job
+    free = int(SHARE * free_memory())
+    if not free or job.num_envs * MOST <= free:  # none is told where there is no /proc
+        return job
+    each = _size_of_one(job, output_dir)
+    fits = max(1, free // each) if each else job.num_envs
+    if fits >= job.num_envs:
+        return job
+    log.warning(
+        "memory holds about %d of the %d environments that are asked for (%.1f GiB are free, each takes about %d KiB): "
+        "training with %d",
+        *(fits, job.num_envs, free / SHARE / 2**30, each >> 10, fits),
+    )
+    return dataclasses.replace(job, num_envs=fits)
+
+
+def _size_of_one(job: TrainJob, output_dir: Path) -> int:
+    """Return about what one environment and its samples take [bytes]; 0 where the learner does not tell."""
+    one = dataclasses.replace(job, num_envs=1)
+    with contextlib.closing(
+        simulators.load(job.simulator).open_env(one, num_envs=1, training=True, seed=job.seed)
+    ) as env:
+        learner = learners.load(job.backend)
+        if not isinstance(learner, learners.TellsHorizon):
+            return 0
+        steps = learner.horizon(LearnerTraining(job=one, env=env, output_dir=output_dir))
+        # Of each step observations, actions, what drew them, and eight numbers such as reward, value and advantage.
+        numbers = sum(env.observation_sizes.values()) + 3 * env.num_actions + 8
+        return 4 * steps * numbers * COPIES

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
-from ..distributed.rank import available_cpus
+from ..distributed.group import available_cpus
 from ..policies.marker import MARKER_KEY
 from ..simulators.base import KeepsState, Stateful, StateTree, TrainsNatively
 from ..spec.checkpoint_files import sha256_of

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 from ..spec.errors import JobFailed
+from .machine import Room, memory
 
 _WORDS = re.compile(r"out of memory|(could not|can't|failed to|unable to) allocate", re.IGNORECASE)
 _SIZE = re.compile(r"allocate\D{0,12}([\d.]+) ?(bytes|[KMGT]?i?B)", re.IGNORECASE)
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-_CGROUP = Path("/sys/fs/cgroup/memory.max")
-
-
-@dataclass(frozen=True)
-class Room:
-    """Memory at the time that an allocation failed [bytes]."""
-
-    what: str
-    """``the GPU's memory`` or ``memory``."""
-    taken: int
-    total: int
 
 
 def explained(error: BaseException, num_envs: int, room: Room | None = None) -> JobFailed | None:
@@ -38,7 +26,7 @@ def explained(error: BaseException, num_envs: int, room: Room | None = None) -> 
     """
     if not (isinstance(error, MemoryError) or _WORDS.search(str(error))):
         return None
-    room = room or _gpu() or _machine()
+    room = room or _gpu() or memory()
     asked = asked_for(str(error))
     message = f"{room.what} does not hold {num_envs} environments"
     fits = max(1, num_envs * room.total // (room.taken + asked)) if room.taken + asked else num_envs
@@ -65,31 +53,6 @@ def _gpu() -> Room | None:
         return None
     free, total = torch.cuda.mem_get_info()
     return Room("the GPU's memory", total - free, total)
-
-
-def free() -> int:
-    """Return the memory that this process can still take [bytes]."""
-    room = _machine()
-    return max(0, room.total - room.taken)
-
-
-def _machine() -> Room:
-    """Return this process's share of the machine's memory, or of its container's."""
-    available = _field(Path("/proc/meminfo"), "MemAvailable")
-    taken = _field(Path("/proc/self/status"), "VmRSS")
-    total = taken + available
-    if _CGROUP.exists() and (limit := _CGROUP.read_text().strip()).isdecimal():
-        total = min(total, int(limit))
-    return Room("memory", taken, total)
-
-
-def _field(path: Path, name: str) -> int:
-    """Return a field of a file in /proc, whose unit is kB [bytes]; 0 where there is none."""
-    try:
-        found = re.search(rf"^{name}:\s+(\d+) kB", path.read_text(), re.MULTILINE)
-    except OSError:
-        return 0
-    return int(found[1]) * 1024 if found else 0
 
 
 def _gib(size: int) -> str:

@@ -7,7 +7,7 @@ learning library: a learner wraps it (``learners/rsl_rl.py``, ``learners/skrl.py
 from __future__ import annotations
 
 import dataclasses
-import importlib
+import importlib.util
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -265,7 +265,8 @@ def choose(name: str) -> str:
         ConfigError: The simulator that was asked for is not installed.
     """
     if name == "auto":
-        return "isaaclab" if load("isaaclab").availability().present else "mujoco"
+        installed = importlib.util.find_spec("isaaclab") is not None
+        return "isaaclab" if installed and load("isaaclab").availability().present else "mujoco"
     found = load(name).availability()
     if not found.present:
         raise ConfigError(

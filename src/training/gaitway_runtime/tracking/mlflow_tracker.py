@@ -22,11 +22,10 @@ from ..stores.tracking_server import tracking_uri_for
 from .attempts import RUN_ID_TAG, ArtifactManifest, Listed, RunOwner, managed_run_id
 from .backlog import BackgroundBacklog, journals_of_run, send_journal, set_aside
 from .base import ModelVersion, Tracker
-from .delivery import Delivery, Patience
+from .delivery import Delivery, Patience, Sender
 from .journal import JOURNAL, Artifact, End, Journal, JournalBusy, Metrics, Open, Params, Tags, is_held, read_journal
 from .registry import check_model_name
 from .run_store import RunStore, now_ms
-from .sender import Sender
 from .store_process import ServedStore, StoreProcess, StoreProcessEnded
 
 BACKLOG_WAIT_S = 5.0

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from ..process.lifecycle import bond, stop_with_parent
-from ..process.logs import log_to_output, scrub_output
 from ..spec.errors import GaitwayError
 from ..spec.files import database_path
 from ..spec.registry import ForeignError, call_foreign
+from ..spec.secrets import log_to_output, scrub_output
 from ..stores.mlflow_client import Failure, StoreFailure, attempt, open_client
 from .attempts import RunOwner
 from .base import ModelVersion

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from gaitway_runtime.distributed import rank
+from gaitway_runtime.distributed import group
 from gaitway_runtime.spec.job import TrainJob, ValidateJob
 
 import gaitway
@@ -306,7 +306,7 @@ def test_more_processes_than_this_machine_has_room_for_are_refused_with_what_it_
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     monkeypatch.setattr(local, "GPUS", tmp_path / "gpus")
-    monkeypatch.setattr(rank, "available_cpus", lambda: 2)
+    monkeypatch.setattr(group, "available_cpus", lambda: 2)
     with pytest.raises(UsageError, match="has 2 cores, and no GPU"):
         start(num_gpus=3)
     (tmp_path / "gpus" / "0000:01:00.0").mkdir(parents=True)

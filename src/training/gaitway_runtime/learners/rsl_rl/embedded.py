@@ -18,7 +18,7 @@ from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils.log_writer import LogWriter
 from tensordict import TensorDict
 
-from ...process.processors import usable
+from ...process.machine import usable
 from ...simulators.base import Mirror, StateTree
 from ...spec.dotted_keys import apply_overrides
 from ...spec.errors import UsageError
@@ -237,7 +237,8 @@ def configure(job: TrainJob) -> RslRlCfg:
     Raises:
         UsageError: An override names an unknown key, or a value of another type.
     """
-    return apply_overrides(recipe_for(job.task, "rsl_rl", CPU_RSL_RL), "agent", job.overrides)
+    recipe = recipe_for(job.task, "rsl_rl", CPU_RSL_RL)
+    return apply_overrides(recipe, "agent", job.overrides) if job.overrides else recipe
 
 
 def _make_runner(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from ...distributed.rank import Rank
+from ...distributed.group import Rank
 from ...simulators.base import StateTree
 from ..checkpoints import SavedTraining, misfit
 from ..monitor import Monitor, TrainingStopped

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...distributed.rank import Rank, hidden_group
+from ...distributed.group import Rank, hidden_group
 from ...simulators.base import StateTree
 from ..checkpoints import SavedTraining, misfit
 from ..monitor import Monitor, TrainingStopped

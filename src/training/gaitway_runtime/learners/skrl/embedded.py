@@ -104,7 +104,8 @@ def configure(job: TrainJob) -> SkrlCfg:
     Raises:
         UsageError: An override names an unknown key, or a value of another type.
     """
-    return apply_overrides(recipe_for(job.task, "skrl", CPU_SKRL), "agent", job.overrides)
+    recipe = recipe_for(job.task, "skrl", CPU_SKRL)
+    return apply_overrides(recipe, "agent", job.overrides) if job.overrides else recipe
 
 
 def _make_agent(config: SkrlCfg, env: SkrlEnv) -> PPO:

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ...distributed import rank as ranks
+from ...distributed import group as ranks
 from ...process import lifecycle
 from ..base import import_task_modules
 from .application import APPLICATION

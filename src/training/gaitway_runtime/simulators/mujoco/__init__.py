@@ -11,7 +11,7 @@ from ..base import Availability, Env
 
 if TYPE_CHECKING:
     from ...spec.job import Job
-    from .physics import Physics
+    from .engine import Physics
 
 
 def availability() -> Availability:
@@ -37,7 +37,7 @@ def open_env(job: Job, *, num_envs: int, training: bool, seed: int, nthread: int
     Raises:
         UsageError: The embedded simulator does not have the task, or an override does not fit it.
     """
-    from .physics import batch_engine
+    from .engine import batch_engine
 
     return open_task(job, num_envs=num_envs, training=training, seed=seed, physics=batch_engine(nthread))
 

@@ -24,11 +24,10 @@ from .assist import AssistingWrench
 from .commands import PoseCommands, VelocityCommands
 from .contract import action_offset, build_contract, mirrors
 from .curriculum import TerrainLevels
-from .engine import Engine, Ids
+from .engine import Engine, Ids, Physics, batch_engine
 from .imperfections import NONE, Delay, RobotImperfections
 from .managers import POLICY, Observations, Pushes, Rewards, Starts, randomize
 from .models import compile_robot, terrain_of
-from .physics import Physics, batch_engine
 from .walls import Walls
 
 

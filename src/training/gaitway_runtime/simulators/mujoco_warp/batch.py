@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ...spec.errors import JobFailed, UsageError
 from ...tasks.arrays import Array
-from ..mujoco.physics import Physics
+from ..mujoco.engine import Physics
 from .capacity import capacity_of
 from .support import check_task
 
@@ -122,7 +122,7 @@ def _on_device(model: mujoco.MjModel) -> Any:
 
 
 class WarpBatch:
-    """Physics of N worlds; see :class:`gaitway_runtime.simulators.mujoco.physics.WorldBatch`.
+    """Physics of N worlds; see :class:`gaitway_runtime.simulators.mujoco.engine.WorldBatch`.
 
     Args:
         model: The compiled model.

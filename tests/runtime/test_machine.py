@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from gaitway_runtime.process.processors import usable
+from gaitway_runtime.process.machine import usable
 
 
 @pytest.mark.parametrize(("quota", "count"), [("150000", 2), ("-1", 64), ("50000", 1), ("9900000", 64)])

@@ -1,14 +1,16 @@
-"""Processors that this process may use. Standard library only."""
+"""Processors and memory that this process may use. Standard library only."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+_MEMORY_LIMIT = CGROUP / "memory.max"
 
 
 @dataclass(frozen=True)
@@ -45,3 +47,38 @@ def _share(root: Path) -> float | None:
             most, period = " ".join((root / name).read_text() for name in files).split()
             return int(most) / int(period) if int(most) > 0 else None
     return None
+
+
+@dataclass(frozen=True)
+class Room:
+    """Memory at the time that an allocation failed [bytes]."""
+
+    what: str
+    """``the GPU's memory`` or ``memory``."""
+    taken: int
+    total: int
+
+
+def free_memory() -> int:
+    """Return the memory that this process can still take [bytes]."""
+    room = memory()
+    return max(0, room.total - room.taken)
+
+
+def memory() -> Room:
+    """Return this process's share of the machine's memory, or of its container's."""
+    available = _field(Path("/proc/meminfo"), "MemAvailable")
+    taken = _field(Path("/proc/self/status"), "VmRSS")
+    total = taken + available
+    if _MEMORY_LIMIT.exists() and (limit := _MEMORY_LIMIT.read_text().strip()).isdecimal():
+        total = min(total, int(limit))
+    return Room("memory", taken, total)
+
+
+def _field(path: Path, name: str) -> int:
+    """Return a field of a file in /proc, whose unit is kB [bytes]; 0 where there is none."""
+    try:
+        found = re.search(rf"^{name}:\s+(\d+) kB", path.read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) * 1024 if found else 0

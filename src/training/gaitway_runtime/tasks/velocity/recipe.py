@@ -20,6 +20,8 @@ WIDE_RSL_RL = replace(
 )
 """For robots whose actions are worth half as much: with the narrower start a Go2 learns to stand, and stays."""
 
+SYMMETRIC_WIDE_RSL_RL = replace(WIDE_RSL_RL, symmetric=True, fast_update=True)
+
 _SCANNING = (256, 128, 128)
 """Hidden layers of a network that reads a height scan."""
 

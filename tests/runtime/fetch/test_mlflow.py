@@ -7,9 +7,11 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import mlflow
 import pytest
 from fakes import http_server as fake
 from fakes.http_server import HttpServer
@@ -241,12 +243,21 @@ def test_artifacts_on_another_machine_are_said_to_be_missing(in_store: Published
         fetch(f"runs:/{run.info.run_id}", tmp_path / "into", tracking_uri=in_store.uri)
 
 
+@pytest.fixture
+def default_uri(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The local store, as MLflow's own default too, which Azure ML's plug-in may have set in this process."""
+    uri = ensure_store(home)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    mlflow.set_tracking_uri(uri)
+    yield uri
+    mlflow.set_tracking_uri("")
+
+
 def test_a_model_that_mlflow_logged_is_found_by_each_of_its_addresses(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, tmp_path: Path, default_uri: str
 ) -> None:
     """MLflow 3 keeps what ``log_model`` made apart from the run's artifacts, as ``models/m-<id>``."""
-    uri = ensure_store(home)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # registration resolves the model by MLflow's own default
+    uri = default_uri  # registration resolves the model by it
     client = open_client(uri)
     experiment = client.create_experiment("walker", artifact_location=artifact_location(home, "walker"))
     run = client.create_run(experiment).info.run_id

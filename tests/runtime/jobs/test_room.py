@@ -23,7 +23,7 @@ def test_half_the_memory_trains_half_the_environments(
 ) -> None:
     each = train._size_of_one(ASKED, tmp_path)
     assert 4 << 10 < each < 16 << 10, "a world of Cartpole takes 4.3 KiB here"
-    memory(monkeypatch, 256.4 * each / train.SHARE)
+    memory(monkeypatch, 256.4 * each / train.SHARE_OF_MEMORY)
     assert with_room(ASKED, ALONE, tmp_path) == dataclasses.replace(ASKED, num_envs=256)
     assert "memory holds about 256 of the 512 environments that are asked for" in caplog.text
     assert "training with 256" in caplog.text

@@ -158,18 +158,13 @@ def _is(identity: Identity, found: psutil.Process | None) -> bool:
 def _started(found: psutil.Process) -> float:
     """Return when a process started, since the machine did [s]; 0 if it has ended."""
     import psutil
+    from gaitway_runtime.process.lifecycle import start_time
 
-    with suppress(psutil.Error, OSError):
-        if sys.platform == "linux":
-            after_name = Path(f"/proc/{found.pid}/stat").read_bytes().rpartition(b")")[2].split()
-            return int(after_name[_START_TICKS]) / os.sysconf("SC_CLK_TCK")
-        else:
-            return float(found.create_time() - psutil.boot_time())
+    if ticks := start_time(found.pid):  # Linux
+        return int(ticks) / os.sysconf("SC_CLK_TCK")
+    with suppress(psutil.Error):
+        return float(found.create_time() - psutil.boot_time())
     return 0.0
-
-
-_START_TICKS = 19
-"""Place of a process's start among the fields after its name in ``/proc/PID/stat`` (proc(5), field 22)."""
 
 
 def _running() -> Iterator[int]:

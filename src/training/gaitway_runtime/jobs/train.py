@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from ..tracking.base import Tracker
     from .interim import InterimEvaluations
 
-MOST = 1 << 20
+LARGEST_ENVIRONMENT = 1 << 20
 """More than an environment of any task here takes [bytes]: with so much for each nobody needs to count."""
-COPIES = 7
+TRAINING_OVER_SAMPLES = 7
 """Memory of a training over that of what an iteration collects: 4.5 to 7.1 (``benchmarks/scaling.py``)."""
-SHARE = 0.9
+SHARE_OF_MEMORY = 0.9
 """Part of the free memory that a training may take."""
 
 log = logging.getLogger(__name__)
@@ -296,8 +296,8 @@ def with_room(job: TrainJob, rank: Rank, output_dir: Path) -> TrainJob:
     """
     if job.simulator != "mujoco" or rank.several:
         return job
-    free = int(SHARE * free_memory())
-    if not free or job.num_envs * MOST <= free:  # none is told where there is no /proc
+    free = int(SHARE_OF_MEMORY * free_memory())
+    if not free or job.num_envs * LARGEST_ENVIRONMENT <= free:  # none is told where there is no /proc
         return job
     each = _size_of_one(job, output_dir)
     fits = max(1, free // each) if each else job.num_envs
@@ -306,7 +306,7 @@ def with_room(job: TrainJob, rank: Rank, output_dir: Path) -> TrainJob:
     log.warning(
         "memory holds about %d of the %d environments that are asked for (%.1f GiB are free, each takes about %d KiB): "
         "training with %d",
-        *(fits, job.num_envs, free / SHARE / 2**30, each >> 10, fits),
+        *(fits, job.num_envs, free / SHARE_OF_MEMORY / 2**30, each >> 10, fits),
     )
     return dataclasses.replace(job, num_envs=fits)
 
@@ -323,4 +323,4 @@ def _size_of_one(job: TrainJob, output_dir: Path) -> int:
         steps = learner.horizon(LearnerTraining(job=one, env=env, output_dir=output_dir))
         # Of each step observations, actions, what drew them, and eight numbers such as reward, value and advantage.
         numbers = sum(env.observation_sizes.values()) + 3 * env.num_actions + 8
-        return 4 * steps * numbers * COPIES
+        return 4 * steps * numbers * TRAINING_OVER_SAMPLES

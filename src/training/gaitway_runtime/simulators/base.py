@@ -265,6 +265,7 @@ def choose(name: str) -> str:
         ConfigError: The simulator that was asked for is not installed.
     """
     if name == "auto":
+        # Most machines have none: they need not load what tells one release of it from another.
         installed = importlib.util.find_spec("isaaclab") is not None
         return "isaaclab" if installed and load("isaaclab").availability().present else "mujoco"
     found = load(name).availability()

@@ -18,14 +18,18 @@ import argparse
 import contextlib
 import itertools
 import json
+import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as a job does: threads that spin take the physics' cores
 
 from gaitway_runtime.evaluation import gate
 from gaitway_runtime.evaluation.metrics import summarize
@@ -91,13 +95,15 @@ def train(
     save_every: int | None = None,
     overrides: tuple[str, ...] = (),
     shaping: bool = True,
+    worlds: float = 1.0,
 ) -> None:
     """Train a task's recipe and write its curve and checkpoints."""
     scale = catalog.embedded(task).local
+    num_envs = round(worlds * scale.num_envs)
     job = TrainJob(
         task=task,
         seed=seed,
-        num_envs=scale.num_envs,
+        num_envs=num_envs,
         max_iterations=iterations or scale.max_iterations,
         save_interval=save_every or scale.save_interval,
         shaping=shaping,
@@ -106,7 +112,7 @@ def train(
     out.mkdir(parents=True)
     run = {"task": task, "seed": seed, "threads": threads, "overrides": overrides}
     (out / RUN).write_text(json.dumps(run))
-    env = mujoco.open_env(job, num_envs=scale.num_envs, training=True, seed=seed, nthread=threads)
+    env = mujoco.open_env(job, num_envs=num_envs, training=True, seed=seed, nthread=threads)
     with contextlib.closing(env):
         LEARNER.train(LearnerTraining(job=job, env=env, output_dir=out), Curve(out / CURVE), {})
 
@@ -157,32 +163,61 @@ def profile(task: str, *, out: Path) -> None:
             print(f"  {name:<32}{1e6 * seconds / steps:>8.1f} us")
 
 
-ABLATIONS: Mapping[str, tuple[str, ...]] = {
-    "the recipe": (),
-    "rsl_rl's own update": ("agent.fast_update=false",),
-    "float32": ("agent.algorithm.use_mixed_precision=false",),
-    "mirrored copies, rsl_rl's own update": ("agent.symmetric=false", "agent.fast_update=false"),
-    "no mirror images": ("agent.mirror=false", "agent.symmetric=false"),
-    "no shaping": (),
+@dataclass(frozen=True)
+class Change:
+    """What an ablation leaves out of a recipe, or puts in its place."""
+
+    overrides: tuple[str, ...] = ()
+    shaping: bool = True
+    """False: Isaac Lab's rewards alone."""
+    batch: float = 1.0
+    """Samples of an iteration, as a share of the recipe's; there are as many more iterations."""
+    worlds: float = 1.0
+    """Environments, as a share of the recipe's."""
+
+
+ABLATIONS: Mapping[str, Change] = {
+    "the recipe": Change(),
+    "rsl_rl's own update": Change(("agent.fast_update=false",)),
+    "float32": Change(("agent.algorithm.use_mixed_precision=false",)),
+    "mirrored copies, rsl_rl's own update": Change(("agent.symmetric=false", "agent.fast_update=false")),
+    "no mirror images": Change(("agent.mirror=false", "agent.symmetric=false")),
+    "no shaping": Change(shaping=False),
+    "half the environments": Change(batch=0.5, worlds=0.5),
+    "rollouts of half the length": Change(("agent.num_steps_per_env=12",), batch=0.5),
+    "two epochs": Change(("agent.algorithm.num_learning_epochs=2",)),
+    "five epochs": Change(("agent.algorithm.num_learning_epochs=5",)),
+    "eight mini-batches": Change(("agent.algorithm.num_mini_batches=8",)),
+    "half the change of an update": Change(("agent.algorithm.desired_kl=0.01",)),
+    "twice the change of an update": Change(("agent.algorithm.desired_kl=0.04",)),
+    "no reward of entropy": Change(("agent.algorithm.entropy_coef=0",)),
+    "layers of 64": Change(("agent.actor.hidden_dims=[64,64,64]", "agent.critic.hidden_dims=[64,64,64]")),
 }
-"""What is left out, or put in its place; the last one asks for Isaac Lab's rewards alone."""
 REACHED = ("reward", "survival", "error_vel_xy", "error_vel_yaw", "cpu_s")
 
 
 def ablate(task: str, *, iterations: int, seeds: Sequence[int], episodes: int, only: Sequence[str], out: Path) -> None:
     """Train each way with each seed, on one thread; print the mean of what was reached, and its range over seeds."""
     print("| | " + " | ".join((*REACHED, "gate met")) + " |\n|---|---|" + "---|" * len(REACHED))
-    for way, overrides in ABLATIONS.items():
+    for way, change in ABLATIONS.items():
         if only and way not in only:
             continue
         rows = []
         for seed in seeds:
             folder = out / f"{way}-{seed}"
-            shaping = way != "no shaping"
-            train(task, seed=seed, iterations=iterations, threads=1, out=folder, overrides=overrides, shaping=shaping)
+            train(
+                task,
+                seed=seed,
+                iterations=round(iterations / change.batch),
+                threads=1,
+                out=folder,
+                overrides=change.overrides,
+                shaping=change.shaping,
+                worlds=change.worlds,
+            )
             trained = json.loads((folder / CURVE).read_text().splitlines()[-1])
-            played = _played(task, folder / "checkpoints" / f"model_{iterations - 1}.pt", episodes, ())
-            rows.append(_row(trained, played, overrides))
+            last = folder / "checkpoints" / f"model_{trained['iteration']}.pt"
+            rows.append(_row(trained, _played(task, last, episodes, ()), change.overrides))
         shown = ((statistics.mean(found), min(found), max(found)) for found in _columns(rows))
         cells = [f"{mean:.3g} ({low:.3g} to {high:.3g})" for mean, low, high in shown]
         met = sum(row["gate"] == "met" for row in rows)

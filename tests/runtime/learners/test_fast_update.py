@@ -59,7 +59,7 @@ def test_two_threads_learn_the_same_bits_as_one(tmp_path: Path, monkeypatch: pyt
     for threads in (1, 2):
         asked = (*FAST, f"agent.torch_threads={threads}")
         outcome, _ = train(tmp_path / str(threads), 3, *asked, env=DoubleIntegrator(64, critic=True))
-        assert torch.get_num_threads() == threads
+        assert torch.get_num_threads() == 1  # while playing
         found.append(load(outcome.final_checkpoint))
     assert same(*found)
 

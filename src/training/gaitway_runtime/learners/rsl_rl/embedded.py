@@ -293,15 +293,17 @@ def _choose_update(algorithm: PPO, config: RslRlCfg, session: Session) -> list[s
                 ways = ["symmetric networks"]
         except NotSymmetric as why:
             ways = [f"mirrored copies ({why})"]
+    threads = _threads(config.torch_threads)
     mixed = algorithm.use_mixed_precision
     lacking = f" ({obstacle_to_bfloat16()})" if config.algorithm.use_mixed_precision and not mixed else ""
     ways.append("bfloat16" if mixed else f"float32{lacking}")
     if config.fast_update:
         why_not = obstacle(algorithm)
         if not why_not:
-            algorithm.update = FastUpdate(algorithm, mixed=mixed, ties=ties)
+            algorithm.update = update = FastUpdate(algorithm, mixed=mixed, ties=ties)
+            torch.set_num_threads(update.playing_threads)
         ways.append(f"rsl_rl's own update ({why_not})" if why_not else "the fast update")
-    return [*ways, _threads(config.torch_threads)]
+    return [*ways, threads]
 
 
 def _threads(asked: int) -> str:

@@ -64,6 +64,8 @@ class FastUpdate:
         self._algorithm = algorithm
         self._all_threads = torch.get_num_threads()
         self._threads = max(1, self._all_threads // 2)
+        self.playing_threads = max(1, self._all_threads // 4)
+        """Between two updates: another saves less of so small a batch than it takes to wake up for every step."""
         dtype, rows = torch.bfloat16 if mixed else torch.float32, ROWS * self._threads
         self._actor = _Actor(algorithm, _Network(algorithm.actor, dtype, rows, ties[0]))
         self._critic = _Critic(algorithm, _Network(algorithm.critic, dtype, rows, ties[1]))
@@ -99,6 +101,7 @@ class FastUpdate:
         if self._all_threads == 1:
             yield lambda first, second: (first(), second())
             return
+        before = torch.get_num_threads()
         # The number of threads belongs to the thread that sets it.
         torch.set_num_threads(self._threads)
         try:
@@ -110,7 +113,7 @@ class FastUpdate:
 
                 yield both
         finally:
-            torch.set_num_threads(self._all_threads)
+            torch.set_num_threads(before)
 
     def _step(self, divergence: float) -> None:
         """Adapt the learning rate to how far the policy has moved, as rsl_rl does, and step the optimiser."""

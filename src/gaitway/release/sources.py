@@ -118,6 +118,7 @@ def _checkpoint(reference: str, ledger: Ledger) -> tuple[str, str]:
 def _registered(reference: str, model: re.Match[str]) -> str:
     """Return the hash that a registered model's version says its checkpoint has."""
     try:
+        from gaitway_runtime.fetch.models import latest_version
         from gaitway_runtime.stores.artifacts import VERSION_SHA256_TAG
         from gaitway_runtime.stores.mlflow_client import open_client
         from mlflow.exceptions import MlflowException
@@ -133,10 +134,10 @@ def _registered(reference: str, model: re.Match[str]) -> str:
         if model["alias"]:
             version = client.get_model_version_by_alias(name, model["alias"])
         elif model["version"] == "latest":
-            version = max(client.search_model_versions(f"name='{name}'"), key=lambda found: int(found.version))
+            version = latest_version(client, name)
         else:
             version = client.get_model_version(name, model["version"])
-    except (MlflowException, ValueError):
+    except MlflowException:
         raise UsageError(f"there is no registered model {reference}", source="MODEL") from None
     digest = version.tags.get(VERSION_SHA256_TAG)
     if not digest:

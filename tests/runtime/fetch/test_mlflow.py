@@ -128,6 +128,32 @@ def test_a_version_registered_on_a_single_file_is_fetched_all_the_same(published
     assert found.sha256 == published.sha256[20]
 
 
+@pytest.mark.filterwarnings("ignore:.*transition_model_version_stage:FutureWarning")
+def test_the_latest_version_is_none_that_its_owner_has_archived(published: Published, tmp_path: Path) -> None:
+    """By its number or an alias it can be had all the same, and is named as what it is."""
+    client = open_client(published.uri)
+    name = f"withdrawn-{published.uri[:4]}"
+    client.create_registered_model(name)
+    artifacts = client.get_run(published.run_id).info.artifact_uri
+    for _ in range(4):
+        client.create_model_version(name, f"{artifacts}/checkpoints/final", published.run_id)
+    client.set_registered_model_alias(name, "champion", "3")
+    client.delete_model_version(name, "4")
+    client.transition_model_version_stage(name, "3", "Archived")
+
+    def note_of(address: str) -> str:
+        return fetch(address, tmp_path / "into", tracking_uri=published.uri).note
+
+    assert note_of(f"models:/{name}/latest") == f"models:/{name}/latest is version 2"
+    for asked in (f"models:/{name}/3", f"models:/{name}@champion"):
+        assert note_of(asked) == f"{asked} is version 3, which is archived"
+    for version in ("1", "2"):
+        client.transition_model_version_stage(name, version, "Archived")
+    with pytest.raises(UsageError, match="are archived") as caught:
+        note_of(f"models:/{name}/latest")
+    assert f"models:/{name}/3" in str(caught.value.hint)
+
+
 def test_an_artifact_that_is_not_what_its_run_says_is_refused(in_store: Published, tmp_path: Path) -> None:
     client = open_client(in_store.uri)
     run = client.create_run("0")

@@ -6,13 +6,16 @@ import dataclasses
 import functools
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..spec.errors import UsageError
 from ..stores.artifacts import VERSION_SHA256_TAG, ArtifactFolder, clean_path
 from ..stores.tracking_server import TrackingServer
 from .base import Located, Order
 from .runs import located_in
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 _NAME = r"[^/@:\x00-\x1f\x7f'\"]{1,255}"
 
@@ -23,7 +26,7 @@ class ModelsAddress:
 
     name: str
     version: str | None
-    """A number or ``latest``; None if an alias is given."""
+    """A number or ``latest`` (see :func:`latest_version`); None if an alias is given."""
     alias: str | None
     path: str
 
@@ -60,7 +63,7 @@ class ModelsAddress:
         root, base = _split(source, run.info.artifact_uri if run else "")
         folder = ArtifactFolder(root, base, server, shown)
         tags = dict(run.data.tags) if run else {}
-        note = "" if self.version not in (None, "latest") else f"{self} is version {version.version}"
+        note = _note(str(self), self.version, version)
         found = located_in(folder, self.path, tags, version.run_id or None, note)
         own = version.tags.get(VERSION_SHA256_TAG)
         return tuple(dataclasses.replace(file, sha256=own) for file in found[:1]) if own else found
@@ -76,14 +79,60 @@ class ModelsAddress:
         elif self.version != "latest":
             question = functools.partial(client.get_model_version, self.name, self.version)
         else:
-            return self._newest(server)
+            question = functools.partial(latest_version, client, self.name)
         return server.ask(question, str(self))
 
-    def _newest(self, server: TrackingServer) -> Any:
-        versions = server.ask(lambda: list(server.client.search_model_versions(f"name='{self.name}'")), str(self))
-        if not versions:
-            raise UsageError(f"there is no registered model {self.name}", source=str(self))
-        return max(versions, key=lambda version: int(version.version))
+
+def latest_version(client: MlflowClient, name: str) -> Any:
+    """Return the version of a model that ``latest`` stands for: the highest number that its owner has not archived.
+
+    MLflow's own ``latest`` counts archived versions too. Their owner has withdrawn them: nobody who did not ask for one
+    by its number or its alias should get it.
+
+    Args:
+        client: MLflow's client of the registry.
+        name: The model.
+
+    Returns:
+        MLflow's description of the version.
+
+    Raises:
+        UsageError: There is no such model, it has no version, or all of them are archived.
+    """
+    versions: list[Any] = []
+    token = None
+    while True:
+        page = client.search_model_versions(f"name='{name}'", page_token=token)
+        versions += page
+        token = page.token
+        if not token:
+            break
+    if not versions:
+        raise UsageError(f"there is no registered model {name}", source=f"models:/{name}/latest")
+    offered = [version for version in versions if not _archived(version)]
+    if not offered:
+        newest = max(versions, key=_number)
+        raise UsageError(
+            f"all versions of model {name} are archived",
+            source=f"models:/{name}/latest",
+            hint=f"name one by its number all the same: models:/{name}/{newest.version}",
+        )
+    return max(offered, key=_number)
+
+
+def _number(version: Any) -> int:
+    return int(version.version)
+
+
+def _archived(version: Any) -> bool:
+    return str(version.current_stage) == "Archived"
+
+
+def _note(address: str, asked: str | None, version: Any) -> str:
+    """Return what a user should know of the version that an address stands for."""
+    if _archived(version):
+        return f"{address} is version {version.version}, which is archived"
+    return f"{address} is version {version.version}" if asked in (None, "latest") else ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from gaitway_runtime.spec.secrets import public_form
 from gaitway_runtime.stores.artifacts import ArtifactFolder
 from gaitway_runtime.stores.streams import StreamLimits
 from gaitway_runtime.stores.tracking_server import TrackingServer
-from gaitway_runtime.tracking.attempts import ATTEMPT_TAG, RUN_ID_TAG
+from gaitway_runtime.tracking.attempts import ATTEMPT_TAG, RUN_ID_TAG, runs_wherever
 
 from .checkpoint import ListedCheckpoint
 
@@ -70,11 +70,12 @@ class TrackedRuns:
             conditions = []
         else:
             conditions = [f"tags.`{tag}` = '{id}'" for id in ids for tag in (RUN_ID_TAG, ATTEMPT_TAG)]
-            if not ids:  # of an older release, which knew runs by their names alone
-                conditions = [f"tags.`gaitway.run` = '{name}'"]
         found = {run.info.run_id: run for run in (self._run(run_id) if run_id else [])}
+        if not ids and not run_id:  # of an older release, which knew runs by their names alone
+            return self._search([experiment], f"tags.`gaitway.run` = '{name}'")
         for condition in conditions:
-            found |= {run.info.run_id: run for run in self._search([experiment], condition)}
+            more = runs_wherever(self._server, experiment, condition, most=MOST_RUNS)
+            found |= {run.info.run_id: run for run in more}
         return list(found.values())
 
     def checkpoints_of(self, runs: Iterable[Any], known: Container[str] = ()) -> list[ListedCheckpoint]:

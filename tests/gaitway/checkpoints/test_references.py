@@ -10,6 +10,7 @@ from gaitway_runtime.fetch.models import ModelsAddress
 from gaitway_runtime.fetch.runs import RunsAddress
 from gaitway_runtime.spec.job import TrainJob
 from gaitway_runtime.spec.run_context import RunContext
+from gaitway_runtime.stores.mlflow_client import open_client
 from gaitway_runtime.stores.tracking_server import ensure_store
 from gaitway_runtime.tracking.mlflow_tracker import open_tracker
 from hypothesis import given, settings
@@ -135,9 +136,12 @@ def test_a_run_elsewhere_is_known_by_its_result_without_asking_anyone(ledger: Le
     assert resolve("b-1@best", ledger, remote=True) == "runs:/77/checkpoints/final/model_99.pt"
 
 
-def test_a_run_elsewhere_is_looked_up_on_its_tracking_server(ledger: Ledger, make_run: Make, tmp_path: Path) -> None:
+@pytest.mark.parametrize("run_id", ["", "e0c1"], ids=["of an older release", "of this release"])
+def test_a_run_elsewhere_is_looked_up_on_its_tracking_server(
+    ledger: Ledger, make_run: Make, tmp_path: Path, run_id: str
+) -> None:
     uri = ensure_store(tmp_path / "server")
-    context = RunContext(run="b-1", platform="osmo", tracking_uri=uri)
+    context = RunContext(run="b-1", run_id=run_id, platform="osmo", tracking_uri=uri)
     make_run("b-1", [], platform="osmo", context=context)
     tracker = open_tracker(TrainJob(task="Isaac-Cartpole-v0"), context, output_dir=tmp_path / "pod" / "outputs")
     for iteration, reward in ((9, 1.0), (19, 3.0), (29, 2.0)):
@@ -150,3 +154,7 @@ def test_a_run_elsewhere_is_looked_up_on_its_tracking_server(ledger: Ledger, mak
     assert resolve("b-1@latest", ledger) == f"{prefix}/model_29.pt"
     assert resolve("b-1@best", ledger) == f"{prefix}/model_19.pt"
     assert resolve("b-1@9", ledger) == f"{prefix}/model_9.pt"
+    if run_id:
+        client = open_client(uri)
+        client.rename_experiment(client.get_run(tracker.run_id).info.experiment_id, "walking, second try")
+        assert resolve("b-1@latest", ledger) == f"{prefix}/model_29.pt", "its experiment was renamed"

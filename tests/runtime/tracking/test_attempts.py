@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +11,10 @@ from gaitway_runtime.spec.errors import PlatformError
 from gaitway_runtime.spec.job import TrainJob
 from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.artifacts import Entry
-from gaitway_runtime.stores.tracking_server import TrackingServer
+from gaitway_runtime.stores.mlflow_client import open_client
+from gaitway_runtime.stores.tracking_server import TrackingServer, ensure_store
 from gaitway_runtime.tracking import attempts
+from gaitway_runtime.tracking.mlflow_tracker import open_tracker
 
 CONTEXT = RunContext(tracking_uri="http://server", tags={attempts.ATTEMPT_TAG: "plat-7"})
 JOB = TrainJob(checkpoint_uri="runs:/other/checkpoints", checkpoint_mode="warm-start", checkpoint_sha256="ab")
@@ -27,7 +30,10 @@ class Client:
     def get_experiment_by_name(self, name: str) -> Any:
         return SimpleNamespace(experiment_id="1") if self.runs else None
 
-    def search_runs(self, ids: list[str], filter_string: str, **_: Any) -> list[Any]:
+    def search_experiments(self, max_results: int) -> list[Any]:
+        return []
+
+    def search_runs(self, ids: list[str], filter_string: str, *_: Any) -> list[Any]:
         self.condition = filter_string
         return [SimpleNamespace(info=SimpleNamespace(run_id=run_id, artifact_uri=run_id)) for run_id in self.runs]
 
@@ -76,3 +82,21 @@ def test_a_server_that_is_away_stops_no_training(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Server, "ask", away)
     monkeypatch.setattr(attempts, "TrackingServer", Server)
     assert attempts.resumed(JOB, CONTEXT) == JOB
+
+
+def test_an_attempt_is_found_after_its_experiment_was_renamed(tmp_path: Path) -> None:
+    """Also where somebody else's run has made a new experiment of that name since."""
+    uri = ensure_store(tmp_path / "server")
+    context = RunContext(tracking_uri=uri, tags={attempts.ATTEMPT_TAG: "plat-7"})
+    first = open_tracker(JOB, context, output_dir=tmp_path / "first" / "outputs")
+    checkpoint = tmp_path / "model_3.pt"
+    checkpoint.write_bytes(b"weights")
+    first.publish_checkpoint(checkpoint, 3)
+    first.close("FAILED")
+    client = open_client(uri)
+    experiment = client.get_experiment(client.get_run(first.run_id).info.experiment_id)
+    client.rename_experiment(experiment.experiment_id, "walking, second try")
+    wanted = TrainJob(checkpoint_uri=f"runs:/{first.run_id}/checkpoints", checkpoint_mode="resume")
+    assert attempts.resumed(JOB, context) == wanted
+    client.create_run(client.create_experiment(experiment.name), tags={attempts.ATTEMPT_TAG: "plat-8"})
+    assert attempts.resumed(JOB, context) == wanted

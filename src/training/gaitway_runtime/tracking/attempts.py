@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import functools
 import logging
 import os
 import platform
@@ -24,7 +25,7 @@ from ..spec.errors import ConfigError, GaitwayError, PlatformError
 from ..spec.job import TrainJob, experiment_name
 from ..spec.result import write_json
 from ..spec.run_context import RunContext
-from ..spec.secrets import MASK
+from ..spec.secrets import MASK, public_form
 from ..stores.artifacts import ArtifactFolder
 from ..stores.hashes import MANIFESTS
 from ..stores.streams import StreamLimits
@@ -171,6 +172,9 @@ RUN_ID_TAG = "gaitway.run_id"
 _LIMITS = StreamLimits(attempts=5, first_wait=1.0, longest_wait=8.0)
 """A training that begins anew costs more than a short wait for a server that is away."""
 
+_MOST_EXPERIMENTS = 1000
+"""Experiments that are looked through for a run, the most recently changed first: a renamed one is among them."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -205,21 +209,41 @@ def resumed(job: TrainJob, context: RunContext) -> TrainJob:
 
 def _earlier_run(server: TrackingServer, experiment: str, attempt: str) -> str | None:
     """Return the newest run of an attempt that has left a checkpoint."""
-    client = server.client
-    found = server.ask(lambda: client.get_experiment_by_name(experiment), experiment, missing=lambda: None)
-    if found is None:
-        return None
     quoted = attempt.replace("'", "")
-    runs = server.ask(
-        lambda: client.search_runs(
-            [found.experiment_id],
-            filter_string=f"tags.`{ATTEMPT_TAG}` = '{quoted}'",
-            order_by=["attributes.start_time DESC"],
-            max_results=5,
-        ),
-        experiment,
-    )
+    runs = runs_wherever(server, experiment, f"tags.`{ATTEMPT_TAG}` = '{quoted}'", most=5)
     return next((run_id for run in runs if (run_id := _with_checkpoint(server, run))), None)
+
+
+def runs_wherever(server: TrackingServer, experiment: str, condition: str, *, most: int) -> list[Any]:
+    """Return the newest runs that meet a condition: those in an experiment, or in any other if it has none.
+
+    Somebody may rename an experiment while a job waits for its next attempt. MLflow then knows the old name no more, or
+    has a new experiment of that name.
+
+    Args:
+        server: The tracking server.
+        experiment: Name that the experiment had.
+        condition: A filter of MLflow's that holds for one job alone, wherever its runs are.
+        most: How many runs at most.
+
+    Raises:
+        GaitwayError: The server cannot be asked.
+    """
+    client = server.client
+    named = server.ask(lambda: client.get_experiment_by_name(experiment), experiment, missing=lambda: None)
+    found = _newest_runs(server, [named.experiment_id], condition, most) if named else []
+    if found:
+        return found
+    question = functools.partial(client.search_experiments, max_results=_MOST_EXPERIMENTS)
+    others = server.ask(question, public_form(server.uri), missing=list)  # releases before 1.28 cannot be asked
+    ids = [other.experiment_id for other in others if named is None or other.experiment_id != named.experiment_id]
+    return _newest_runs(server, ids, condition, most) if ids else []
+
+
+def _newest_runs(server: TrackingServer, experiments: list[str], condition: str, most: int) -> list[Any]:
+    newest_first = ["attributes.start_time DESC"]
+    question = functools.partial(server.client.search_runs, experiments, condition, 1, most, newest_first)
+    return list(server.ask(question, public_form(server.uri)))
 
 
 def _with_checkpoint(server: TrackingServer, run: Any) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
+from gaitway_runtime.fetch.models import is_archived
 from gaitway_runtime.spec.checkpoint_files import is_checkpoint, iteration_of
 from gaitway_runtime.spec.job import experiment_name, model_name_for
 from gaitway_runtime.spec.learners import LEARNERS
@@ -149,6 +150,7 @@ class TrackedRuns:
                 model=f"models:/{name}/{version.version}",
             )
             for version in found
+            if not is_archived(version)
         ]
 
     def _ask(self, question: Callable[..., T], *details: Any) -> T:

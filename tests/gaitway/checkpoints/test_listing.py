@@ -11,6 +11,7 @@ import pytest
 from gaitway_runtime.fetch import fetch
 from gaitway_runtime.spec.job import TrainJob
 from gaitway_runtime.spec.run_context import RunContext
+from gaitway_runtime.stores.mlflow_client import open_client
 from gaitway_runtime.stores.tracking_server import ensure_store
 from gaitway_runtime.tracking.journal import Artifact, to_line
 from gaitway_runtime.tracking.mlflow_tracker import open_tracker
@@ -68,6 +69,7 @@ def test_a_registered_checkpoint_says_so(gaitway: Command, make_run: Make) -> No
     assert [checkpoint["model"] for checkpoint in found] == [None, "models:/cartpole/3"]
 
 
+@pytest.mark.filterwarnings("ignore:.*transition_model_version_stage:FutureWarning")
 def test_best_and_latest_of_a_task_over_runs_store_and_registry(
     gaitway: Command, make_run: Make, home: Path, tmp_path: Path
 ) -> None:
@@ -80,6 +82,8 @@ def test_best_and_latest_of_a_task_over_runs_store_and_registry(
     tracker.publish_checkpoint(tmp_path / "model_30.pt", 30)
     tracker.publish_checkpoint(tmp_path / "model_30.pt", 30, final=True)
     version = tracker.register_model("isaac-cartpole-v0", "checkpoints/final", {"task": TASK, "iteration": "30"})
+    withdrawn = tracker.register_model("isaac-cartpole-v0", "checkpoints/final", {"task": TASK, "iteration": "30"})
+    open_client(ensure_store(home)).transition_model_version_stage(withdrawn.name, withdrawn.version, "Archived")
     tracker.close("FINISHED")
 
     answer = gaitway("checkpoints", "--task", "Isaac-Cartpole", "--json")

@@ -109,7 +109,7 @@ def latest_version(client: MlflowClient, name: str) -> Any:
             break
     if not versions:
         raise UsageError(f"there is no registered model {name}", source=f"models:/{name}/latest")
-    offered = [version for version in versions if not _archived(version)]
+    offered = [version for version in versions if not is_archived(version)]
     if not offered:
         newest = max(versions, key=_number)
         raise UsageError(
@@ -124,13 +124,14 @@ def _number(version: Any) -> int:
     return int(version.version)
 
 
-def _archived(version: Any) -> bool:
+def is_archived(version: Any) -> bool:
+    """Whether a version's owner has withdrawn it; ``version`` is MLflow's description of it."""
     return str(version.current_stage) == "Archived"
 
 
 def _note(address: str, asked: str | None, version: Any) -> str:
     """Return what a user should know of the version that an address stands for."""
-    if _archived(version):
+    if is_archived(version):
         return f"{address} is version {version.version}, which is archived"
     return f"{address} is version {version.version}" if asked in (None, "latest") else ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import resource
 import threading
@@ -193,6 +194,38 @@ def test_what_a_store_that_is_away_has_not_got_is_sent_by_the_next_process(store
     sender.stop()
     assert store.received == [metrics(step) for step in range(50)]
     assert not (tmp_path / JOURNAL).exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MlflowException("(sqlite3.OperationalError) database or disk is full", error_code=TEMPORARILY_UNAVAILABLE),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+    ids=["database", "artifacts"],
+)
+def test_the_end_does_not_wait_for_room_on_a_full_disk(store: FakeStore, tmp_path: Path, error: Exception) -> None:
+    """It asks once more, and leaves the rest to the next process."""
+    full = [error]
+
+    def trouble(records: Sequence[Record]) -> None:
+        for found in full:
+            raise found
+
+    store.trouble = trouble
+    sender = start(store, tmp_path)
+    sent: list[Record] = [metrics(1), Artifact(path="model_1.pt", artifact_path="checkpoints")]
+    for record in sent:
+        sender.add(record)
+    assert not sender.drain(10.0)
+    assert store.calls < 300, "asked again and again until the time was up"
+    sender.stop()
+
+    full.clear()
+    sender = start(store, tmp_path)
+    assert sender.drain(LONGEST_S)
+    sender.stop()
+    assert store.received == sent
 
 
 def test_adding_never_waits_for_the_store(store: FakeStore, tmp_path: Path) -> None:

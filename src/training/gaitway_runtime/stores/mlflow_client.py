@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import errno
 import logging
 import os
 import random
@@ -39,6 +40,10 @@ _INVALID = frozenset(("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREAD
 
 _DELETED = re.compile(r"must be in the 'active' state")
 """Words of MLflow's for a run, or an experiment, that somebody has deleted, and may restore."""
+
+_NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT))
+_NO_ROOM_WORDS = re.compile(r"database or disk is full|No space left on device|Disk quota exceeded")
+"""Words of SQLite's and of the operating system's, of which MLflow makes errors of its own."""
 
 T = TypeVar("T")
 
@@ -110,6 +115,11 @@ class StoreFailure(Exception):
     def conflict(self) -> bool:
         """Whether the store has an artifact of that name already and keeps it (Azure ML's are write-once)."""
         return re.search(r"already exists|Resource Conflict", str(self.error), re.IGNORECASE) is not None
+
+    @property
+    def no_room(self) -> bool:
+        """Whether the store's disk is full: an attempt soon after will meet the same."""
+        return getattr(self.error, "errno", None) in _NO_ROOM or _NO_ROOM_WORDS.search(str(self.error)) is not None
 
     @property
     def status(self) -> int | None:

@@ -121,6 +121,8 @@ class Delivery:
         """Why the run could not be opened at the last attempt."""
         self.reason = ""
         """Last failure, in one line; empty while there is none."""
+        self.no_room = False
+        """Whether that was a full disk, which does not pass by itself."""
         self.places: dict[int, str] = {}
         """Path among the artifacts of each one that has arrived, by its index."""
         contents = journal.contents()
@@ -238,7 +240,7 @@ class Delivery:
                 if isinstance(error, StoreFailure) and isinstance(error.error, FileNotFoundError):
                     self._refuse(ARTIFACTS, item, f"the file is gone: {item.record.path}")
                     continue
-                self.reason = one_line(error)
+                self._note(error)
                 if not item.failures:
                     self._say(f"{item.record.path} is kept on disk and sent later: {self.reason}")
                 item.failures += 1
@@ -280,8 +282,11 @@ class Delivery:
                     file.write(json.dumps(document) + "\n")
             self._lanes[lane] = [other for other in self._lanes[lane] if other is not item]
 
+    def _note(self, error: Exception) -> None:
+        self.reason, self.no_room = one_line(error), isinstance(error, StoreFailure) and error.no_room
+
     def _failed(self, error: Exception) -> None:
-        self.reason = one_line(error)
+        self._note(error)
         if not self._failures:
             self._say(f"tracking is away, its records are kept on disk and sent later: {self.reason}")
         self._failures += 1
@@ -290,7 +295,7 @@ class Delivery:
     def _succeeded(self) -> None:
         if self._failures:
             self._say("tracking is back, what was kept is being sent")
-        self._failures, self.reason = 0, ""
+        self._failures, self.reason, self.no_room = 0, "", False
 
     def _say(self, text: str) -> None:
         _log.warning("%s", text)
@@ -358,19 +363,22 @@ class Sender:
     def drain(self, timeout: float) -> bool:
         """Wait until everything has been sent; return whether it has.
 
+        A store whose disk is full is asked once more, and not waited for.
+
         Args:
             timeout: Longest wait for a server that is away [s]; uploads that are under way get
                 :data:`BUSY_FACTOR` times as long.
         """
         start = time.monotonic()
         with self._changed:
+            enough = self._passes + 2  # the first may have begun before
             self._hurry = True
             self._delivery.retry_now()
             self._changed.notify_all()
             while self._delivery.count:
                 allowed = timeout * (1 if self._delivery.away else BUSY_FACTOR)
                 left = start + allowed - time.monotonic()
-                if left <= 0:
+                if left <= 0 or (self._delivery.no_room and self._passes >= enough):
                     return False
                 self._changed.wait(min(left, 0.2))
         return True
@@ -394,6 +402,7 @@ class Sender:
                 self._delivery.work()
                 self._renew()
             with self._changed:
+                self._passes += 1
                 self._changed.notify_all()
 
     def _pause(self) -> float:

@@ -187,8 +187,9 @@ class MlflowTracker:
                 f"{server} does not know MLflow run {self.run_id} any more: {delivery.count} records wait in "
                 f"{self._folder / JOURNAL}; gaitway sync --recreate makes the run anew"
             )
+        away = "there is no room for the tracking store" if delivery.no_room else "tracking is still away"
         return (
-            f"tracking is still away: {delivery.count} records wait for {server} in {self._folder / JOURNAL}; "
+            f"{away}: {delivery.count} records wait for {server} in {self._folder / JOURNAL}; "
             f"gaitway sync sends them ({delivery.reason})"
         )
 

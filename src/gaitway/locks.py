@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gaitway_runtime.spec.files import LOCK_FILE
+from gaitway_runtime.spec.files import LOCK_FILE, boot_id
 
 try:
     import fcntl
@@ -50,15 +50,6 @@ class Owner:
     run: str
     host: str
     pid: int
-
-
-def boot_id() -> str:
-    """Return what tells this boot of the machine from any other."""
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    import psutil
-
-    return str(int(psutil.boot_time()))
 
 
 def take(path: Path, *, wait: bool = False) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gaitway_runtime.spec import result as results
-from gaitway_runtime.spec.files import LOCKS_VARIABLE
+from gaitway_runtime.spec.files import LOCKS_VARIABLE, boot_id
 from gaitway_runtime.spec.job import AUTOMATIC, SIMULATORS, Job
 from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.packages import install_command, missing_package
@@ -385,6 +385,6 @@ def _read_machine(run_dir: Path) -> Machine:
 def _why_without_result(identity: Identity | None, machine: Machine) -> str:
     if identity is None:
         return "the command that launched it was ended before the process was started"
-    if machine.boot not in ("", locks.boot_id()):
+    if machine.boot not in ("", boot_id()):
         return "the machine was restarted while it ran; the process ended without a result"
     return "the process ended without a result"

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gaitway_runtime.spec.files import boot_id
+
 from ...errors import ConfigError
-from ...locks import boot_id
 
 if TYPE_CHECKING:
     import psutil

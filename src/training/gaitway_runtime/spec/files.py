@@ -124,6 +124,17 @@ LOCKS_VARIABLE = "GAITWAY_LOCKS"
 """Environment variable with the descriptors of the locks that a job's processes inherit, separated by commas."""
 
 
+def boot_id() -> str:
+    """Return what tells this boot of the machine from any other, for files that name processes; empty if unknown."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    with suppress(ImportError):
+        import psutil
+
+        return str(int(psutil.boot_time()))
+    return ""
+
+
 def inherited_locks(environ: Mapping[str, str] = os.environ) -> tuple[int, ...]:
     """Return the descriptors of the locks that this process has inherited, for its children to inherit as well."""
     found = []

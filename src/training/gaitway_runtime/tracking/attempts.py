@@ -22,6 +22,7 @@ from typing import Any
 from ..process.lifecycle import start_time
 from ..spec.checkpoint_files import is_checkpoint
 from ..spec.errors import ConfigError, GaitwayError, PlatformError
+from ..spec.files import boot_id
 from ..spec.job import TrainJob, experiment_name
 from ..spec.result import write_json
 from ..spec.run_context import RunContext
@@ -58,7 +59,7 @@ class RunOwner:
     def this_process(cls, attempt: str, run: str) -> RunOwner:
         """Return this process as the owner of a run."""
         pid = os.getpid()
-        return cls(attempt, run, platform.node(), _boot_id(), pid, start_time(pid), time.time())
+        return cls(attempt, run, platform.node(), boot_id(), pid, start_time(pid), time.time())
 
     @classmethod
     def parse(cls, text: str) -> RunOwner | None:
@@ -80,7 +81,7 @@ class RunOwner:
     @property
     def alive(self) -> bool:
         """Whether the owner still runs, as far as can be told from here."""
-        if self.host == platform.node() and self.boot == _boot_id():
+        if self.host == platform.node() and self.boot == boot_id():
             return start_time(self.pid) == self.started != ""
         return time.time() - self.renewed < LEASE_S
 
@@ -154,13 +155,6 @@ class Superseded(PlatformError):
     def __reduce__(self) -> tuple[type[Superseded], tuple[str]]:
         """Return what another process makes it of."""
         return Superseded, (self._run_id,)
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
 
 
 ATTEMPT_TAG = "gaitway.attempt_of"

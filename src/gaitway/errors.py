@@ -9,6 +9,7 @@ from gaitway_runtime.spec.errors import (
     PlatformError,
     UsageError,
     nearest,
+    unusable_port,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "PlatformError",
     "UsageError",
     "nearest",
+    "unusable_port",
 ]

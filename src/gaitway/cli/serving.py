@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-from ..errors import PlatformError, UsageError
+from ..errors import PlatformError, unusable_port
 
 HOST = "127.0.0.1"
 GRACE_S = 5.0
@@ -58,10 +58,7 @@ def check_port(port: int) -> None:
         try:
             probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise UsageError(
-                f"port {port} cannot be used: {reason}", source="--port", hint="--port N for another port"
-            ) from None
+            raise unusable_port(port, error) from None
 
 
 def serve(command: Sequence[str], environ: Mapping[str, str], port: int, ready: Callable[[], object]) -> None:

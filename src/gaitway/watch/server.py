@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from ..errors import GaitwayError, UsageError
+from ..errors import GaitwayError, unusable_port
 from ..run_handle import Run
 from .data import TrainingData, read_training
 from .page import training_page
@@ -47,10 +47,7 @@ class TrainingServer(ThreadingHTTPServer):
         try:
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise UsageError(
-                f"port {port} cannot be used: {reason}", source="--port", hint="--port N for another port"
-            ) from None
+            raise unusable_port(port, error) from None
 
     @property
     def address(self) -> str:

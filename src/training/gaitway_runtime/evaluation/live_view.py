@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..spec.errors import ConfigError, UsageError
+from ..spec.errors import ConfigError, UsageError, unusable_port
 from ..spec.packages import missing_package
 
 if TYPE_CHECKING:
@@ -127,10 +127,7 @@ def _listen(port: int) -> socket.socket:
         found.bind((HOST, port))
     except (OSError, OverflowError) as error:
         found.close()
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(
-            f"port {port} cannot be used: {reason}", source="--port", hint="--port N for another port"
-        ) from None
+        raise unusable_port(port, error) from None
     return found
 
 

@@ -102,6 +102,12 @@ def shown(value: object) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
+def unusable_port(port: int, error: Exception) -> UsageError:
+    """Return the error for a port of this machine that something else listens on, or that may not be used."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return UsageError(f"port {port} cannot be used: {reason}", source="--port", hint="--port N for another port")
+
+
 def nearest(word: str, known: Iterable[str], count: int = 3) -> str | None:
     """Return the known words closest to ``word`` as a phrase (``"a, b or c"``), or None."""
     by_fold = {name.casefold(): name for name in known}

@@ -55,6 +55,22 @@ class Joint:
     """``hinge`` or ``slide``, whose range is in [m]."""
 
 
+@dataclass(frozen=True)
+class Drive:
+    """One kind of driven joint, as a robot's description lists them."""
+
+    stiffness: float
+    """[N m/rad]."""
+    damping: float
+    """[N m s/rad]."""
+    effort: float
+    """Largest torque [N m]."""
+    armature: float
+    """Inertia of the rotor at the joint [kg m^2]."""
+    pos: float = 0.0
+    """Default position, on the left where the sides differ [rad]."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Link:
     """A rigid body."""
@@ -149,7 +165,7 @@ def scene_of(spec: RobotSpec, links: Sequence[Link], *, camera: str, visual: boo
         name=spec.name,
         bodies=_body(links[0], links, spec, camera, visual),
         actuators=position_actuators(spec),
-        sensors="\n".join((*contacts, *map(_foot_sensors, feet))),
+        sensors="\n".join((*contacts, *map(foot_sensors, feet))),
         options=f'iterations="10" ls_iterations="10" impratio="{IMPRATIO}"',
     )
 
@@ -212,7 +228,8 @@ def _joint(joint: Joint) -> str:
     )
 
 
-def _foot_sensors(foot: str) -> str:
+def foot_sensors(foot: str) -> str:
+    """Return the sensors of a foot's position and velocity."""
     return (
         f'    <framepos name="position_{foot}" objtype="xbody" objname="{foot}"/>'
         f'<framelinvel name="velocity_{foot}" objtype="xbody" objname="{foot}"/>'

@@ -42,6 +42,19 @@ def single_stance(state: State) -> Array:
 
 BIPED_DIAGNOSTICS = (*DIAGNOSTICS, ("flight_time", flight_time), ("single_stance", single_stance))
 
+H1_WALKS = (
+    Reward("termination_penalty", rewards.is_terminated, -200.0),
+    Reward("track_lin_vel_xy_exp", partial(rewards.track_lin_vel_xy_yaw_frame_exp, variance=0.25), 1.0),
+    Reward("track_ang_vel_z_exp", partial(rewards.track_ang_vel_z_world_exp, variance=0.25), 1.0),
+    Reward("ang_vel_xy_l2", rewards.ang_vel_xy_l2, -0.05),
+    Reward("dof_acc_l2", rewards.joint_acc_l2, -1.25e-7),
+    Reward("action_rate_l2", rewards.action_rate_l2, -0.005),
+    Reward("feet_air_time", partial(rewards.feet_air_time_positive_biped, threshold=0.6), 1.0),
+    Reward("feet_slide", rewards.feet_slide, -0.25),
+    Reward("flat_orientation_l2", rewards.flat_orientation_l2, -1.0),
+)
+"""Rewards of Isaac Lab's H1 that name no joint."""
+
 COMMAND = VelocityCommand(lin_vel_x=(0.0, 1.0), lin_vel_y=(0.0, 0.0), ang_vel_z=(-1.0, 1.0))
 """Forward and turning; Isaac Lab's for H1."""
 

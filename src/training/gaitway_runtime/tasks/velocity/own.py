@@ -172,15 +172,7 @@ def _biped_rewards(robot: OwnRobot) -> tuple[Reward, ...]:
     sideways = [k for k, joint in enumerate(robot.joints) if joint.leg and joint.flipped]
     upper = [k for k, joint in enumerate(robot.joints) if not joint.leg]
     terms = (
-        Reward("termination_penalty", rewards.is_terminated, -200.0),
-        Reward("track_lin_vel_xy_exp", partial(rewards.track_lin_vel_xy_yaw_frame_exp, variance=0.25), 1.0),
-        Reward("track_ang_vel_z_exp", partial(rewards.track_ang_vel_z_world_exp, variance=0.25), 1.0),
-        Reward("ang_vel_xy_l2", rewards.ang_vel_xy_l2, -0.05),
-        Reward("dof_acc_l2", rewards.joint_acc_l2, -1.25e-7),
-        Reward("action_rate_l2", rewards.action_rate_l2, -0.005),
-        Reward("feet_air_time", partial(rewards.feet_air_time_positive_biped, threshold=0.6), 1.0),
-        Reward("feet_slide", rewards.feet_slide, -0.25),
-        Reward("flat_orientation_l2", rewards.flat_orientation_l2, -1.0),
+        *biped.H1_WALKS,
         Reward("dof_pos_limits", rewards.joint_pos_limits, -1.0),
     )
     extra = []

@@ -8,7 +8,7 @@ drive with gains that Newton's demo of an Isaac-trained policy uses.
 
 from __future__ import annotations
 
-from ...links import FRICTION
+from ...links import FRICTION, foot_sensors
 from ...robots import contact_sensor
 from ...scene import Scene
 from ..anymal import ARMATURE, DAMPING, EFFORT_LIMIT, LEGS, STIFFNESS, spec_of
@@ -47,7 +47,7 @@ def _scene(visual: bool) -> Scene:
         for bodies_of_group in SPEC.contact_bodies.values()
         for body in bodies_of_group
     )
-    feet = "\n".join(_foot_sensors(f"{leg}_FOOT") for leg, *_ in LEGS)
+    feet = "\n".join(foot_sensors(f"{leg}_FOOT") for leg, *_ in LEGS)
     return Scene(
         name=SPEC.name,
         bodies=bodies,
@@ -108,11 +108,4 @@ def _drive(radius: float, half_length: float, x: float, y: float) -> str:
     return (
         f'<geom type="cylinder" size="{radius:g} {half_length:g}" pos="{x:g} {y:g} 0" euler="1.5708 0 0" '
         f'material="metal" {_LOOK}/>'
-    )
-
-
-def _foot_sensors(foot: str) -> str:
-    return (
-        f'    <framepos name="position_{foot}" objtype="xbody" objname="{foot}"/>'
-        f'<framelinvel name="velocity_{foot}" objtype="xbody" objname="{foot}"/>'
     )

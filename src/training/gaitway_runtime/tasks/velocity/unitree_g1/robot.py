@@ -6,9 +6,9 @@ torque limits and rotor inertia are Isaac Lab's ``G1_CFG``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from ...links import LOOK, Link, across, capsule, right_side, scene_of, solid, sphere
+from ...links import LOOK, Drive, Link, across, capsule, right_side, scene_of, solid, sphere
 from ...mirrors import mirror_by_names
 from ...robots import RobotSpec
 from ...scene import Scene
@@ -36,28 +36,16 @@ SOLE = 0.03
 """Below the ankle's roll axis [m]."""
 
 
-@dataclass(frozen=True)
-class _Drive:
-    """One kind of joint: stiffness [N m/rad], damping [N m s/rad], torque [N m], rotor inertia [kg m^2]."""
-
-    stiffness: float
-    damping: float
-    effort: float
-    armature: float
-    pos: float = 0.0
-    """Default position on the left [rad]."""
-
-
-_ARM = _Drive(40.0, 10.0, 300.0, 0.01)
+_ARM = Drive(40.0, 10.0, 300.0, 0.01)
 _FINGER = replace(_ARM, armature=0.001)
 _DRIVES = {
-    "hip_pitch": _Drive(200.0, 5.0, 300.0, 0.01, -0.2),
-    "hip_roll": _Drive(150.0, 5.0, 300.0, 0.01),
-    "hip_yaw": _Drive(150.0, 5.0, 300.0, 0.01),
-    "knee": _Drive(200.0, 5.0, 300.0, 0.01, 0.42),
-    "torso": _Drive(200.0, 5.0, 300.0, 0.01),
-    "ankle_pitch": _Drive(20.0, 2.0, 20.0, 0.01, -0.23),
-    "ankle_roll": _Drive(20.0, 2.0, 20.0, 0.01),
+    "hip_pitch": Drive(200.0, 5.0, 300.0, 0.01, -0.2),
+    "hip_roll": Drive(150.0, 5.0, 300.0, 0.01),
+    "hip_yaw": Drive(150.0, 5.0, 300.0, 0.01),
+    "knee": Drive(200.0, 5.0, 300.0, 0.01, 0.42),
+    "torso": Drive(200.0, 5.0, 300.0, 0.01),
+    "ankle_pitch": Drive(20.0, 2.0, 20.0, 0.01, -0.23),
+    "ankle_roll": Drive(20.0, 2.0, 20.0, 0.01),
     "shoulder_pitch": replace(_ARM, pos=0.35),
     "shoulder_roll": replace(_ARM, pos=0.16),
     "shoulder_yaw": _ARM,
@@ -76,7 +64,7 @@ def _part(name: str) -> str:
     return name.removeprefix("left_").removeprefix("right_").removesuffix("_joint").removesuffix("_link")
 
 
-def _drive(joint: str) -> _Drive:
+def _drive(joint: str) -> Drive:
     return _DRIVES[_part(joint)]
 
 

@@ -7,9 +7,7 @@ rotor inertia; Menagerie's 0.1 kg m^2 stands at the large drives, less at the sm
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from ...links import LOOK, Joint, Link, Vector, box, capsule, scene_of, solid, sphere
+from ...links import LOOK, Drive, Joint, Link, Vector, box, capsule, scene_of, solid, sphere
 from ...mirrors import mirror_by_names
 from ...robots import RobotSpec
 from ...scene import Scene
@@ -26,33 +24,21 @@ SOLE = 0.07
 """Below the ankle [m]."""
 
 
-@dataclass(frozen=True)
-class _Drive:
-    """Gains of one kind of joint: stiffness [N m/rad], damping [N m s/rad], torque [N m], rotor inertia [kg m^2]."""
-
-    stiffness: float
-    damping: float
-    effort: float
-    armature: float
-    pos: float = 0.0
-    """Default position [rad]."""
-
-
 _DRIVES = {
-    "hip_yaw": _Drive(150.0, 5.0, 300.0, 0.1),
-    "hip_roll": _Drive(150.0, 5.0, 300.0, 0.1),
-    "hip_pitch": _Drive(200.0, 5.0, 300.0, 0.1, -0.28),
-    "knee": _Drive(200.0, 5.0, 300.0, 0.1, 0.79),
-    "ankle": _Drive(20.0, 4.0, 100.0, 0.03, -0.52),
-    "torso": _Drive(200.0, 5.0, 300.0, 0.1),
-    "shoulder_pitch": _Drive(40.0, 10.0, 300.0, 0.03, 0.28),
-    "shoulder_roll": _Drive(40.0, 10.0, 300.0, 0.03),
-    "shoulder_yaw": _Drive(40.0, 10.0, 300.0, 0.03),
-    "elbow": _Drive(40.0, 10.0, 300.0, 0.03, 0.52),
+    "hip_yaw": Drive(150.0, 5.0, 300.0, 0.1),
+    "hip_roll": Drive(150.0, 5.0, 300.0, 0.1),
+    "hip_pitch": Drive(200.0, 5.0, 300.0, 0.1, -0.28),
+    "knee": Drive(200.0, 5.0, 300.0, 0.1, 0.79),
+    "ankle": Drive(20.0, 4.0, 100.0, 0.03, -0.52),
+    "torso": Drive(200.0, 5.0, 300.0, 0.1),
+    "shoulder_pitch": Drive(40.0, 10.0, 300.0, 0.03, 0.28),
+    "shoulder_roll": Drive(40.0, 10.0, 300.0, 0.03),
+    "shoulder_yaw": Drive(40.0, 10.0, 300.0, 0.03),
+    "elbow": Drive(40.0, 10.0, 300.0, 0.03, 0.52),
 }
 
 
-def _drive(joint: str) -> _Drive:
+def _drive(joint: str) -> Drive:
     return _DRIVES[joint.removeprefix("left_").removeprefix("right_")]
 
 

@@ -15,6 +15,8 @@ from .settings.values import shown
 
 BEGIN = "<!-- settings: begin (make regenerate writes this part) -->"
 END = "<!-- settings: end -->"
+PROPER_NAMES = {"osmo": "OSMO", "azureml": "Azure ML"}
+"""How a heading writes what a scope names."""
 HEADER = ("Setting", "Flag", "Variable", "Terraform output", "Default", "Accepts")
 
 
@@ -34,7 +36,8 @@ def with_tables(document: str) -> str:
 
 
 def _section(scope: str, found: list[SettingEntry]) -> Iterator[str]:
-    yield f"### {scope[:1].upper()}{scope[1:]}\n"
+    title = ", ".join(PROPER_NAMES.get(name, name) for name in scope.split(", "))
+    yield f"### {title[:1].upper()}{title[1:]}\n"
     yield f"| {' | '.join(HEADER)} |"
     yield f"|{'---|' * len(HEADER)}"
     for entry in found:

@@ -240,6 +240,12 @@ def test_a_program_that_hangs_is_given_up_on() -> None:
     assert probe.run(["no-such-program"]).failure == "No such file or directory"
 
 
+def test_what_is_installed_is_not_to_be_installed(gaitway: Callable, alone: Path) -> None:
+    """Azure's packages are there: names are all that its compute is not examined for."""
+    (found,) = [found for found in gaitway("doctor", "--json").json["findings"] if found["check"] == "azureml compute"]
+    assert "azure_subscription_id" in found["message"] and found["fix"] == "gaitway config"
+
+
 def test_the_workspace_needs_names_first() -> None:
     unset = resolve([AzureContext], {"azure_resource_group": "rg"}, environ={}, terraform_dir=None)
     finding = only(services.azure_workspace(unset, {}))

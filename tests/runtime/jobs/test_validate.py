@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gaitway_runtime.evaluation.provenance import fetch_with_provenance
 from gaitway_runtime.evaluation.validation import validate_checkpoint
 from gaitway_runtime.jobs import evaluating, validate
 from gaitway_runtime.jobs.base import Workspace
@@ -170,6 +171,18 @@ def test_the_gate_can_be_asked_for_without_a_job_of_its_own(tmp_path: Path) -> N
     job = TrainJob(task=TASK, simulator="mujoco")
     validation = validate_checkpoint(job, checkpoint, episodes=4, num_envs=4)
     assert validation.verdict.passed and validation.verdict.episodes == 4
+
+
+def test_a_file_that_was_trained_elsewhere_is_nothing_to_warn_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = write_checkpoint(tmp_path / "model_7.pt", run_id="0123456789abcdef0123456789abcdef")
+    with caplog.at_level("INFO"):
+        found = fetch_with_provenance(str(checkpoint), ValidateJob(task=TASK), RunContext(), tmp_path / "into")
+    assert found.run_id == "0123456789abcdef0123456789abcdef"
+    ours = [record for record in caplog.records if record.name.startswith("gaitway")]
+    assert not [record.getMessage() for record in ours if record.levelname != "INFO"]
+    assert any("is not in this store" in record.getMessage() for record in ours)
 
 
 def test_the_training_is_remembered_also_for_a_checkpoint_that_is_named_by_its_path(tmp_path: Path) -> None:

@@ -21,9 +21,11 @@ from .request import NEEDED
 def findings(settings: Mapping[str, Setting]) -> list[Finding]:
     """Return the findings on compute, storage and model registry, where a workspace and the client are there."""
     unset = [key for key in NEEDED if not (key in settings and settings[key].value)]
-    if unset or find_spec("azure") is None or find_spec("azure.ai") is None:
-        said = f"not examined: {', '.join(unset)} not set" if unset else "not examined: azure-ai-ml is not installed"
-        return [Finding("azureml compute", False, said, f"gaitway config; {install_command('azureml')}")]
+    installed = find_spec("azure") is not None and find_spec("azure.ai") is not None
+    if unset or not installed:
+        missing = [*([f"{', '.join(unset)} not set"] if unset else []), *([] if installed else ["no azure-ai-ml"])]
+        fixes = [*(["gaitway config"] if unset else []), *([] if installed else [install_command("azureml")])]
+        return [Finding("azureml compute", False, f"not examined: {'; '.join(missing)}", "; ".join(fixes))]
     try:
         azure = Azure(AzureWorkspace.required(settings), pause=lambda seconds: None)
     except GaitwayError as error:

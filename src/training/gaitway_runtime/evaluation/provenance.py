@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,18 +86,18 @@ def _remembered(
     run_id: str, context: RunContext
 ) -> tuple[Mapping[str, str], Mapping[str, Sequence[tuple[float, float]]]]:
     """Return tags and training curves of a run."""
-    from mlflow.exceptions import MlflowException
-
-    from ..spec.secrets import one_line
-    from ..stores.mlflow_client import open_client
+    from ..stores.mlflow_client import Failure, StoreFailure, attempt, open_client
     from ..stores.tracking_server import tracking_uri_for
 
     client = open_client(tracking_uri_for(context))
     names = [name for _, alternatives in CURVES for name in alternatives]
     try:
-        tags = dict(client.get_run(run_id).data.tags)
-        histories = {name: client.get_metric_history(run_id, name) for name in names}
-    except MlflowException as error:
-        log.warning("nothing is known of the training run %s: %s", run_id, one_line(error))
+        tags = dict(attempt(lambda: client.get_run(run_id)).data.tags)
+        histories = {name: attempt(partial(client.get_metric_history, run_id, name)) for name in names}
+    except StoreFailure as failure:
+        if failure.kind is Failure.UNKNOWN:  # a file that was trained elsewhere, such as a sample
+            log.info("its training, MLflow run %s, is not in this store: the report has no curves of it", run_id)
+        else:
+            log.warning("nothing is known of the training run %s: %s", run_id, failure)
         return {}, {}
     return tags, {name: [(point.step, point.value) for point in points] for name, points in histories.items() if points}

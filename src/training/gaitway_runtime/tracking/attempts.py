@@ -13,7 +13,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -245,6 +245,33 @@ def _with_checkpoint(server: TrackingServer, run: Any) -> str | None:
     run_id = str(run.info.run_id)
     folder = ArtifactFolder(run.info.artifact_uri, "", server, f"runs:/{run_id}")
     return run_id if any(is_checkpoint(entry.name) for entry in folder.entries("checkpoints")) else None
+
+
+class SentBefore:
+    """Metrics that the server has of a run.
+
+    A resumed training sends only what lies beyond them: a step that stands is neither overwritten nor doubled. One who
+    sends what a dead process has left asks for each step, since a later attempt may have gone further.
+
+    Args:
+        latest: Last step of each metric.
+        history: Returns the points of a metric; asked once for each.
+    """
+
+    def __init__(
+        self, latest: Mapping[str, int] | None = None, history: Callable[[str], Iterable[Any]] | None = None
+    ) -> None:
+        self._latest = latest or {}
+        self._history = history
+        self._steps: dict[str, set[int]] = {}
+
+    def has(self, name: str, step: int) -> bool:
+        """Whether a metric has a value at a step."""
+        if self._history is None:
+            return step <= self._latest.get(name, step - 1)
+        if name not in self._steps:
+            self._steps[name] = {point.step for point in self._history(name)}
+        return step in self._steps[name]
 
 
 @dataclass(frozen=True)

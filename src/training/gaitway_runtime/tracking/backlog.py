@@ -7,15 +7,15 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..spec.errors import GaitwayError
+from ..spec.errors import ConfigError, GaitwayError
 from ..spec.secrets import one_line
 from ..stores.mlflow_client import Failure, StoreFailure
 from .delivery import REJECTED, Delivery, Patience
-from .journal import JOURNAL, Contents, End, Journal, JournalBusy, is_held, journals_below, read_journal
+from .journal import JOURNAL, Contents, End, Journal, JournalBusy, Open, is_held, journals_below, read_journal
 from .run_store import RunStore, now_ms
 
 _PATIENCE = Patience(flush=0.05)
@@ -218,3 +218,44 @@ def rejected(folder: Path) -> list[str]:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             reasons.append(str(json.loads(line)["reason"]))
     return reasons
+
+
+def left_behind(folder: Path, header: Open) -> list[Path]:
+    """Return the journals that earlier attempts at a run have left, the oldest first.
+
+    Raises:
+        ConfigError: One of them is at work still, or another job is in this output folder.
+    """
+    try:
+        left = set_aside(folder)
+    except JournalBusy:
+        raise ConfigError("another job is at work in this output folder", source=str(folder)) from None
+    if header.run_id is None:
+        return left
+    for path in journals_of_run(folder.parent.parent, header.run_id, folder):
+        if is_held(path):
+            found = read_journal(path).header
+            name = found.name if found else path.parent.parent.name
+            raise ConfigError(
+                f"MLflow run {header.run_id} is being trained by '{name}'",
+                source=str(path.parent.parent),
+                hint=f"wait for it, or stop it: gaitway cancel {name}",
+            )
+        left.append(path)
+    return left
+
+
+def sends(left: list[Path], run_id: str | None) -> Callable[[], bool]:
+    """Return a function that sends what earlier attempts have left; False while it has to be called again."""
+
+    def send() -> bool:
+        while left:
+            header = read_journal(left[0]).header
+            same = header is not None and header.run_id is not None and header.run_id == run_id
+            sent = send_journal(left[0], wait=0.0, end_killed=not same)
+            if same and not sent.done and not sent.unknown:
+                return False
+            left.pop(0)
+        return True
+
+    return send

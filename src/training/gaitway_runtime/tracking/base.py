@@ -1,13 +1,14 @@
-"""Tracker of a job's run, whatever store is behind it."""
+"""Interfaces of a job's tracker, and of the store behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from ..spec.errors import GaitwayError
+from .journal import Artifact, End, Open, Record
 
 
 @dataclass(frozen=True)
@@ -83,4 +84,24 @@ class Tracker(Protocol):
 
     def close(self, status: str) -> None:
         """Flush and end the run as ``FINISHED``, ``FAILED`` or ``KILLED``."""
+        ...
+
+
+class Store(Protocol):
+    """Interface of a run's store: :class:`~gaitway_runtime.tracking.run_store.RunStore`."""
+
+    def open(self) -> Open:
+        """Find or make the run."""
+        ...
+
+    def send_values(self, records: Sequence[Record]) -> None:
+        """Send metrics, parameters and tags."""
+        ...
+
+    def send_artifact(self, record: Artifact) -> str:
+        """Upload a file and return its path among the artifacts."""
+        ...
+
+    def send_end(self, record: End) -> None:
+        """End the run."""
         ...

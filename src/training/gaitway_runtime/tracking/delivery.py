@@ -10,12 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from ..spec.errors import GaitwayError
 from ..spec.secrets import one_line
 from ..stores.mlflow_client import Backoff, Failure, StoreFailure, attempt
 from .attempts import Superseded
+from .base import Store
 from .journal import (
     ARTIFACTS,
     END,
@@ -24,7 +24,6 @@ from .journal import (
     End,
     Journal,
     Metrics,
-    Open,
     Record,
     Refused,
     Sent,
@@ -37,6 +36,9 @@ REJECTED = "tracking-rejected.jsonl"
 
 VALUES_AT_ONCE = 60
 """Records of values that travel together."""
+
+BUSY_FACTOR = 20
+"""How much longer the end of a run waits for a server that is taking what it is sent than for one that is away."""
 
 FAILURES_THAT_LET_PASS = 5
 """Failures after which an artifact no longer holds up the end of its run."""
@@ -61,26 +63,6 @@ class Patience:
     """The same for a run that was asked to stop: platforms give a job 30 s before they kill it."""
     renew: float = 60.0
     """Between two signs of life of a run."""
-
-
-class Store(Protocol):
-    """Interface of a run's store: :class:`~gaitway_runtime.tracking.run_store.RunStore`."""
-
-    def open(self) -> Open:
-        """Find or make the run."""
-        ...
-
-    def send_values(self, records: Sequence[Record]) -> None:
-        """Send metrics, parameters and tags."""
-        ...
-
-    def send_artifact(self, record: Artifact) -> str:
-        """Upload a file and return its path among the artifacts."""
-        ...
-
-    def send_end(self, record: End) -> None:
-        """End the run."""
-        ...
 
 
 @dataclass
@@ -304,10 +286,6 @@ class Delivery:
 def _lasting(error: Exception) -> bool:
     """Whether MLflow itself refuses this record; that a run is unknown is a matter of the whole run."""
     return isinstance(error, StoreFailure) and error.kind is Failure.INVALID
-
-
-BUSY_FACTOR = 20
-"""How much longer the end of a run waits for a server that is taking what it is sent than for one that is away."""
 
 
 class Sender:

@@ -8,7 +8,7 @@ import datetime
 import logging
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..spec.checkpoint_files import CHECKPOINT_OUTPUT, sha256_of
@@ -20,10 +20,10 @@ from ..spec.secrets import public_form
 from ..stores.mlflow_client import Failure, StoreFailure
 from ..stores.tracking_server import tracking_uri_for
 from .attempts import RUN_ID_TAG, ArtifactManifest, Listed, RunOwner, managed_run_id
-from .backlog import BackgroundBacklog, journals_of_run, send_journal, set_aside
+from .backlog import BackgroundBacklog, left_behind, sends
 from .base import ModelVersion, Tracker
 from .delivery import Delivery, Patience, Sender
-from .journal import JOURNAL, Artifact, End, Journal, JournalBusy, Metrics, Open, Params, Tags, is_held, read_journal
+from .journal import JOURNAL, Artifact, End, Journal, JournalBusy, Metrics, Open, Params, Tags
 from .registry import check_model_name
 from .run_store import RunStore, now_ms
 from .store_process import ServedStore, StoreProcess, StoreProcessEnded
@@ -240,7 +240,7 @@ def open_tracker(
     patience = patience or Patience()
     folder = (output_dir or Path(context.output_dir)).absolute()
     header = _header(job, context, run_id)
-    left = _left_behind(folder, header)
+    left = left_behind(folder, header)
     connection = _connect(header, folder, left, patience, process)
     sender, delivery = connection.sender, connection.delivery
     if not sender.wait_opened(patience.start) and delivery.refusal is not None:
@@ -259,7 +259,7 @@ def _connect(
         raise
     journal.append(header, durable=True)
     delivery = Delivery(store, journal, patience)
-    sender = Sender(delivery, patience, before=_sends(left, header.run_id), alive=store.show_alive)
+    sender = Sender(delivery, patience, before=sends(left, header.run_id), alive=store.show_alive)
     return Connection(store, journal, delivery, sender, BackgroundBacklog(folder.parent.parent, folder, left))
 
 
@@ -309,47 +309,6 @@ def _close(connection: Connection) -> None:
 def _refuses(failure: StoreFailure) -> bool:
     """Whether a server answers before the job begins, and does not accept it; later only MLflow's own word counts."""
     return failure.kind is not Failure.AWAY or failure.status in (400, 404, 405, 409, 413, 422, 501)
-
-
-def _left_behind(folder: Path, header: Open) -> list[Path]:
-    """Return the journals that earlier attempts at a run have left, the oldest first.
-
-    Raises:
-        ConfigError: One of them is at work still, or another job is in this output folder.
-    """
-    try:
-        left = set_aside(folder)
-    except JournalBusy:
-        raise ConfigError("another job is at work in this output folder", source=str(folder)) from None
-    if header.run_id is None:
-        return left
-    for path in journals_of_run(folder.parent.parent, header.run_id, folder):
-        if is_held(path):
-            found = read_journal(path).header
-            name = found.name if found else path.parent.parent.name
-            raise ConfigError(
-                f"MLflow run {header.run_id} is being trained by '{name}'",
-                source=str(path.parent.parent),
-                hint=f"wait for it, or stop it: gaitway cancel {name}",
-            )
-        left.append(path)
-    return left
-
-
-def _sends(left: list[Path], run_id: str | None) -> Callable[[], bool]:
-    """Return a function that sends what earlier attempts have left; False while it has to be called again."""
-
-    def send() -> bool:
-        while left:
-            header = read_journal(left[0]).header
-            same = header is not None and header.run_id is not None and header.run_id == run_id
-            sent = send_journal(left[0], wait=0.0, end_killed=not same)
-            if same and not sent.done and not sent.unknown:
-                return False
-            left.pop(0)
-        return True
-
-    return send
 
 
 def _journal(folder: Path) -> Journal:

@@ -7,7 +7,7 @@ import logging
 import re
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from ..stores.artifacts import ASIDE, ArtifactFolder, local_root
 from ..stores.mlflow_client import Failure, StoreFailure
 from ..stores.streams import StreamLimits
 from ..stores.tracking_server import TrackingServer, check_client, with_credentials
-from .attempts import ATTEMPT_TAG, OWNER_TAG, RunOwner, Superseded, one_at_a_time
+from .attempts import ATTEMPT_TAG, OWNER_TAG, RunOwner, SentBefore, Superseded, one_at_a_time
 from .base import ModelVersion
 from .journal import Artifact, End, Metrics, Open, Params, Record, Tags
 from .limits import (
@@ -52,33 +52,6 @@ _LIMITS = StreamLimits(attempts=2, first_wait=0.2)
 
 
 _log = logging.getLogger(__name__)
-
-
-class SentBefore:
-    """Metrics that the server has of a run.
-
-    A resumed training sends only what lies beyond them: a step that stands is neither overwritten nor doubled. One who
-    sends what a dead process has left asks for each step, since a later attempt may have gone further.
-
-    Args:
-        latest: Last step of each metric.
-        history: Returns the points of a metric; asked once for each.
-    """
-
-    def __init__(
-        self, latest: Mapping[str, int] | None = None, history: Callable[[str], Iterable[Any]] | None = None
-    ) -> None:
-        self._latest = latest or {}
-        self._history = history
-        self._steps: dict[str, set[int]] = {}
-
-    def has(self, name: str, step: int) -> bool:
-        """Whether a metric has a value at a step."""
-        if self._history is None:
-            return step <= self._latest.get(name, step - 1)
-        if name not in self._steps:
-            self._steps[name] = {point.step for point in self._history(name)}
-        return step in self._steps[name]
 
 
 class RunStore:

@@ -17,7 +17,8 @@ from gaitway_runtime.spec import catalog
 from gaitway_runtime.spec.checkpoint_files import iteration_of, sha256_of
 from gaitway_runtime.spec.contract import read_contract
 from gaitway_runtime.spec.files import absolute_store, check_store, database_path, is_remote, store_uri
-from gaitway_runtime.spec.job import EMBEDDED, InferJob, Job, TrainJob, model_name_for, validate
+from gaitway_runtime.spec.job import EMBEDDED, InferJob, Job, TrainJob, model_name_for
+from gaitway_runtime.spec.job_document import validate
 from gaitway_runtime.spec.run_context import AzureContext, RunContext
 from gaitway_runtime.spec.settings import settings_of
 

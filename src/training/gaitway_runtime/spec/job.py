@@ -21,7 +21,7 @@ from . import schemes
 from .errors import UsageError
 from .export_formats import FormatChoices
 from .learners import LEARNERS
-from .settings import check_value, setting, setting_of, settings_of
+from .settings import setting, setting_of
 
 THIS_MACHINE = "local"
 """Platform that runs jobs on the machine where they are submitted."""
@@ -369,21 +369,6 @@ JOB_KINDS: dict[str, type[Job]] = {
 """Job kinds by name; a new kind is a dataclass, a row here and a file in ``gaitway_runtime/jobs``."""
 
 
-def validate(job: Job, source: str = "job") -> Job:
-    """Check every field of a job against its limits and the fields against each other.
-
-    Raises:
-        UsageError: A value is out of its limits, or a checkpoint mode and a checkpoint do not go together.
-    """
-    for field, _ in settings_of(type(job)):
-        check_value(type(job), field.name, getattr(job, field.name), f"{source}: {field.name}")
-    if not job.task.strip():
-        raise UsageError("task is empty", source=f"{source}: task", hint="gaitway tasks")
-    if isinstance(job, TrainJob):
-        _validate_checkpoint_mode(job, source)
-    return job
-
-
 def normalize_checkpoint_mode(mode: str) -> str:
     """Return the mode's canonical name: ``fresh`` is ``from-scratch``."""
     return "from-scratch" if mode == "fresh" else mode
@@ -408,25 +393,3 @@ def model_name_for(task: str) -> str:
 def experiment_name(backend: str, task: str) -> str:
     """Return the MLflow experiment of a task, for example ``isaaclab-rsl-rl-Isaac-Ant-v0``."""
     return f"isaaclab-{backend.replace('_', '-')}-{task}"
-
-
-def _validate_checkpoint_mode(job: TrainJob, source: str) -> None:
-    mode = normalize_checkpoint_mode(job.checkpoint_mode)
-    if mode == "from-scratch" and job.checkpoint_uri:
-        raise UsageError(
-            "a checkpoint is given but the mode is from-scratch, which would ignore it",
-            source=f"{source}: checkpoint_uri",
-            hint="add --checkpoint-mode resume (continue) or warm-start (weights only)",
-        )
-    if mode != "from-scratch" and not job.checkpoint_uri:
-        raise UsageError(
-            f"checkpoint mode {mode} needs a checkpoint",
-            source=f"{source}: checkpoint_mode",
-            hint="add --checkpoint-uri URI; gaitway checkpoints lists them",
-        )
-    if job.register_checkpoint and job.skip_register_checkpoint:
-        raise UsageError(
-            "a model name is given and registration is skipped",
-            source=f"{source}: register_checkpoint",
-            hint="drop --register-checkpoint or --skip-register-checkpoint",
-        )

@@ -1,4 +1,6 @@
-"""``job.json``: a job with the context of its run, as a document; and the job that a container's variables describe.
+"""``job.json``: a job with the context of its run, as a document; the job that a container's variables describe.
+
+Both are checked as a whole, as is the job that a client has put together.
 
 Standard library only: containers read it with Python 3.10 to 3.12.
 """
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError, shown
-from .job import JOB_KINDS, Job, TrainJob, validate
+from .job import JOB_KINDS, Job, TrainJob, normalize_checkpoint_mode
 from .run_context import AzureContext, RunContext
 from .settings import check_value, settings_of, values_from_environment
 
@@ -78,6 +80,43 @@ def from_environment(environ: Mapping[str, str]) -> Job:
         raise UsageError(f"unknown job kind '{kind}'", source="env JOB_KIND", allowed=", ".join(JOB_KINDS))
     cls = JOB_KINDS[kind]
     return validate(cls(**values_from_environment(cls, environ)), "environment")
+
+
+def validate(job: Job, source: str = "job") -> Job:
+    """Check every field of a job against its limits and the fields against each other.
+
+    Raises:
+        UsageError: A value is out of its limits, or a checkpoint mode and a checkpoint do not go together.
+    """
+    for field, _ in settings_of(type(job)):
+        check_value(type(job), field.name, getattr(job, field.name), f"{source}: {field.name}")
+    if not job.task.strip():
+        raise UsageError("task is empty", source=f"{source}: task", hint="gaitway tasks")
+    if isinstance(job, TrainJob):
+        _validate_checkpoint_mode(job, source)
+    return job
+
+
+def _validate_checkpoint_mode(job: TrainJob, source: str) -> None:
+    mode = normalize_checkpoint_mode(job.checkpoint_mode)
+    if mode == "from-scratch" and job.checkpoint_uri:
+        raise UsageError(
+            "a checkpoint is given but the mode is from-scratch, which would ignore it",
+            source=f"{source}: checkpoint_uri",
+            hint="add --checkpoint-mode resume (continue) or warm-start (weights only)",
+        )
+    if mode != "from-scratch" and not job.checkpoint_uri:
+        raise UsageError(
+            f"checkpoint mode {mode} needs a checkpoint",
+            source=f"{source}: checkpoint_mode",
+            hint="add --checkpoint-uri URI; gaitway checkpoints lists them",
+        )
+    if job.register_checkpoint and job.skip_register_checkpoint:
+        raise UsageError(
+            "a model name is given and registration is skipped",
+            source=f"{source}: register_checkpoint",
+            hint="drop --register-checkpoint or --skip-register-checkpoint",
+        )
 
 
 def _build(cls: type[Any], values: object, source: str) -> Any:

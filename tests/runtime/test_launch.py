@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from gaitway_runtime.distributed import group, launcher
+from gaitway_runtime.distributed import failures, launcher
 from gaitway_runtime.distributed import group as ranks
 from gaitway_runtime.distributed.group import ALONE, Rank
 from gaitway_runtime.process import lifecycle
@@ -206,6 +206,6 @@ def test_a_process_that_the_platform_has_given_its_place_speaks_for_itself_alone
     ],
 )
 def test_a_node_that_is_gone_is_the_platforms_failure_and_not_the_jobs(rank: Rank, said: str, code: int) -> None:
-    assert group._own_failure(rank, RuntimeError(said)).exit_code == code
-    assert group._rank_zero_lost(Rank(1, 0, 2, 1)).exit_code == 4, "the platform may start all of them again"
-    assert group._rank_zero_lost(Rank(1, 1, 2, 2)).exit_code == 1
+    assert failures.own_failure(rank, RuntimeError(said)).exit_code == code
+    assert failures.rank_zero_lost(Rank(1, 0, 2, 1)).exit_code == 4, "the platform may start all of them again"
+    assert failures.rank_zero_lost(Rank(1, 1, 2, 2)).exit_code == 1

@@ -33,7 +33,7 @@ from .group import Rank, available_cpus, rank_from
 
 GRACE_S = 30.0
 """Time the others have to end after one process has failed, before they are killed [s]; longer than they need to
-notice it by themselves (``group.GRACE_S``)."""
+notice it by themselves (``failures.GRACE_S``)."""
 
 LOG_FILE = "log.txt"
 """Output of every process of a node but its first, in the rank's folder below the outputs."""

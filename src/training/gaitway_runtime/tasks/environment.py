@@ -15,7 +15,7 @@ from ..spec.registry import imported
 from . import own_rewards
 from .arrays import Array
 from .state import State
-from .terrain import OBSTACLES, Obstacles
+from .terrain import RoughTerrain
 
 Term = Callable[[State], Array]
 """A term of a task: arrays of all worlds in, an array of all worlds out."""
@@ -153,24 +153,6 @@ class PoseCommand:
     """[rad]."""
     resampling_time: tuple[float, float] = (4.0, 4.0)
     """[s]."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RoughTerrain:
-    """Isaac Lab's rough terrain and its ``terrain_levels_vel`` curriculum."""
-
-    levels: tuple[int, int] = (0, 5)
-    """Least and greatest level of an evaluation's episodes, drawn anew for each, and of the first ones in training,
-    where robots that walk far climb from there. Isaac Lab's ``max_init_terrain_level`` is 5."""
-    flat_steps: int = 0
-    """Environment steps, over all worlds, for which training starts its episodes on the flat ground around the field:
-    on rough ground a robot takes much longer to find out how to walk."""
-    obstacles: Obstacles = OBSTACLES
-    """Heights of boxes and rough ground."""
-    walls: bool = False
-    """Whether stairs and boxes have vertical walls, as Isaac Lab's, in place of ramps of one cell."""
-    kind: str | None = None
-    """The only kind of ground, one of ``terrain.KIND_NAMES``; None: all of them, in Isaac Lab's proportions."""
 
 
 @dataclass(frozen=True, kw_only=True)

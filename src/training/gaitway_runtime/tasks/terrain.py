@@ -124,6 +124,24 @@ KINDS: tuple[tuple[str, SubTerrain, int], ...] = (
 KIND_NAMES = tuple(name for name, *_ in KINDS)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RoughTerrain:
+    """Isaac Lab's rough terrain and its ``terrain_levels_vel`` curriculum."""
+
+    levels: tuple[int, int] = (0, 5)
+    """Least and greatest level of an evaluation's episodes, drawn anew for each, and of the first ones in training,
+    where robots that walk far climb from there. Isaac Lab's ``max_init_terrain_level`` is 5."""
+    flat_steps: int = 0
+    """Environment steps, over all worlds, for which training starts its episodes on the flat ground around the field:
+    on rough ground a robot takes much longer to find out how to walk."""
+    obstacles: Obstacles = OBSTACLES
+    """Heights of boxes and rough ground."""
+    walls: bool = False
+    """Whether stairs and boxes have vertical walls, as Isaac Lab's, in place of ramps of one cell."""
+    kind: str | None = None
+    """The only kind of ground, one of :data:`KIND_NAMES`; None: all of them, in Isaac Lab's proportions."""
+
+
 @dataclass(frozen=True)
 class Terrain:
     """The ground: heights on a regular grid, and where episodes start."""

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...tasks.arrays import Array
-from ...tasks.environment import RoughTerrain
 from ...tasks.mdp.rewards import sum_of_squares
 from ...tasks.state import State
-from ...tasks.terrain import AROUND, LEVELS, TILE, Terrain
+from ...tasks.terrain import AROUND, LEVELS, TILE, RoughTerrain, Terrain
 from .engine import Ids
 
 

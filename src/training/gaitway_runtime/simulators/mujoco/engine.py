@@ -24,9 +24,10 @@ from numpy.typing import ArrayLike, NDArray
 from ...distributed.group import available_cpus
 from ...tasks.arrays import Array
 from ...tasks.environment import EnvCfg
-from ...tasks.robots import RobotSpec, contact_sensor
+from ...tasks.robots import RobotSpec
 from ...tasks.state import Contact, State
 from .kinematics import LinkChain
+from .models import Layout
 
 CONTACT_THRESHOLD = 1.0
 """Net contact force from which a body counts as touching [N]; Isaac Lab's contact sensor."""
@@ -108,41 +109,6 @@ def _batch(model: mujoco.MjModel, num_envs: int, nthread: int) -> WorldBatch:
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """Where the robot's quantities lie in MuJoCo's vectors, in the policy's joint order."""
-
-    joint_qpos: NDArray[np.int64]
-    joint_dof: NDArray[np.int64]
-    contact: dict[str, slice]
-    """Columns of the contact array, by group."""
-    num_contacts: int
-    foot: slice
-    """Sensor data of the feet: position and velocity of each in turn."""
-    wrench: slice
-
-    @staticmethod
-    def of(model: mujoco.MjModel, spec: RobotSpec) -> _Layout:
-        joints = [model.joint(name) for name in spec.joint_names]
-        groups, count = {}, 0
-        for group, bodies in spec.contact_bodies.items():
-            for number, body in enumerate(bodies):
-                if model.sensor(contact_sensor(body)).adr[0] != 3 * (count + number):
-                    raise ValueError(f"contact sensors of {spec.name} are not first, in order")
-            groups[group] = slice(count, count + len(bodies))
-            count += len(bodies)
-        feet = [f"position_{body}" for body in spec.contact_bodies.get("feet", ())]
-        wrenches = [f"force_{body}" for body in spec.wrench_bodies]
-        return _Layout(
-            joint_qpos=np.array([joint.qposadr[0] for joint in joints]),
-            joint_dof=np.array([joint.dofadr[0] for joint in joints]),
-            contact=groups,
-            num_contacts=count,
-            foot=_span(model, feet, 6),
-            wrench=_span(model, wrenches, 6),
-        )
-
-
-@dataclass(frozen=True)
 class Start:
     """States of n worlds at the start of an episode."""
 
@@ -172,7 +138,7 @@ class Engine:
         self.qpos: Array = self.batch.bind("qpos")
         self.qvel: Array = self.batch.bind("qvel")
         self.ctrl: Array = self.batch.bind("ctrl")
-        self.layout = _Layout.of(model, spec)
+        self.layout = Layout.of(model, spec)
         num_envs = len(self.qpos)
         self.base_com = np.zeros((num_envs, 3))
         """Centre of mass of each world's base, in the base frame [m]."""
@@ -390,13 +356,3 @@ def _no_contact(count: int, bodies: int, *, timed: bool) -> Contact:
         last_air_time=np.zeros(times),
         first_contact=np.zeros(times, np.bool_),
     )
-
-
-def _span(model: mujoco.MjModel, first_of: list[str], width: int) -> slice:
-    """Return the sensor data of consecutive sensors that start with those named and are ``width`` wide each."""
-    if not first_of:
-        return slice(0, 0)
-    start = int(model.sensor(first_of[0]).adr[0])
-    if [int(model.sensor(name).adr[0]) - start for name in first_of] != [width * k for k in range(len(first_of))]:
-        raise ValueError(f"sensors {first_of} are not consecutive")
-    return slice(start, start + width * len(first_of))

@@ -1,13 +1,15 @@
-"""Models: the MJCF of a robot on its ground, compiled."""
+"""Models: the MJCF of a robot on its ground, compiled, and where the robot's quantities lie in it."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from ...tasks.environment import EnvCfg, find_environment
-from ...tasks.robots import ROBOTS
+from ...tasks.robots import ROBOTS, RobotSpec, contact_sensor
 from ...tasks.scene import document, on_terrain
 from ...tasks.terrain import Terrain, rough_terrain
 from .walls import with_columns
@@ -81,3 +83,53 @@ def build_model(
     if terrain and around is not None:
         terrain = terrain.around(around, margin=_SEEN)
     return compile_robot(found.robot, timestep=timestep or found.physics_dt, visual=visual, terrain=terrain)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the robot's quantities lie in MuJoCo's vectors, in the policy's joint order."""
+
+    joint_qpos: NDArray[np.int64]
+    joint_dof: NDArray[np.int64]
+    contact: dict[str, slice]
+    """Columns of the contact array, by group."""
+    num_contacts: int
+    foot: slice
+    """Sensor data of the feet: position and velocity of each in turn."""
+    wrench: slice
+
+    @staticmethod
+    def of(model: mujoco.MjModel, spec: RobotSpec) -> Layout:
+        """Return the layout of a robot's model.
+
+        Raises:
+            ValueError: Its sensors are not where the engine reads them.
+        """
+        joints = [model.joint(name) for name in spec.joint_names]
+        groups, count = {}, 0
+        for group, bodies in spec.contact_bodies.items():
+            for number, body in enumerate(bodies):
+                if model.sensor(contact_sensor(body)).adr[0] != 3 * (count + number):
+                    raise ValueError(f"contact sensors of {spec.name} are not first, in order")
+            groups[group] = slice(count, count + len(bodies))
+            count += len(bodies)
+        feet = [f"position_{body}" for body in spec.contact_bodies.get("feet", ())]
+        wrenches = [f"force_{body}" for body in spec.wrench_bodies]
+        return Layout(
+            joint_qpos=np.array([joint.qposadr[0] for joint in joints]),
+            joint_dof=np.array([joint.dofadr[0] for joint in joints]),
+            contact=groups,
+            num_contacts=count,
+            foot=_span(model, feet, 6),
+            wrench=_span(model, wrenches, 6),
+        )
+
+
+def _span(model: mujoco.MjModel, first_of: list[str], width: int) -> slice:
+    """Return the sensor data of consecutive sensors that start with those named and are ``width`` wide each."""
+    if not first_of:
+        return slice(0, 0)
+    start = int(model.sensor(first_of[0]).adr[0])
+    if [int(model.sensor(name).adr[0]) - start for name in first_of] != [width * k for k in range(len(first_of))]:
+        raise ValueError(f"sensors {first_of} are not consecutive")
+    return slice(start, start + width * len(first_of))

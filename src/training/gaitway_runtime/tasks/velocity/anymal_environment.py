@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from ..environment import EnvCfg, Randomization, Reward, RoughTerrain
+from ..environment import EnvCfg, Randomization, Reward
 from ..mdp import rewards
 from ..robots import RobotSpec
+from ..terrain import RoughTerrain
 from . import quadruped
 from .quadruped import SPREAD, Steps
 

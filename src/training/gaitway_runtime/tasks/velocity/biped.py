@@ -15,7 +15,6 @@ from ..environment import (
     EnvCfg,
     Randomization,
     Reward,
-    RoughTerrain,
     Shaping,
     Termination,
     Training,
@@ -24,6 +23,7 @@ from ..environment import (
 from ..mdp import rewards, shaping, terminations
 from ..robots import RobotSpec
 from ..state import State
+from ..terrain import RoughTerrain
 from .quadruped import SPREAD, WALLS, played
 from .terms import DIAGNOSTICS, GROUND_DIAGNOSTICS, HEIGHT_SCAN, TRACKING, critic_terms, policy_terms
 

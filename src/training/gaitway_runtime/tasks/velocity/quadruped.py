@@ -14,7 +14,6 @@ from ..environment import (
     Randomization,
     Reset,
     Reward,
-    RoughTerrain,
     Shaping,
     Termination,
     Training,
@@ -22,7 +21,7 @@ from ..environment import (
 )
 from ..mdp import rewards, shaping, terminations
 from ..robots import RobotSpec
-from ..terrain import LEVELS
+from ..terrain import LEVELS, RoughTerrain
 from .terms import DIAGNOSTICS, GROUND_DIAGNOSTICS, HEIGHT_SCAN, TRACKING, critic_terms, policy_terms
 
 WALLS = (

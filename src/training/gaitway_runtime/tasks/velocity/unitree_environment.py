@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..environment import EnvCfg, Randomization, Reward, RoughTerrain
+from ..environment import EnvCfg, Randomization, Reward
 from ..mdp import rewards
 from ..robots import RobotSpec
-from ..terrain import Obstacles
+from ..terrain import Obstacles, RoughTerrain
 from . import quadruped
 from .quadruped import Steps
 

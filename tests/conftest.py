@@ -22,7 +22,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # at any later time and through whatever proxy another test has set by then.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
+ROOT = Path(__file__).parents[1]
 GOLDENS = Path(__file__).parent / "goldens"
+MLFLOW_DEFAULTS = ("mlflow.db", "mlruns", "mlartifacts")
+"""What MLflow writes to the current folder where nobody names a store."""
 UPDATE = "--update-goldens"
 APART = ("isaaclab", "warp_physics")
 """Folders of tests that need a large installation of their own, and minutes."""
@@ -53,6 +56,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "gaitway-home"
     monkeypatch.setenv("GAITWAY_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def checkout_left_alone() -> Iterator[None]:
+    """Name the test, or one beside it, during which MLflow's own default store appears in the checkout."""
+    before = {name for name in MLFLOW_DEFAULTS if (ROOT / name).exists()}
+    yield
+    assert not [name for name in MLFLOW_DEFAULTS if name not in before and (ROOT / name).exists()]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gaitway_runtime.spec.packages import missing_package
+from gaitway_runtime.spec.run_context import RunContext
 
 from ..errors import GateFailed, UsageError
 from ..ledger import Ledger
@@ -121,14 +122,11 @@ def _registered(reference: str, model: re.Match[str]) -> str:
         from gaitway_runtime.fetch.models import latest_version
         from gaitway_runtime.stores.artifacts import VERSION_SHA256_TAG
         from gaitway_runtime.stores.mlflow_client import open_client
+        from gaitway_runtime.stores.tracking_server import tracking_uri_for
         from mlflow.exceptions import MlflowException
     except ModuleNotFoundError as error:
         raise missing_package("a registered model", error, "local") from None
-    import os
-
-    from gaitway_runtime.spec.files import default_home, store_uri
-
-    client = open_client(os.environ.get("MLFLOW_TRACKING_URI") or store_uri(default_home(os.environ)))
+    client = open_client(tracking_uri_for(RunContext()))
     name = model["name"]
     try:
         if model["alias"]:

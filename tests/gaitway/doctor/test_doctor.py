@@ -19,6 +19,7 @@ from gaitway_runtime.spec.run_context import AzureContext
 from gaitway.doctor import examine, machine, probe, services
 from gaitway.doctor.examine import Check, missing, read_context
 from gaitway.findings import Finding
+from gaitway.platforms.azureml import doctor as azureml
 from gaitway.settings.resolve import resolve
 
 
@@ -240,10 +241,10 @@ def test_a_program_that_hangs_is_given_up_on() -> None:
     assert probe.run(["no-such-program"]).failure == "No such file or directory"
 
 
-def test_what_is_installed_is_not_to_be_installed(gaitway: Callable, alone: Path) -> None:
+def test_what_is_installed_is_not_to_be_installed() -> None:
     """Azure's packages are there: names are all that its compute is not examined for."""
-    (found,) = [found for found in gaitway("doctor", "--json").json["findings"] if found["check"] == "azureml compute"]
-    assert "azure_subscription_id" in found["message"] and found["fix"] == "gaitway config"
+    (found,) = azureml.findings({})
+    assert "azure_subscription_id" in found.message and found.fix == "gaitway config"
 
 
 def test_the_workspace_needs_names_first() -> None:

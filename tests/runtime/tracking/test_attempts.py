@@ -12,9 +12,12 @@ from gaitway_runtime.spec.job import TrainJob
 from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.artifacts import Entry
 from gaitway_runtime.stores.mlflow_client import open_client
+from gaitway_runtime.stores.streams import StreamLimits
 from gaitway_runtime.stores.tracking_server import TrackingServer, ensure_store
 from gaitway_runtime.tracking import attempts
 from gaitway_runtime.tracking.mlflow_tracker import open_tracker
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED
 
 CONTEXT = RunContext(tracking_uri="http://server", tags={attempts.ATTEMPT_TAG: "plat-7"})
 JOB = TrainJob(checkpoint_uri="runs:/other/checkpoints", checkpoint_mode="warm-start", checkpoint_sha256="ab")
@@ -100,3 +103,16 @@ def test_an_attempt_is_found_after_its_experiment_was_renamed(tmp_path: Path) ->
     assert attempts.resumed(JOB, context) == wanted
     client.create_run(client.create_experiment(experiment.name), tags={attempts.ATTEMPT_TAG: "plat-8"})
     assert attempts.resumed(JOB, context) == wanted
+
+
+class Forbidding(Client):
+    """A server that shows one experiment and no other."""
+
+    def search_experiments(self, max_results: int) -> list[Any]:
+        raise MlflowException("you may not list experiments", error_code=PERMISSION_DENIED)
+
+
+def test_other_experiments_that_one_may_not_see_hold_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Server, "client", Forbidding({}))
+    server = Server("http://server", StreamLimits(attempts=1, first_wait=0.0, longest_wait=0.0))
+    assert attempts.runs_wherever(server, "walking", "tags.x = '1'", most=5) == []

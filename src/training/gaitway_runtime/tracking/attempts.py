@@ -21,7 +21,7 @@ from typing import Any
 
 from ..process.lifecycle import start_time
 from ..spec.checkpoint_files import is_checkpoint
-from ..spec.errors import ConfigError, GaitwayError, PlatformError
+from ..spec.errors import ConfigError, GaitwayError, PlatformError, UsageError
 from ..spec.files import boot_id
 from ..spec.job import TrainJob, experiment_name
 from ..spec.result import write_json
@@ -166,7 +166,7 @@ RUN_ID_TAG = "gaitway.run_id"
 _LIMITS = StreamLimits(attempts=5, first_wait=1.0, longest_wait=8.0)
 """A training that begins anew costs more than a short wait for a server that is away."""
 
-_MOST_EXPERIMENTS = 1000
+_MOST_EXPERIMENTS = 100
 """Experiments that are looked through for a run, the most recently changed first: a renamed one is among them."""
 
 _log = logging.getLogger(__name__)
@@ -212,7 +212,7 @@ def runs_wherever(server: TrackingServer, experiment: str, condition: str, *, mo
     """Return the newest runs that meet a condition: those in an experiment, or in any other if it has none.
 
     Somebody may rename an experiment while a job waits for its next attempt. MLflow then knows the old name no more, or
-    has a new experiment of that name.
+    has a new experiment of that name. A server that does not show its other experiments has none of the run.
 
     Args:
         server: The tracking server.
@@ -229,9 +229,12 @@ def runs_wherever(server: TrackingServer, experiment: str, condition: str, *, mo
     if found:
         return found
     question = functools.partial(client.search_experiments, max_results=_MOST_EXPERIMENTS)
-    others = server.ask(question, public_form(server.uri), missing=list)  # releases before 1.28 cannot be asked
-    ids = [other.experiment_id for other in others if named is None or other.experiment_id != named.experiment_id]
-    return _newest_runs(server, ids, condition, most) if ids else []
+    try:
+        others = server.ask(question, public_form(server.uri), missing=list)  # releases before 1.28 cannot be asked
+        ids = [other.experiment_id for other in others if named is None or other.experiment_id != named.experiment_id]
+        return _newest_runs(server, ids, condition, most) if ids else []
+    except (ConfigError, UsageError):
+        return []
 
 
 def _newest_runs(server: TrackingServer, experiments: list[str], condition: str, most: int) -> list[Any]:

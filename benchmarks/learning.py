@@ -29,7 +29,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as a job does: threads that spin take the physics' cores
+from gaitway_runtime.__main__ import THREAD_ENVIRONMENT
+
+os.environ |= THREAD_ENVIRONMENT  # before a numerical library is loaded, as in a job
 
 from gaitway_runtime.evaluation import gate
 from gaitway_runtime.evaluation.metrics import summarize

@@ -5,8 +5,8 @@
 A short training with one thread, and one with as many as this machine has cores for, tell the processor time of each
 part, which holds on a busy machine too, and the clock's time, which says something on a quiet one. What more cores give
 is modelled: physics is shared out among them at the price that it had with the threads that were measured; the update
-has two networks side by side and gains nothing from a third core; the rest is one core's. Of several processes each is
-one with a single thread; what their exchange of gradients costs is left out.
+has two networks side by side and gains nothing from a third core; playing and the rest are one core's. Of several
+processes each is one with a single thread; what their exchange of gradients costs is left out.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _timed(method: Callable[..., Any], calls: list[tuple[float, float]]) -> Call
 def modelled(measured: Mapping[int, Measured], cores: int) -> Parts:
     """Return what is to be expected of one process on so many cores."""
     cost = measured[min(cores, max(measured))].processors
-    return Parts(cost.physics / cores, cost.environment, cost.playing / min(2, cores), cost.update / min(2, cores))
+    return Parts(cost.physics / cores, cost.environment, cost.playing, cost.update / min(2, cores))
 
 
 def memory(task: str) -> tuple[float, float]:

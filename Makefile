@@ -33,7 +33,7 @@ demo: $(VENV)/.local    ## train, export, check and film a policy on this machin
 	@$(BIN)/gaitway demo $(if $(TASK),--task $(TASK))
 
 test: $(VENV)/.dev      ## run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 ISAACLAB ?= $(or $(GAITWAY_ISAACLAB),$(HOME)/.cache/gaitway/isaaclab-3.0)
 

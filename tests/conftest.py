@@ -88,10 +88,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that compare a generated file with what generates it."""
+    """Mark the tests that compare a generated file with what generates it; begin with the files that take longest."""
     for item in items:
         if "generated" in getattr(item, "fixturenames", ()):
             item.add_marker("generated")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture

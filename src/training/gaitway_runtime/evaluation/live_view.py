@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..spec.errors import ConfigError, UsageError, unusable_port
+from ..spec.errors import ConfigError, unusable_port
 from ..spec.packages import missing_package
 
 if TYPE_CHECKING:

@@ -181,9 +181,9 @@ exam = VerbCommand(
         ),
         json_option(),
     ],
-    help="POLICY is an ONNX file, a TorchScript file, a LEAPP bundle or a checkpoint, of any origin. Its conventions "
-    "(order of terms and joints, scales, default pose, frames, history, gains) are read where somebody wrote them "
-    "down, else found by experiment in the embedded simulator. It is then played, strained and judged, and a card is "
-    "written: "
+    help="POLICY is an ONNX file, a TorchScript file, a LEAPP bundle, a whole loop or a checkpoint, of any origin. Its "
+    "conventions (order of terms and joints, scales, default pose, frames, history, gains) are read where somebody "
+    "wrote them down, else found by experiment in the embedded simulator. It is then played, strained and judged, and "
+    "a card is written: "
     "exam.html, exam.json. Exit code 5 when the gate is not met.",
 )

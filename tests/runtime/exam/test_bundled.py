@@ -1,9 +1,10 @@
-"""LEAPP bundles in the exam: sensors in, joint targets out, memories and gains of their own."""
+"""Bundles in the exam, LEAPP's and our own whole loops: sensors in, joint targets out, memories of their own."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from gaitway_runtime.policies.confined.policy_file import inspect, opened
 from gaitway_runtime.policies.export import complete
 from gaitway_runtime.policies.reader import read_checkpoint
 from gaitway_runtime.policies.targets.base import write_target
+from gaitway_runtime.robot_logs.diagnose import diagnose_log
 from gaitway_runtime.simulators.mujoco.contract import build_contract
 from gaitway_runtime.simulators.mujoco.env import MujocoEnv
 from gaitway_runtime.simulators.mujoco.models import compile_robot
@@ -29,20 +31,33 @@ TASK = task_for("go2", None, None, 12)
 SPEC = spec_of(TASK)
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle of a sample."""
-    folder = tmp_path_factory.mktemp("leapp")
+def written(target: str, folder: Path) -> Path:
     policy = read_checkpoint(strangers.GO2)
     contract = build_contract(TASK, compile_robot(TASK.robot, timestep=0.005), SPEC, "mujoco")
-    write_target("leapp", policy, complete(policy, contract, {}, {}), folder)
+    write_target(target, policy, complete(policy, contract, {}, {}), folder)
     return folder
 
 
-def test_a_bundle_drives_the_robot_as_the_policy_that_it_was_made_of(bundle: Path) -> None:
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The LEAPP bundle of a sample."""
+    return written("leapp", tmp_path_factory.mktemp("leapp"))
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole loop of the same sample."""
+    return written("whole-loop", tmp_path_factory.mktemp("loop"))
+
+
+@pytest.mark.parametrize(("kind", "document"), [("leapp", "policy.yaml"), ("whole-loop", "loop.json")])
+def test_a_bundle_drives_the_robot_as_the_policy_that_it_was_made_of(
+    kind: str, document: str, request: pytest.FixtureRequest
+) -> None:
+    folder: Path = request.getfixturevalue("bundle" if kind == "leapp" else "loop")
     own = strangers.network_of(strangers.GO2)
-    file = inspect(bundle / "policy.onnx")
-    assert (file.kind, file.path.name) == ("leapp", "policy.yaml")
+    file = inspect(folder / "policy.onnx")
+    assert (file.kind, file.path.name) == (kind, document)
     described = describe(file, None, None)
     assert described is not None and described.control_dt == pytest.approx(0.02)
     found = conventions_of(described, SPEC).conventions
@@ -60,6 +75,28 @@ def test_a_bundle_drives_the_robot_as_the_policy_that_it_was_made_of(bundle: Pat
             if step == 10:  # a world that starts anew forgets its last action
                 actor.reset(np.array([False, True, False]))
                 observations[1, 36:] = 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda d: d.pop("period_s"), "not written as gaitway writes it: KeyError 'period_s'"),
+        (lambda d: d["inputs"][0].update(name="speed"), "not the model of the bundle: it has no input speed"),
+        (lambda d: d["inputs"][0].update(quantity="image"), "not written as gaitway writes it"),
+    ],
+)
+def test_a_whole_loop_that_is_not_whole_says_why(change, sentence: str, loop: Path, tmp_path: Path) -> None:
+    document = json.loads((loop / "loop.json").read_text())
+    change(document)
+    (tmp_path / "policy.onnx").write_bytes((loop / "policy.onnx").read_bytes())
+    (tmp_path / "loop.json").write_text(json.dumps(document))
+    with pytest.raises(UsageError, match=sentence):
+        inspect(tmp_path / "policy.onnx")
+
+
+def test_a_log_is_not_compared_with_observations_that_a_bundle_keeps_inside(loop: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="takes sensors and computes its observations inside"):
+        diagnose_log(tmp_path / "log.csv", loop / "policy.onnx")
 
 
 def test_another_description_of_a_bundle_is_refused(bundle: Path) -> None:

@@ -1,4 +1,4 @@
-"""Conventions of a LEAPP bundle: which sensor each input is, and that its outputs are joint targets."""
+"""Conventions of a bundle: which sensor each input is, and that its outputs are joint targets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from ..policies.bundles import Bundle, BundleTensor
+from ..spec.contract import PolicyContract, Robot
 from ..spec.errors import UsageError
 from ..tasks.robots import RobotSpec
 from . import conventions as words
@@ -19,6 +20,7 @@ _KINDS: Mapping[str, str] = {
     "state/body/angular_velocity": words.ANG_VEL,
     "state/body/rotation": words.ORIENTATION,
     "command/body/velocity": words.COMMAND,
+    "height_scan": words.HEIGHT_SCAN,
 }
 """Quantity of each kind of input."""
 
@@ -40,16 +42,31 @@ _COMMANDS = (("lin_vel_x", "lin_vel_y", "ang_vel_z"), ("lin_x", "lin_y", "ang_z"
 """Names of a velocity command's values that stand in the usual order."""
 
 
-def describe_bundle(bundle: Bundle) -> Description:
-    """Return a bundle as a description."""
+def describe_bundle(bundle: Bundle, contract: PolicyContract | None = None) -> Description:
+    """Return a bundle as a description.
+
+    Args:
+        bundle: The bundle.
+        contract: The contract inside a whole loop, which says the task and the gains.
+    """
     target = bundle.of_kind("target/joint/position")
     return Description(
-        kind="leapp",
+        kind=bundle.kind,
         source=str(bundle.path),
         content=bundle,
         joints=target.elements if target else (),
+        task=contract.task if contract else "",
         control_dt=bundle.period,
+        gains=_gains(contract.robot) if contract else {},
     )
+
+
+def _gains(robot: Robot) -> dict[str, tuple[float, float]]:
+    """Return stiffness and damping by joint; none where the robot is not driven by a spring."""
+    if not any(robot.stiffness):
+        return {}
+    pairs = zip(robot.stiffness, robot.damping, strict=True)
+    return dict(zip(robot.joint_names, pairs, strict=True))
 
 
 def bundle_conventions(found: Description, spec: RobotSpec) -> Conventions:
@@ -61,13 +78,16 @@ def bundle_conventions(found: Description, spec: RobotSpec) -> Conventions:
     bundle: Bundle = found.content
     joints = places_of(found.joints, spec, found.source)
     zeros = (0.0,) * len(joints)
-    return Conventions(
+    conventions = Conventions(
         terms=tuple(_term(tensor, spec, found.source) for tensor in bundle.inputs),
         joints=joints,
         action_scale=(1.0,) * len(joints),
         action_pose=zeros,
         observed_pose=zeros,
     )
+    if set(found.joints) <= set(found.gains):
+        return with_gains(conventions, tuple(zip(*(found.gains[joint] for joint in found.joints), strict=True)))
+    return conventions
 
 
 def with_gains(found: Conventions, gains: tuple[tuple[float, ...], ...]) -> Conventions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..spec.contract import QUANTITIES, PolicyContract
@@ -32,7 +32,7 @@ class Description:
     """A description as it was found, not yet of any robot."""
 
     kind: str
-    """``contract``, ``metadata``, ``descriptors``, ``deploy`` or ``leapp``."""
+    """``contract``, ``metadata``, ``descriptors``, ``deploy``, ``leapp`` or ``whole-loop``."""
     source: str
     content: Any
     joints: tuple[str, ...]
@@ -40,6 +40,8 @@ class Description:
     task: str = ""
     control_dt: float = 0.0
     """Time between two actions that it states [s]; 0 where it states none."""
+    gains: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Stiffness and damping by joint, of a bundle that states them beside its outputs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -175,7 +174,7 @@ def _judged(
     gate, reasons = _gate(verdict, search)
     filming = _film(rollout, task, here, request) if request.film else None
     points = _strained(policy, found, task, request.seed, say) if request.sweep and _walks(metrics) else ()
-    digest = hashlib.sha256(file.path.read_bytes()).hexdigest()
+    digest = file.sha256
     exam = Exam(
         file=file,
         sha256=digest,

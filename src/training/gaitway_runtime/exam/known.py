@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..policies.adapter import OTHER_UNITS, UNIT_FACTORS
-from ..policies.bundles import read_bundle
+from ..policies.bundles import KINDS, LEAPP, WHOLE_LOOP, read_bundle
 from ..policies.confined.policy_file import PolicyFile
 from ..policies.targets.unitree import MOTORS
 from ..spec.contract import CONTRACT_FILE, QUANTITIES, ObservationTerm, PolicyContract
@@ -48,10 +48,11 @@ def describe(file: PolicyFile, contract_file: Path | None, inside: PolicyContrac
     Raises:
         UsageError: A description cannot be read.
     """
-    if file.kind == "leapp":
+    if file.kind in KINDS:
         if contract_file is not None:
-            raise UsageError("a LEAPP bundle says itself what its inputs are", source=f"--contract {contract_file}")
-        return describe_bundle(read_bundle(file.path))
+            raise UsageError("a bundle says itself what its inputs are", source=f"--contract {contract_file}")
+        own = PolicyContract.from_json(file.contract, f"the contract in {file.path}") if file.contract else None
+        return describe_bundle(read_bundle(file.path), own)
     if contract_file is not None:
         return _of_file(contract_file, f"--contract {contract_file}")
     if file.contract:
@@ -100,7 +101,8 @@ def conventions_of(found: Description, spec: RobotSpec) -> Known:
         "metadata": metadata_conventions,
         "descriptors": descriptor_conventions,
         "deploy": deploy_conventions,
-        "leapp": bundle_conventions,
+        LEAPP: bundle_conventions,
+        WHOLE_LOOP: bundle_conventions,
     }[found.kind]
     contract = found.content if isinstance(found.content, PolicyContract) else None
     try:

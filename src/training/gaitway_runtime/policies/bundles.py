@@ -1,12 +1,12 @@
-"""LEAPP bundles as they are read: a YAML document that says what each input and output of one ONNX file is.
+"""Bundles as they are read: a document that says what each input and output of one ONNX file is.
 
-Sensors go in and joint targets come out; memories go from an output back to an input.
+Sensors go in and joint targets come out; memories go from an output back to an input. LEAPP's documents are YAML; that
+of our own whole loop (:mod:`.targets.whole_loop`) is ``loop.json``.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,26 @@ from numpy.typing import NDArray
 
 from ..spec.checkpoint_files import sha256_of
 from ..spec.errors import UsageError
+from .safetensors_file import read_safetensors
+
+LEAPP, WHOLE_LOOP = "leapp", "whole-loop"
+KINDS = (LEAPP, WHOLE_LOOP)
+LOOP_FILE = "loop.json"
+"""Document of a whole loop, beside its model."""
 
 _MOST_BYTES = 1 << 22
 """Largest document that is read."""
+
+_SENSED = {
+    "base_linear_velocity": "state/body/linear_velocity",
+    "base_angular_velocity": "state/body/angular_velocity",
+    "projected_gravity": "state/body/rotation",
+    "joint_position": "state/joint/position",
+    "joint_velocity": "state/joint/velocity",
+    "velocity_command": "command/body/velocity",
+    "height_scan": "height_scan",
+}
+"""LEAPP's word for the sensor that a whole loop computes a quantity from; the last has none there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +58,8 @@ class BundleTensor:
 class Bundle:
     """A bundle of one node."""
 
+    kind: str
+    """``leapp`` or ``whole-loop``."""
     path: Path
     """The document."""
     model: Path
@@ -63,6 +82,9 @@ class Bundle:
 
 def bundle_beside(model: Path) -> Path | None:
     """Return the document beside an ONNX file that says that it is this file's; None where there is none."""
+    loop = model.with_name(LOOP_FILE)
+    if is_bundle(loop) and model.name == _LOOP_MODEL:
+        return loop
     for path in sorted(model.parent.glob("*.yaml")):
         document = _document(path)
         for node in _nodes(document).values():
@@ -74,6 +96,8 @@ def bundle_beside(model: Path) -> Path | None:
 
 def is_bundle(path: Path) -> bool:
     """Whether a file is the document of a bundle."""
+    if path.name == LOOP_FILE:
+        return isinstance(_document(path).get("memories"), Mapping)
     return path.suffix in (".yaml", ".yml") and bool(_nodes(_document(path)))
 
 
@@ -85,18 +109,59 @@ def read_bundle(path: Path) -> Bundle:
             it was made for.
     """
     document = _document(path)
+    writer = "gaitway" if path.name == LOOP_FILE else "LEAPP"
+    try:
+        return _read_loop(path, document) if path.name == LOOP_FILE else _read_leapp(path, document)
+    except (AttributeError, IndexError, KeyError, OSError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"the bundle is not written as {writer} writes it: {type(error).__name__} {error}", source=str(path)
+        ) from None
+
+
+_LOOP_MODEL = "policy.onnx"
+
+
+def _read_loop(path: Path, document: Mapping[str, Any]) -> Bundle:
+    inputs = tuple(
+        BundleTensor(
+            name=str(told["name"]),
+            size=int(np.prod([int(size) for size in told["shape"][1:]])),
+            kind=_SENSED[told["quantity"]],
+            source="",
+            elements=tuple(map(str, told["elements"])),
+        )
+        for told in document["inputs"]
+    )
+    (targets,) = document["outputs"]
+    elements = tuple(map(str, targets["elements"]))
+    return Bundle(
+        kind=WHOLE_LOOP,
+        path=path,
+        model=_beside(path, _LOOP_MODEL),
+        inputs=inputs,
+        outputs=(
+            BundleTensor(
+                name=str(targets["name"]),
+                size=len(elements),
+                kind="target/joint/position",
+                source="",
+                elements=elements,
+            ),
+        ),
+        memories=tuple((f"{name}_out", f"{name}_in") for name in document["memories"]),
+        first={},
+        period=float(document["period_s"]),
+    )
+
+
+def _read_leapp(path: Path, document: Mapping[str, Any]) -> Bundle:
     nodes = _nodes(document)
     if len(nodes) != 1:
         raise UsageError(
             f"the bundle has {len(nodes)} nodes", source=str(path), allowed="one, from sensors to joint targets"
         )
     ((name, node),) = nodes.items()
-    try:
-        return _read(path, document, str(name), node)
-    except (AttributeError, IndexError, KeyError, OSError, TypeError, ValueError, struct.error) as error:
-        raise UsageError(
-            f"the bundle is not written as LEAPP writes it: {type(error).__name__} {error}", source=str(path)
-        ) from None
+    return _read(path, document, str(name), node)
 
 
 def _read(path: Path, document: Mapping[str, Any], name: str, node: Mapping[str, Any]) -> Bundle:
@@ -110,6 +175,7 @@ def _read(path: Path, document: Mapping[str, Any], name: str, node: Mapping[str,
     first = _initial_values(_beside(path, str(values))) if values else {}
     frequency = float((pipeline.get("configs") or {}).get("frequency") or 0.0)
     return Bundle(
+        kind=LEAPP,
         path=path,
         model=_model(path, node["parameters"]),
         inputs=tuple(_tensor(each) for each in node["inputs"] if each["name"] not in fed),
@@ -187,16 +253,9 @@ def _nodes(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _initial_values(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Return the numbers of a safetensors file: a header in JSON, then the tensors one after the other."""
-    content = path.read_bytes()
-    (length,) = struct.unpack("<Q", content[:8])
-    header, data = json.loads(content[8 : 8 + length]), content[8 + length :]
-    found = {}
-    for name, told in header.items():
-        if name == "__metadata__":
-            continue
-        if told["dtype"] != "F32":
-            raise ValueError(f"a memory's first value is of the type {told['dtype']}")
-        start, end = told["data_offsets"]
-        found[name] = np.frombuffer(data[start:end], "<f4").reshape(told["shape"])
+    """Return the first values of the memories, all of them float32."""
+    found = read_safetensors(path)
+    for values in found.values():
+        if values.dtype != np.float32:
+            raise ValueError(f"a memory's first value is of the type {values.dtype}")
     return found

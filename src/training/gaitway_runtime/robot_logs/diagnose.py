@@ -65,9 +65,16 @@ def diagnose_log(path: Path, policy: Path, *, plots: Path | None = None) -> Diag
         UsageError: The log or the policy cannot be read, or the policy has no contract.
         ConfigError: A package is not installed.
     """
+    from ..policies.bundles import KINDS
     from ..policies.confined.policy_file import inspect, opened
 
     file = inspect(policy)
+    if file.kind in KINDS:
+        raise UsageError(
+            "the policy takes sensors and computes its observations inside, where a log cannot be compared with them",
+            source=str(policy),
+            hint="name the policy.onnx or the checkpoint that it was made of",
+        )
     with opened(file) as asked:
         contract = PolicyContract.from_json(file.contract, str(policy)) if file.contract else asked.contract
         if contract is None or not contract.observations:

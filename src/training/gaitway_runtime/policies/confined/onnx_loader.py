@@ -1,4 +1,4 @@
-"""Opener of ONNX files in the confined process: policies, and the models of LEAPP bundles."""
+"""Opener of ONNX files in the confined process: policies, and the models of bundles."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def load_onnx(path: Path, onnx: Any, onnxruntime: Any) -> Loaded:
 
 
 def load_bundle(bundle: Bundle, onnx: Any, onnxruntime: Any) -> Loaded:
-    """Open the model of a LEAPP bundle; arguments and errors as for :func:`load_onnx`."""
+    """Open the model of a bundle; arguments and errors as for :func:`load_onnx`."""
     target = bundle.of_kind("target/joint/position")
     if target is None:
         kinds = ", ".join(tensor.kind or tensor.name for tensor in bundle.outputs)

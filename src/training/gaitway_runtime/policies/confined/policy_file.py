@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ...spec.checkpoint_files import members_of
+from ...spec.checkpoint_files import members_of, sha256_of
 from ...spec.contract import CONTRACT_FILE, PolicyContract
 from ...spec.errors import UsageError
 from ...spec.registry import ForeignError, call_foreign
@@ -72,11 +72,18 @@ class PolicyFile:
 
     path: Path
     kind: str
-    """``onnx``, ``torchscript``, ``checkpoint``, or ``leapp`` for the document of a bundle."""
+    """``onnx``, ``torchscript``, ``checkpoint``, or ``leapp`` or ``whole-loop`` for the document of a bundle."""
     contract: str = ""
     """Our contract inside the file."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """What else an ONNX file carries."""
+    model: Path | None = None
+    """The model of a bundle."""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of what computes: the file, or a bundle's model."""
+        return sha256_of(self.model or self.path)
 
 
 def inspect(path: Path) -> PolicyFile:
@@ -162,12 +169,18 @@ def _one_thread() -> Iterator[None]:
 
 
 def _inspect_bundle(path: Path) -> PolicyFile:
-    """Look into a LEAPP bundle: its document says what the model's inputs and outputs are."""
+    """Look into a bundle: its document says what the model's inputs and outputs are."""
     bundle = read_bundle(path)
     model = _parsed(bundle.model)
     _check_operators(model, bundle.model)
     _check_tensors(model, bundle.model)
-    return PolicyFile(path=path, kind="leapp")
+    taken = {value.name for value in model.graph.input}
+    missing = [tensor.name for tensor in bundle.inputs if tensor.name not in taken]
+    if missing:
+        raise UsageError(
+            f"{bundle.model.name} is not the model of the bundle: it has no input {missing[0]}", source=str(path)
+        )
+    return PolicyFile(path=path, kind=bundle.kind, contract=_metadata(model).get(CONTRACT_KEY, ""), model=bundle.model)
 
 
 def _inspect_onnx(path: Path) -> PolicyFile:
@@ -175,8 +188,12 @@ def _inspect_onnx(path: Path) -> PolicyFile:
     _check_operators(model, path)
     _check_tensors(model, path)
     _check_ends(model, path)
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    metadata = _metadata(model)
     return PolicyFile(path=path, kind="onnx", contract=metadata.pop(CONTRACT_KEY, ""), metadata=metadata)
+
+
+def _metadata(model: onnx.ModelProto) -> dict[str, str]:
+    return {entry.key: entry.value for entry in model.metadata_props}
 
 
 def _parsed(path: Path) -> onnx.ModelProto:
@@ -280,6 +297,7 @@ def _check_ends(model: onnx.ModelProto, path: Path) -> None:
             f"the policy's input {inputs[0].name} does not say how many observations it takes",
             source=str(path),
             allowed="one vector of a fixed length for each robot",
+            hint="export it with an example of the shape (1, observations)",
         )
     width = math.prod(sizes[0][1:])
     if width > MOST_INPUTS:

@@ -19,6 +19,7 @@ from ...spec.contract import PolicyContract
 from ...spec.errors import UsageError
 from .worker import ACT, DONE, RESET
 
+_TRACEBACK = "Error: The following operation failed in the TorchScript interpreter."
 START_SECONDS, ANSWER_SECONDS = 120.0, 120.0
 """Longest that opening a policy and one answer may take."""
 
@@ -28,7 +29,7 @@ class ConfinedPolicy:
 
     Args:
         path: The file.
-        kind: ``onnx``, ``torchscript`` or ``leapp``.
+        kind: ``onnx``, ``torchscript``, or that of a bundle.
 
     Raises:
         UsageError: It cannot be run; the error says why.
@@ -129,4 +130,6 @@ class ConfinedPolicy:
 def _short(reason: str) -> str:
     """Return the telling line of an error."""
     lines = [line.strip() for line in reason.splitlines() if line.strip()]
+    if _TRACEBACK in lines[:1]:
+        lines.reverse()  # TorchScript's traceback ends with the error
     return (lines[0] if lines else "no reason given")[:300]

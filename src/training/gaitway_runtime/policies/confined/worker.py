@@ -1,6 +1,6 @@
 """Process that runs a stranger's policy, confined.
 
-    python -m gaitway_runtime.policies.confined.worker FILE onnx|torchscript|leapp
+    python -m gaitway_runtime.policies.confined.worker FILE onnx|torchscript|leapp|whole-loop
 
 It writes one line of JSON (sizes, or why the policy cannot be run), then answers requests on its standard streams: two
 32-bit numbers (what is asked, rows) and the rows; see :mod:`.process`.
@@ -19,7 +19,7 @@ import numpy as np
 
 from ...process.lifecycle import stop_with_parent
 from ...spec.registry import ForeignError, call_foreign
-from ..bundles import read_bundle
+from ..bundles import KINDS, read_bundle
 from .confinement import confine
 from .loaded import Floats, Loaded
 from .onnx_loader import load_bundle, load_onnx
@@ -93,11 +93,11 @@ def _checked(outputs: Any, rows: int, size: int) -> Floats:
 
 def _load(path: Path, kind: str) -> tuple[Loaded, str]:
     """Import what computes, confine the process, and only then open the file."""
-    if kind in ("onnx", "leapp"):
+    if kind != "torchscript":
         import onnx
         import onnxruntime
 
-        bundle = read_bundle(path) if kind == "leapp" else None
+        bundle = read_bundle(path) if kind in KINDS else None
         confined = confine()
         if bundle is not None:
             return load_bundle(bundle, onnx, onnxruntime), confined

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ...spec.contract import ObservationTerm, PolicyContract
+from ..bundles import LOOP_FILE
 from ..formats.onnx import CONTRACT_KEY
 from ..network import Policy
 from .base import ExportTarget, command_names, frame_scales, frame_size, of_terms
@@ -200,7 +201,7 @@ def write(policy: Policy, contract: PolicyContract, folder: Path) -> None:
         "memories": {name: list(shape) for name, shape in loop.memories.items()},
         "base_quat": "orientation of the base in the world, x y z w",
     }
-    (folder / "loop.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
+    (folder / LOOP_FILE).write_text(json.dumps(document, indent=2), encoding="utf-8")
 
 
 TARGET = ExportTarget("the whole loop", problems, write)

@@ -148,8 +148,12 @@ class LeggedRlDeploy:
         need(len(config["stiffness"]) == len(config["damping"]) == count, "gains are read by the policy's joint")
         sizes = {name: 3 if name in self.TERMS[:3] else count for name in config["observations"]["terms"]}
         need(all(name in self.TERMS for name in sizes), "Unknown obs term")
-        need(config["observations"]["stack"]["length"] == 1, "frames are stacked")
-        need(sum(sizes.values()) == config["input_dim"], "input_dim mismatch")
+        stack = config["observations"]["stack"]
+        need(stack["order"] in ("oldest_first", "newest_first"), "any other order is taken for the oldest first")
+        need(stack["order"] == "oldest_first", "frames are written oldest first")
+        need(sum(sizes.values()) * stack["length"] == config["input_dim"], "input_dim mismatch")
+        need(self.session.get_inputs()[0].shape == [1, config["input_dim"]], "the observation has another size")
+        self.history = History(stack["length"])
         self.last = np.zeros(count)
 
     @staticmethod
@@ -178,7 +182,8 @@ class LeggedRlDeploy:
         }
         terms = self.config["observations"]["terms"]
         parts = [self.processed(values[name], told) for name, told in terms.items()]
-        (action, *_) = self.session.run(None, {"obs": np.concatenate(parts)[None].astype(np.float32)})
+        stacked = self.history.push(np.concatenate(parts))
+        (action, *_) = self.session.run(None, {"obs": stacked[None].astype(np.float32)})
         self.last = action[0].astype(np.float64)
         motors = np.full(len(self.ids), np.nan)
         motors[self.ids] = self.processed(self.last, self.config["actions"]["JointPositionAction"])

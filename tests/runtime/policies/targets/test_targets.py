@@ -52,15 +52,18 @@ def test_unitree_takes_a_history_term_by_term(recorded: SimpleNamespace, tmp_pat
             same(dict(zip(MOTORS["quadruped"], reader.step(raw), strict=True)), wanted)
 
 
-def test_legged_rl_deploy_drives_the_same_motors(recorded: SimpleNamespace, tmp_path: Path) -> None:
-    contract = with_action(shaped(recorded.contract, PLAIN, **SCALED), clip=(-1.2, 1.2))
+@pytest.mark.parametrize(
+    "histories",
+    [{}, {name: {"history": 5} for name in PLAIN}, {"joint_pos": {"history": 4}, "actions": {"history": 2}}],
+    ids=["one frame", "five", "of their own"],
+)
+def test_legged_rl_deploy_drives_the_same_motors(histories: dict, recorded: SimpleNamespace, tmp_path: Path) -> None:
+    changes = {name: {**SCALED.get(name, {}), **histories.get(name, {})} for name in PLAIN}
+    contract = with_action(shaped(recorded.contract, PLAIN, **changes), clip=(-1.2, 1.2))
     policy, _, folder = made("legged-rl-deploy", contract, tmp_path / "deploy")
     reader, steps = LeggedRlDeploy(folder), recorded.steps[:300]
     for raw, expected in zip(steps, reference(policy, contract, steps, tmp_path / "plain"), strict=True):
         same(dict(zip(MOTORS["quadruped"], reader.step(raw), strict=True)), expected)
-    histories = {"joint_pos": {"history": 5}}
-    with pytest.raises(UsageError, match="joint_pos has a history of its own"):
-        made("legged-rl-deploy", shaped(recorded.contract, PLAIN, **histories), tmp_path / "history")
 
 
 @pytest.mark.parametrize("target", ["legged-control", "mjlab"])

@@ -58,9 +58,13 @@ def test_the_bomb_of_these_tests_would_go_off(tmp_path: Path) -> None:
 
 def test_numpy_numbers_are_read_and_numpy_objects_are_not(tmp_path: Path) -> None:
     numbers = {"reward": np.float32(6123.5), "level": np.float64(4.75), "done": np.bool_(True), "count": np.int64(-3)}
+    numbers["name"] = np.str_("Läufer")
     torch.save({"policy": {}, "infos": {**numbers, "ranges": np.array([[1.0, 2.0]])}}, tmp_path / "agent.pt")
     infos = open_checkpoint(tmp_path / "agent.pt").entries["infos"]
-    assert {name: infos[name] for name in numbers} == {"reward": 6123.5, "level": 4.75, "done": True, "count": -3}
+    assert {name: infos[name] for name in numbers} == {
+        **{"reward": 6123.5, "level": 4.75, "done": True, "count": -3},
+        "name": "Läufer",
+    }
     assert infos["ranges"].values.tolist() == [[1.0, 2.0]]
     torch.save({"policy": {}, "infos": np.array([{}], dtype=object)}, tmp_path / "objects.pt")
     with pytest.raises(UsageError, match="is not a number"):
@@ -119,6 +123,18 @@ def test_a_tensor_that_is_larger_than_its_file_is_refused(tmp_path: Path) -> Non
     assert (tmp_path / "model_1.pt").stat().st_size < 10_000
     with pytest.raises(UsageError, match=r"'actor_state_dict\.mlp\.0\.weight' claims 4882 MiB"):
         open_checkpoint(tmp_path / "model_1.pt")
+
+
+def test_entries_without_an_end_are_refused(tmp_path: Path) -> None:
+    inside: dict[str, object] = {}
+    inside["again"] = inside
+    grown: list[object] = [1]
+    for _ in range(60):
+        grown = [grown, grown]
+    for kept, reason in ((inside, "holds itself"), (grown, "more than 10,000,000 values")):
+        torch.save({"policy": {}, "infos": kept}, tmp_path / "agent.pt")
+        with pytest.raises(UsageError, match=reason):
+            open_checkpoint(tmp_path / "agent.pt")
 
 
 def test_a_configuration_that_grows_by_its_aliases_is_refused(tmp_path: Path) -> None:

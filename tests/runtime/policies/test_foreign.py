@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -10,11 +11,9 @@ import pytest
 import torch
 import yaml
 from gaitway_runtime.policies.checkpoint import open_checkpoint
-from gaitway_runtime.policies.export import export_policy
 from gaitway_runtime.policies.marker import MARKER_KEY, Marker
 from gaitway_runtime.policies.network import Policy
 from gaitway_runtime.policies.reader import read_checkpoint
-from gaitway_runtime.spec.contract import PolicyContract
 from gaitway_runtime.spec.errors import UsageError
 from torch import nn
 
@@ -96,6 +95,42 @@ class TestEntriesBesideThePolicy:
 
         policy = read_checkpoint(change(copy_case(case, tmp_path), edit))
         np.testing.assert_allclose(actions_of(policy), library_actions(case), rtol=0, atol=1e-6)
+
+    def test_a_network_that_was_wrapped_alone(self, tmp_path: Path) -> None:
+        def edit(content) -> None:
+            state = content["model_state_dict"]
+            content["model_state_dict"] = {
+                re.sub(r"^(actor|critic)\.", r"\1.module.", name): state[name] for name in state
+            }
+
+        policy = read_checkpoint(change(copy_case(RSL3, tmp_path), edit))
+        np.testing.assert_allclose(actions_of(policy), library_actions(RSL3), rtol=0, atol=1e-6)
+
+    @pytest.mark.parametrize("inside", [True, False], ids=["of the actor", "of a bare state dict"])
+    def test_an_encoder_among_the_networks_is_not_for_a_description(self, inside: bool, tmp_path: Path) -> None:
+        prefix, encoder = ("actor.backbone", "actor.priv_encoder") if inside else ("actor_body", "adaptation_module")
+        state = {**prefixed(prefix, sequential(14, 4)), **prefixed(encoder, sequential(9, 2))}
+        state |= {**prefixed("critic", sequential(14, 1)), "std": torch.ones(4)}
+        torch.save({"model_state_dict": state} if inside else state, tmp_path / "model.pt")
+        with pytest.raises(UsageError) as caught:
+            read_checkpoint(tmp_path / "model.pt", activation="elu")
+        assert "export all of it as one ONNX file" in (caught.value.hint or "")
+
+    def test_weights_in_a_tensordict(self, tmp_path: Path) -> None:
+        tensordict = pytest.importorskip("tensordict")
+
+        def edit(content) -> None:
+            content["actor_state_dict"] = tensordict.TensorDict(content["actor_state_dict"])
+
+        policy = read_checkpoint(change(copy_case(RSL5, tmp_path), edit))
+        np.testing.assert_allclose(actions_of(policy), library_actions(RSL5), rtol=0, atol=1e-6)
+
+    def test_of_two_normalisers_none_is_chosen(self, tmp_path: Path) -> None:
+        other = {"_mean": torch.zeros(1, 12), "_std": torch.ones(1, 12), "_var": torch.ones(1, 12)}
+        with pytest.raises(UsageError, match="statistics of two observation normalisers"):
+            read_checkpoint(
+                change(copy_case(RSL3, tmp_path), lambda content: content.update(obs_norm_state_dict=other))
+            )
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
     def test_other_precisions_are_read_as_the_numbers_they_are(self, dtype: torch.dtype, tmp_path: Path) -> None:
@@ -238,6 +273,17 @@ class TestSkrlInputs:
             read_checkpoint(checkpoint)
         assert expression in caught.value.message
 
+    @pytest.mark.parametrize("expression", ["STATES", "concatenate([OBSERVATIONS, STATES])"])
+    def test_a_policy_of_privileged_states_is_refused(self, expression: str, tmp_path: Path) -> None:
+        def edit(config) -> None:
+            config["models"]["policy"]["network"][0]["input"] = expression
+            config["agent"]["observation_preprocessor"] = None
+
+        checkpoint = copy_case(SKRL, tmp_path)
+        edit_config(checkpoint, edit)
+        with pytest.raises(UsageError, match="reads the environment's states"):
+            read_checkpoint(checkpoint)
+
     def test_several_agents_are_named(self, tmp_path: Path) -> None:
         one = {"policy": {**prefixed("net_container", sequential(4, 8, 1)), "log_std_parameter": torch.zeros(1)}}
         torch.save({"cart": one, "pendulum": one}, tmp_path / "agent.pt")
@@ -259,6 +305,17 @@ class TestRlGames:
         assert np.abs(actions_of(plain)).max() <= 2.0
         assert np.abs(actions_of(plain) - library_actions(self.CASE)).max() > 0.1
 
+    @pytest.mark.parametrize(("section", "key"), [("mlp", "concat_input"), ("", "joint_obs_actions")])
+    def test_a_word_that_the_builder_does_not_have_is_refused(self, section: str, key: str, tmp_path: Path) -> None:
+        def edit(config) -> None:
+            network = config["params"]["network"]
+            (network[section] if section else network)[key] = True
+
+        checkpoint = copy_case(self.CASE, tmp_path)
+        edit_config(checkpoint, edit)
+        with pytest.raises(UsageError, match=f"sets params.network.*{key} to True"):
+            read_checkpoint(checkpoint)
+
     def test_a_network_builder_of_ones_own_is_refused(self, tmp_path: Path) -> None:
         checkpoint = copy_case(self.CASE, tmp_path)
         edit_config(checkpoint, lambda config: config["params"]["network"].update(name="my_net"))
@@ -275,10 +332,10 @@ class TestRlGames:
 class TestStableBaselines3:
     CASE = "stable_baselines3-2.9.2-ppo"
 
-    def edited(self, tmp_path: Path, edit) -> Path:
+    def edited(self, tmp_path: Path, edit, case: str = CASE) -> Path:
         """A copy of the archive with other settings."""
         path = tmp_path / "model.zip"
-        with zipfile.ZipFile(CHECKPOINTS / self.CASE / "model.pt") as source, zipfile.ZipFile(path, "w") as target:
+        with zipfile.ZipFile(CHECKPOINTS / case / "model.pt") as source, zipfile.ZipFile(path, "w") as target:
             for name in source.namelist():
                 content = source.read(name)
                 if name == "data":
@@ -298,6 +355,14 @@ class TestStableBaselines3:
         with pytest.raises(UsageError, match=r"not Stable-Baselines3's own.*mine\.policies"):
             read_checkpoint(path)
 
+    def test_the_actor_of_tqc_is_that_of_sac(self, tmp_path: Path) -> None:
+        def edit(settings) -> None:
+            settings["policy_class"]["__module__"] = "sb3_contrib.tqc.policies"
+
+        case = "stable_baselines3-2.9.2-sac"
+        policy = read_checkpoint(self.edited(tmp_path, edit, case))
+        np.testing.assert_allclose(actions_of(policy), library_actions(case), rtol=0, atol=1e-6)
+
     def test_an_activation_of_ones_own_is_refused_though_its_name_is_torchs(self, tmp_path: Path) -> None:
         arguments = {"activation_fn": "<class 'mine.nn.ReLU'>"}
         path = self.edited(tmp_path, lambda settings: settings.update(policy_kwargs=arguments))
@@ -314,106 +379,3 @@ class TestStableBaselines3:
     def test_it_says_that_a_normaliser_would_be_elsewhere(self) -> None:
         policy = read_checkpoint(CHECKPOINTS / self.CASE / "model.pt")
         assert "VecNormalize" in policy.parts.assumptions[0]
-
-
-class TestDescribedNetworks:
-    def write(self, folder: Path, content, **description) -> Path:
-        torch.save(content, folder / "model.pt")
-        (folder / "network.yaml").write_text(yaml.safe_dump(description))
-        return folder / "model.pt"
-
-    def test_a_plain_modules_state_dict(self, tmp_path: Path) -> None:
-        body, head = sequential(12, 16, 8), nn.Linear(8, 4)
-        content = {**prefixed("body", body), **prefixed("head", head), "log_std": torch.zeros(4)}
-        path = self.write(tmp_path, content, layers=["body.0", "body.2", "head"], activation="elu", ignore=["log_std"])
-        same_actions(read_checkpoint(path), head(nn.ELU()(body(torch.from_numpy(observations())))))
-
-    @pytest.mark.parametrize("activated", [False, True])
-    def test_layer_normalisations(self, activated: bool, tmp_path: Path) -> None:
-        def block(inputs: int, outputs: int) -> list[nn.Module]:
-            norm = nn.LayerNorm(outputs, eps=1e-3)
-            nn.init.normal_(norm.weight)
-            nn.init.normal_(norm.bias)
-            return [nn.Linear(inputs, outputs), *([nn.ELU(), norm] if activated else [norm, nn.ELU()])]
-
-        body = nn.Sequential(*block(12, 16), *block(16, 8), nn.Linear(8, 4))
-        norms = {"layers": [f"body.{1 + activated}", f"body.{4 + activated}"], "epsilon": 1e-3, "activated": activated}
-        layers = ["body.0", "body.3", "body.6"]
-        content = prefixed("body", body)
-        policy = read_checkpoint(self.write(tmp_path, content, layers=layers, activation="elu", layer_norm=norms))
-        same_actions(policy, body(torch.from_numpy(observations())))
-        export_policy(policy, PolicyContract.of_unknown_task(), tmp_path / "made", ("onnx", "jit"))
-        norms["layers"] = ["body.0"]
-        with pytest.raises(UsageError, match=r"no normalisation 'body\.0' of 16 values"):
-            read_checkpoint(self.write(tmp_path, content, layers=layers, activation="elu", layer_norm=norms))
-
-    def test_cleanrl_with_the_wrappers_statistics(self, tmp_path: Path) -> None:
-        actor = sequential(12, 64, 64, 4, activation=nn.Tanh)
-        content = {**prefixed("actor_mean", actor), "actor_logstd": torch.zeros(1, 4)}
-        content |= prefixed("critic", sequential(12, 64, 1))
-        mean, variance = [0.1 * n for n in range(12)], [1.0 + n for n in range(12)]
-        path = self.write(
-            tmp_path,
-            content,
-            layers="actor_mean",
-            activation="tanh",
-            output="0.5 * tanh(ACTIONS)",
-            normalizer={"mean": mean, "variance": variance, "epsilon": 1e-8, "clip": 10.0},
-            inputs=[{"base_ang_vel": 3}, {"joint_pos": 9}],
-            ignore=["actor_logstd", "critic"],
-        )
-        policy = read_checkpoint(path)
-        obs = torch.from_numpy(observations())
-        seen = ((obs - torch.tensor(mean)) / torch.sqrt(torch.tensor(variance) + 1e-8)).clamp(-10, 10)
-        same_actions(policy, 0.5 * torch.tanh(actor(seen)))
-        assert policy.contract is not None and [term.name for term in policy.contract.observations] == [
-            "base_ang_vel",
-            "joint_pos",
-        ]
-
-    def test_an_actor_with_its_own_normaliser_entry(self, tmp_path: Path) -> None:
-        actor = sequential(12, 16, 4)
-        statistics = {"_mean": torch.randn(1, 12), "_std": torch.rand(1, 12) + 0.5, "count": torch.tensor(9)}
-        content = {
-            "actor_state_dict": {**prefixed("net", actor), "noise_scales": torch.ones(64, 1)},
-            "obs_normalizer_state": statistics,
-            "encoder_state_dict": {"0.weight": torch.ones(2, 2)},
-        }
-        description = {
-            "weights": "actor_state_dict",
-            "layers": "net",
-            "activation": "elu",
-            "normalizer": {"entry": "obs_normalizer_state", "mean": "_mean", "std": "_std", "epsilon": 0.01},
-        }
-        path = self.write(tmp_path, content, **description, ignore=["noise_scales"])
-        with pytest.raises(UsageError, match="holds 'encoder_state_dict' beside the policy"):
-            read_checkpoint(path)
-        path = self.write(tmp_path, content, **description, ignore=["noise_scales", "encoder_state_dict"])
-        obs = torch.from_numpy(observations())
-        same_actions(read_checkpoint(path), actor((obs - statistics["_mean"]) / (statistics["_std"] + 0.01)))
-
-    @pytest.mark.parametrize(
-        ("change_to", "message"),
-        [
-            ({"layers": ["body.0"]}, "leaves out 'head"),
-            ({"layers": ["body.0", "tail"]}, "no layer 'tail'"),
-            ({"activation": "eluu"}, "unknown activation 'eluu'"),
-            ({"output": "sin(ACTIONS)"}, "output expression"),
-            ({"inputs": [{"all": 11}]}, "have 11 values, the first layer takes 12"),
-            ({"layer": "body"}, "unknown field 'layer'"),
-            ({"weights": "actor"}, "no entry 'actor'"),
-            ({"normalizer": {"mean": [0.0] * 12}}, "either std or variance"),
-        ],
-    )
-    def test_a_description_that_does_not_fit_names_its_field(self, change_to, message: str, tmp_path: Path) -> None:
-        content = {**prefixed("body", sequential(12, 16)), **prefixed("head", nn.Linear(16, 4))}
-        description = {"layers": ["body.0", "head"], "activation": "elu", **change_to}
-        with pytest.raises(UsageError, match=message) as caught:
-            read_checkpoint(self.write(tmp_path, content, **description))
-        assert "network.yaml" in (caught.value.source or "")
-
-    def test_without_a_description_a_state_dict_is_refused_with_what_to_give(self, tmp_path: Path) -> None:
-        torch.save(prefixed("actor_mean", sequential(12, 16, 4)), tmp_path / "agent.cleanrl_model")
-        with pytest.raises(UsageError, match="does not say what is computed") as caught:
-            read_checkpoint(tmp_path / "agent.cleanrl_model")
-        assert "network.yaml" in (caught.value.hint or "")

@@ -6,6 +6,8 @@ import datetime
 import gzip
 import io
 import pickle
+import sys
+import types
 import zipfile
 from pathlib import Path
 
@@ -40,6 +42,11 @@ FILES = {
     "model_3.pt": (b"\n<!DOCTYPE html><html>not found</html>", "a web page", "download the file itself"),
     "model_4.pt.gz": (gzip.compress(b"x"), "compressed", "unpack"),
     "run.zip": (zipped(**{"run/model_9.pt": b"x"}), "an archive that holds run/model_9.pt", "unpack"),
+    "policy.pt2": (
+        zipped(**{"policy/archive_format": b"pt2", "policy/data/sample_inputs/model.pt": b"x"}),
+        "a program of torch.export",
+        "torch.onnx.export",
+    ),
     "params": (BRAX, "a pickle that torch did not write, as JAX", "ONNX"),
     "agent_9.pickle": (pickle.dumps({"policy": b"\x81"}, protocol=4), "a pickle that torch did not write", "ONNX"),
     "policy.msgpack": (b"\x81\xa6params\x80", "Flax", "ONNX"),
@@ -65,6 +72,14 @@ def test_a_folder_of_jax_is_told_from_any_other(tmp_path: Path) -> None:
         open_checkpoint(tmp_path)
 
 
+def test_a_folder_of_a_model_hub_is_told_what_to_name(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(UsageError, match="safetensors, as LeRobot") as caught:
+        open_checkpoint(tmp_path)
+    assert "name model.safetensors in it, with a network.yaml" in (caught.value.hint or "")
+
+
 @pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}])
 def test_small_things_of_pythons_own_do_not_bar_a_checkpoint(options: dict, tmp_path: Path) -> None:
     beside = {
@@ -84,6 +99,53 @@ def test_small_things_of_pythons_own_do_not_bar_a_checkpoint(options: dict, tmp_
     entries = open_checkpoint(checkpoint).entries
     assert entries["args"] == {"lr": 1e-3, "seed": 1}
     assert (entries["infos"]["rewards"], entries["infos"]["sums"]) == ([1.0, 2.0], {"a": 2.0})
+
+
+def stranger(monkeypatch: pytest.MonkeyPatch, name: str, base: type = object) -> type:
+    """A class of a library that is not installed, by its name in a pickle."""
+    module, _, short = name.rpartition(".")
+    made = type(short, (base,), {"__module__": module})
+    parts = module.split(".")
+    for count in range(1, len(parts) + 1):
+        package = ".".join(parts[:count])
+        if package not in sys.modules:
+            monkeypatch.setitem(sys.modules, package, types.ModuleType(package))
+    monkeypatch.setattr(sys.modules[module], short, made, raising=False)
+    return made
+
+
+def test_settings_of_omegaconf_are_read_as_plain_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, value = (
+        stranger(monkeypatch, f"omegaconf.{name}") for name in ("dictconfig.DictConfig", "nodes.AnyNode")
+    )
+
+    def wrapped(told: object) -> object:
+        made = (settings if isinstance(told, dict) else value)()
+        inside = {key: wrapped(item) for key, item in told.items()} if isinstance(told, dict) else told
+        made.__dict__ = {"_parent": made, "_content" if isinstance(told, dict) else "_val": inside}
+        return made
+
+    checkpoint = copy_case(RSL3, tmp_path)
+    for file in checkpoint.parent.rglob("agent.yaml"):
+        file.unlink()
+    content = torch.load(checkpoint, weights_only=True)
+    told = {"policy": {"class_name": "ActorCritic", "activation": "elu"}, "clip_actions": 0.01}
+    torch.save({**content, "train_cfg": wrapped(told)}, checkpoint)
+    assert open_checkpoint(checkpoint).entries["train_cfg"] == told
+    assert np.abs(actions_of(read_checkpoint(checkpoint))).max() == np.float32(0.01)
+
+
+@pytest.mark.parametrize("entry", ["amp_normalizer", "obs_normalizer"])
+def test_a_normaliser_that_was_pickled_whole(entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    normalizer = stranger(monkeypatch, "rsl_rl.utils.utils.Normalizer")()
+    normalizer.__dict__ = {"mean": np.zeros(12), "var": np.ones(12), "epsilon": 1e-4, "clip_obs": 10.0}
+    checkpoint = copy_case(RSL5, tmp_path)
+    torch.save({**torch.load(checkpoint, weights_only=True), entry: normalizer}, checkpoint)
+    if entry == "amp_normalizer":  # of motions: it plays no part when the policy acts
+        np.testing.assert_allclose(actions_of(read_checkpoint(checkpoint)), library_actions(RSL5), rtol=0, atol=1e-6)
+    else:
+        with pytest.raises(UsageError, match=r"holds 'obs_normalizer\.mean' beside the policy"):
+            read_checkpoint(checkpoint)
 
 
 @pytest.mark.parametrize("place", ["infos", "env_state"])

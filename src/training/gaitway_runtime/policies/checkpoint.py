@@ -15,10 +15,11 @@ import logging
 import pickle
 import re
 import zipfile
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
 
@@ -27,6 +28,8 @@ from ..spec.errors import UsageError
 from ..spec.registry import ForeignError, call_foreign
 from . import plain_numpy, plain_python, vecnormalize
 from .foreign_files import refuse_foreign_archive, refuse_foreign_file, refuse_foreign_folder
+from .plain_python import PlainSetting
+from .safetensors_file import SUFFIX, read_safetensors
 
 SB3_DATA, SB3_POLICY, SB3_STATISTICS = "stable_baselines3", "policy.pth", "vecnormalize.pkl"
 """Entries of an opened Stable-Baselines3 archive: settings, state dict, path of the statistics beside it."""
@@ -36,6 +39,9 @@ _SB3_DATA_LIMIT, _SB3_POLICY_LIMIT = 64 * 2**20, 4 * 2**30
 
 _REPEATED_LIMIT = 64 * 2**20
 """Largest tensor that may repeat fewer numbers than it has [bytes]: some libraries save a value expanded."""
+
+_MOST_VALUES = 10_000_000
+"""Most values of a checkpoint beside the numbers of its tensors."""
 
 _LISTED = "checkpoints of rsl_rl, skrl, rl_games and Stable-Baselines3, or a state dict with a network.yaml"
 
@@ -75,15 +81,65 @@ def open_checkpoint(path: Path, config_folders: Sequence[Path] | None = None) ->
     if _check_kind(path):
         statistics = vecnormalize.beside(path) if config_folders is None else None
         return Checkpoint(path, {**_open_stable_baselines3(path), SB3_STATISTICS: statistics}, folders)
-    content = _load(path, path)
+    content = _safetensors(path) if path.suffix == SUFFIX else _load(path, path)
     if not isinstance(content, Mapping):
         raise UsageError(
             f"the file holds a {type(content).__name__}, not a checkpoint's dictionary",
             source=str(path),
             allowed=_LISTED,
+            hint="save one of its parts alone where it was made: torch.save({name: tensor}, 'model.pt')",
         )
+    _check_extent(content, path)
+    content = _plain_mappings(content)
     _check_sizes(content, path)
     return Checkpoint(path, content, folders)
+
+
+def _plain_mappings(content: Mapping[Any, object]) -> dict[Any, object]:
+    """Return entries with every mapping a dictionary: a TensorDict is one that answers as a tensor does."""
+    found = {key: value.plain() if isinstance(value, PlainSetting) else value for key, value in content.items()}
+    return {
+        key: _plain_mappings(value) if isinstance(value, Mapping) and type(value) not in (dict, OrderedDict) else value
+        for key, value in found.items()
+    }
+
+
+def _check_extent(content: Mapping[Any, object], path: Path) -> None:
+    """Refuse entries that hold themselves, or that grow without end by naming one list many times.
+
+    Raises:
+        UsageError: They do.
+    """
+    try:
+        if _extent(content, set(), {}) <= _MOST_VALUES:
+            return
+        reason = f"it has more than {_MOST_VALUES:,} values"
+    except RecursionError:
+        reason = "its values are nested too deep"
+    except ValueError as error:
+        reason = str(error)
+    raise UsageError(f"the file is not a readable checkpoint: {reason}", source=str(path))
+
+
+def _extent(value: object, around: set[int], known: dict[int, int]) -> int:
+    """Return how many values a walk through a value meets, those that it meets again counted again.
+
+    Args:
+        value: The value.
+        around: What it lies in, by identity.
+        known: The extent of what was walked through, by identity.
+    """
+    inside = value.content if isinstance(value, PlainSetting) else value
+    if not isinstance(inside, Mapping | list | tuple):
+        return 1
+    if id(inside) in around:
+        raise ValueError("it holds something that holds itself")
+    if id(inside) not in known:
+        around.add(id(inside))
+        each = inside.values() if isinstance(inside, Mapping) else inside
+        known[id(inside)] = 1 + sum(_extent(item, around, known) for item in each)
+        around.remove(id(inside))
+    return known[id(inside)]
 
 
 def _check_sizes(content: Mapping[str, object], path: Path) -> None:
@@ -146,6 +202,14 @@ def _load(path: Path, file: Path | BinaryIO) -> object:
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError, OSError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)[:160]
         raise UsageError(f"the file is not a readable checkpoint: {reason}", source=str(path)) from None
+
+
+def _safetensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a safetensors file, which torch itself reads in some releases and installations alone."""
+    try:
+        return {name: torch.from_numpy(values.copy()) for name, values in read_safetensors(path).items()}
+    except (OSError, RecursionError, TypeError, ValueError) as error:
+        raise UsageError(f"the file is not a readable checkpoint: {error}", source=str(path)) from None
 
 
 def _check_kind(path: Path) -> bool:

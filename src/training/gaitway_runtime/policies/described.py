@@ -74,6 +74,10 @@ class NetworkDescription:
     activation: str | tuple[str, ...]
     layer_norm: LayerNorms | None = None
     output: str = "ACTIONS"
+    output_scale: str | tuple[float, ...] | None = None
+    """Factor of each action after ``output``: a name among the weights, or the values."""
+    output_offset: str | tuple[float, ...] | None = None
+    """Added after that, likewise."""
     clip_actions: float | None = None
     normalizer: Statistics | None = None
     inputs: tuple[Mapping[str, int], ...] = ()
@@ -97,6 +101,8 @@ def read(entries: Mapping[str, object], training: TrainingConfig) -> PolicyParts
     if told.layer_norm is not None:
         linears, more = _with_norms(linears, told.layer_norm, state, source)
         read_names |= more
+    output, more = _output(told, state, source)
+    read_names |= more
     left = [name for name in state if name not in read_names and not _ignored(name, told.ignore)]
     if left:
         raise UsageError(
@@ -106,7 +112,6 @@ def read(entries: Mapping[str, object], training: TrainingConfig) -> PolicyParts
         )
     chosen = told.activation if isinstance(told.activation, str) else list(told.activation)
     activations, _ = training.activations(len(linears) - 1, chosen, training.network_file)
-    scale, squash = output_terms(told.output, f"{source}: output")
     _check_inputs(told, int(linears[0].weight.shape[1]), source)
     return PolicyParts(
         family=NAME,
@@ -114,11 +119,27 @@ def read(entries: Mapping[str, object], training: TrainingConfig) -> PolicyParts
         activations=activations,
         activation_source=source,
         normalizer=_normalizer(entries, told.normalizer, source) if told.normalizer else None,
-        output=Output("deterministic", squash=squash, scale=(scale,)),
+        output=output,
         output_limit=told.clip_actions,
         contract=_contract(told) if told.inputs else None,
         entries_read=_entries_read(entries, told),
     )
+
+
+def _output(told: NetworkDescription, state: StateDict, source: str) -> tuple[Output, set[str]]:
+    """Return what becomes of the last layer, and the names in the state dict that it is made of.
+
+    CleanRL's actors keep ``action_scale`` and ``action_bias`` among their weights.
+    """
+    factor, squash = output_terms(told.output, f"{source}: output")
+    scale, offset = (1.0,), (0.0,)
+    if told.output_scale is not None:
+        scale = tuple(_values(told.output_scale, state, f"{source}: output_scale").tolist())
+    if told.output_offset is not None:
+        offset = tuple(_values(told.output_offset, state, f"{source}: output_offset").tolist())
+    names = {told_name for told_name in (told.output_scale, told.output_offset) if isinstance(told_name, str)}
+    scaled = tuple(factor * value for value in scale)
+    return Output("deterministic", squash=squash, scale=scaled, offset=offset), names
 
 
 def _contract(told: NetworkDescription) -> PolicyContract:
@@ -203,10 +224,11 @@ def _normalizer(entries: Mapping[str, object], told: Statistics, source: str) ->
     state = _state(_as_tensors(entries), told.entry, source) if told.entry else {}
     if (told.std is None) == (told.variance is None):
         raise UsageError("a normaliser needs either std or variance", source=f"{source}: normalizer")
-    mean = _values(told.mean, state, source)
+    place = f"{source}: normalizer"
+    mean = _values(told.mean, state, place)
     if told.std is not None:
-        return Normalizer("described", mean, _values(told.std, state, source), told.epsilon, told.clip)
-    variance = _values(told.variance, state, source).double()
+        return Normalizer("described", mean, _values(told.std, state, place), told.epsilon, told.clip)
+    variance = _values(told.variance, state, place).double()
     return Normalizer("described", mean, torch.sqrt(variance + told.epsilon).float(), 0.0, told.clip)
 
 
@@ -228,11 +250,7 @@ def _values(told: str | tuple[float, ...] | None, state: StateDict, source: str)
         return state[told].reshape(-1).float()
     if isinstance(told, tuple):
         return torch.tensor(told, dtype=torch.float32)
-    raise UsageError(
-        f"the statistics have no '{told}'",
-        source=f"{source}: normalizer",
-        allowed=", ".join(state) or "lists of numbers",
-    )
+    raise UsageError(f"there is no '{told}' there", source=source, allowed=", ".join(state) or "lists of numbers")
 
 
 def _check_inputs(told: NetworkDescription, width: int, source: str) -> None:

@@ -46,6 +46,11 @@ def unwrapped(entries: Mapping[str, object]) -> Mapping[str, object]:
     }
 
 
+def plays_no_part(name: str) -> bool:
+    """Whether an entry of that name is the training's alone."""
+    return _TRAINING_ONLY.fullmatch(name) is not None
+
+
 def check_all_read(entries: Mapping[str, object], read: frozenset[str]) -> None:
     """Check that every entry with weights was read, or plays no part when the policy acts.
 
@@ -56,7 +61,7 @@ def check_all_read(entries: Mapping[str, object], read: frozenset[str]) -> None:
     Raises:
         UsageError: One is left, such as an estimator or a normaliser beside the actor; the error names it.
     """
-    left = [key for key in entries if key not in read and not _TRAINING_ONLY.fullmatch(str(key))]
+    left = [key for key in entries if key not in read and not plays_no_part(str(key))]
     unread = [str(key) for key in left if _holds_tensors(entries[key]) and key not in _RECORDS]
     for place in (key for key in left if key in _RECORDS):
         record = entries[place]

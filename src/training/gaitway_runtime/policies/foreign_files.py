@@ -6,11 +6,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ..spec.errors import UsageError
+from .safetensors_file import SUFFIX
 
 _AS_ONNX = (
     "export the policy to ONNX where it was made, which gaitway exam reads; or save its weights there with "
     "torch.save({name: tensor}) (kernels of JAX transposed) and describe the network in a network.yaml"
 )
+_AS_PROGRAM = "export it to ONNX (torch.onnx.export) or TorchScript where it was made, which gaitway exam reads"
 _UNPACK = "unpack it, and name the file inside"
 
 _STARTS: tuple[tuple[tuple[bytes, ...], str, str], ...] = (
@@ -50,6 +52,14 @@ def refuse_foreign_folder(path: Path) -> None:
     """
     if _JAX_FOLDER & {entry.name for entry in path.iterdir()}:
         raise UsageError("the checkpoint is a folder of JAX's Orbax", source=str(path), hint=_AS_ONNX)
+    weights = sorted(entry.name for entry in path.iterdir() if entry.suffix == SUFFIX)
+    if weights:
+        raise UsageError(
+            "the checkpoint is a folder with weights in safetensors, as LeRobot and model hubs keep them",
+            source=str(path),
+            hint=f"name {weights[0]} in it, with a network.yaml beside it (docs/checkpoints.md); a policy that is no "
+            "chain of layers can be exported to ONNX where it was made, which gaitway exam reads",
+        )
     raise UsageError("the checkpoint is a folder", source=str(path), hint="name a file in it, such as model_100.pt")
 
 
@@ -57,8 +67,10 @@ def refuse_foreign_archive(path: Path, names: Collection[str]) -> None:
     """Refuse a zip archive that neither torch nor Stable-Baselines3 wrote, by what it holds.
 
     Raises:
-        UsageError: It holds a checkpoint, or numpy's arrays.
+        UsageError: It is a program, or holds a checkpoint or numpy's arrays.
     """
+    if any(name.endswith("/archive_format") for name in names):
+        raise UsageError("the file is a program of torch.export, not a checkpoint", source=str(path), hint=_AS_PROGRAM)
     inside = next((name for name in sorted(names) if name.endswith((".pt", ".pth"))), None)
     if inside is not None:
         raise UsageError(f"the file is an archive that holds {inside}", source=str(path), hint=_UNPACK)

@@ -1,19 +1,22 @@
 """Harmless stand-ins for numpy values inside a pickled checkpoint.
 
 Runners keep curriculum numbers, command ranges and mean rewards beside the weights as numpy scalars and arrays. A
-pickle names numpy's own constructors for them, which admit object arrays; these stand-ins admit numbers only and run
-nothing.
+pickle names numpy's own constructors for them, which admit object arrays; these stand-ins admit numbers and texts only
+and run nothing.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 _NUMBERS = {kind + size for kind in "iu" for size in "1248"} | {"f2", "f4", "f8", "b1"}
+_TEXT = re.compile(r"U[1-9]\d{0,4}")
+"""Type of a text."""
 _ORDERS = {"<", ">", "|", "="}
 
 
@@ -21,7 +24,7 @@ class PlainDtype:
     """A number type as a pickle writes it: ``dtype("f4", False, True)``, then a state with the byte order."""
 
     def __init__(self, code: object = "", *_: object) -> None:
-        if not isinstance(code, str) or code not in _NUMBERS:
+        if not isinstance(code, str) or not (code in _NUMBERS or _TEXT.fullmatch(code)):
             raise ValueError(f"a numpy value of type {code!r:.40} is not a number")
         self.dtype = np.dtype(code)
 
@@ -34,7 +37,7 @@ class PlainDtype:
 
 
 class PlainArray:
-    """An array of numbers; ``values`` is there once the pickle has given its state."""
+    """An array of numbers or texts; ``values`` is there once the pickle has given its state."""
 
     values: np.ndarray[Any, Any] | None = None
 
@@ -49,15 +52,15 @@ class PlainArray:
         self.values = np.frombuffer(data, dtype.dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def plain_scalar(dtype: object, data: object = b"") -> float | int | bool:
-    """Return a numpy scalar as a Python number.
+def plain_scalar(dtype: object, data: object = b"") -> float | int | bool | str:
+    """Return a numpy scalar as a Python number or text.
 
     Raises:
-        ValueError: It is not a number.
+        ValueError: It is neither.
     """
     if not isinstance(dtype, PlainDtype) or not isinstance(data, bytes) or len(data) != dtype.dtype.itemsize:
         raise ValueError("a numpy scalar is not a number")
-    number: float | int | bool = np.frombuffer(data, dtype.dtype)[0].item()
+    number: float | int | bool | str = np.frombuffer(data, dtype.dtype)[0].item()
     return number
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import torch
@@ -11,12 +12,15 @@ from ..spec.contract import PolicyContract
 from ..spec.errors import UsageError
 from . import described
 from .checkpoint import Checkpoint, open_checkpoint
-from .entries import check_all_read, unwrapped
+from .entries import check_all_read, plays_no_part, unwrapped
 from .families import FAMILIES, Family
 from .marker import marker_in
 from .network import Policy, assemble
 from .training_config import find_training_config
-from .weights import DESCRIBE
+from .weights import ALL_PARTS, DESCRIBE
+
+_NETWORK = re.compile(r"(.*\D)\.\d+\.weight$")
+"""A layer of a ``torch.nn.Sequential`` that has a name."""
 
 
 def read_checkpoint(
@@ -80,11 +84,12 @@ def family_of(checkpoint: Checkpoint) -> Family:
         if family.recognises(entries):
             return family
     keys = ", ".join(repr(key) for key in list(entries)[:6])
-    bare = any(isinstance(value, torch.Tensor) and value.dim() == 2 for value in entries.values())
+    bare = [str(key) for key, value in entries.items() if isinstance(value, torch.Tensor) and value.dim() == 2]
+    networks = {found[1] for found in map(_NETWORK.match, bare) if found and not plays_no_part(found[1])}
     raise UsageError(
         f"the checkpoint is of no known library: its keys are {keys}"
         + ("; it is a module's state dict, which does not say what is computed" if bare else ""),
         source=str(checkpoint.path),
         allowed=", ".join(family.NAME for family in reversed(known)),
-        hint=DESCRIBE,
+        hint=ALL_PARTS if len(networks) > 1 else DESCRIBE,
     )

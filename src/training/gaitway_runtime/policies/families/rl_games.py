@@ -15,7 +15,7 @@ from ...spec.errors import UsageError
 from ..network import Normalizer, Output, PolicyParts
 from ..training_config import TrainingConfig
 from ..weights import OWN_FAMILY, StateDict, has_entry, linear_chain, mlp_chain, refuse_unread, state_dict, take
-from .checks import check_hidden_sizes, unused_normalizer
+from .checks import check_hidden_sizes, check_keys, unused_normalizer
 from .rsl_rl_common import iteration_in
 
 NAME = "rl_games"
@@ -71,7 +71,14 @@ def _finite(limit: float | None) -> float | None:
     return limit if limit is not None and math.isfinite(limit) else None
 
 
+_NETWORK_KEYS = frozenset(["name", "separate", "value_activation", "normalization", "space", "mlp", "rnn", "cnn"])
+_MLP_KEYS = frozenset(["units", "activation", "d2rl", "initializer", "regularizer", "norm_only_first_layer"])
+"""What rl_games' own network builder takes."""
+
+
 def _check_layers(state: StateDict, training: TrainingConfig) -> None:
+    check_keys(training, "params.network", _NETWORK_KEYS, "rl_games")
+    check_keys(training, "params.network.mlp", _MLP_KEYS, "rl_games")
     for path in ("params.network.rnn", "params.network.cnn", "params.network.mlp.d2rl"):
         if training.value(path):
             raise UsageError(

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...spec.errors import UsageError
 from ..network import PolicyParts
 from ..training_config import TrainingConfig
-from ..weights import has_entry, refuse_unread, state_dict, take
+from ..weights import ALL_PARTS, DESCRIBE, StateDict, has_entry, refuse_unread, state_dict, take
 from .rsl_rl_common import ActorEntries, parts_of
 
 NAME = "rsl_rl 2.x-3.x"
@@ -36,12 +37,26 @@ def read(entries: Mapping[str, object], training: TrainingConfig) -> PolicyParts
     others = (f"{other}.", f"{other}s.", f"{other_memory}.", f"{other}_obs_normalizer.")
     refuse_unread(state, (*mine, *others), role)
     inside, beside = take(state, f"{role}_obs_normalizer."), "obs_norm_state_dict" in entries
+    if inside and beside:
+        raise UsageError(
+            "the checkpoint holds the statistics of two observation normalisers, and nothing tells which of them the "
+            "policy acts with",
+            source=f"model_state_dict.{role}_obs_normalizer, obs_norm_state_dict",
+            hint=DESCRIBE,
+        )
+    layers = _unwrapped(take(state, f"{role}."))
+    networks = sorted({name.partition(".")[0] for name in layers if not name[0].isdecimal()})
+    if len(networks) > 1:
+        raise UsageError(
+            f"the checkpoint's {role} is made of several networks ({', '.join(networks)}), not one after another",
+            hint=ALL_PARTS,
+        )
     actor = ActorEntries(
         role=role,
-        layers=take(state, f"{role}."),
+        layers=layers,
         recurrent=take(state, f"{memory}.rnn."),
-        normalizer=state_dict(entries, "obs_norm_state_dict") if beside and not inside else inside,
-        normalizer_key="obs_norm_state_dict" if beside and not inside else f"model_state_dict.{role}_obs_normalizer",
+        normalizer=state_dict(entries, "obs_norm_state_dict") if beside else inside,
+        normalizer_key="obs_norm_state_dict" if beside else f"model_state_dict.{role}_obs_normalizer",
         has_std="std" in state or "log_std" in state,
         normalized_other=other
         if take(state, f"{other}_obs_normalizer.") or "privileged_obs_norm_state_dict" in entries
@@ -51,6 +66,11 @@ def read(entries: Mapping[str, object], training: TrainingConfig) -> PolicyParts
         read=frozenset({"model_state_dict", "obs_norm_state_dict"}),
     )
     return parts_of(actor, entries, training, NAME, crelu=_crelu(entries, training, normalized=bool(inside or beside)))
+
+
+def _unwrapped(layers: StateDict) -> StateDict:
+    """Return layers by the names that they had before DistributedDataParallel wrapped the network alone."""
+    return take(layers, "module.") if all(name.startswith("module.") for name in layers) else layers
 
 
 def _crelu(entries: Mapping[str, object], training: TrainingConfig, *, normalized: bool) -> str | None:

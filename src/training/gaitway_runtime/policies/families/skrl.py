@@ -95,7 +95,7 @@ def read(entries: Mapping[str, object], training: TrainingConfig) -> PolicyParts
         normalizer=scaler,
         output=_output(state, training, rows=linears[-1].weight.shape[0]),
         output_limit=_limit(training),
-        selection=_selection(network, linears, scaler, training),
+        selection=_selection(network, linears, scaler, training, of_2=_is_of_2(entries, training)),
         entries_read=frozenset({"policy", scaler_key, *_other_scalers(entries, training)}),
         assumptions=()
         if training.agent or training.marker
@@ -166,12 +166,30 @@ def _network_until_1_2(training: TrainingConfig) -> Mapping[str, object]:
 
 
 def _selection(
-    network: Mapping[str, object], linears: tuple[Linear, ...], scaler: Normalizer | None, training: TrainingConfig
+    network: Mapping[str, object],
+    linears: tuple[Linear, ...],
+    scaler: Normalizer | None,
+    training: TrainingConfig,
+    *,
+    of_2: bool,
 ) -> torch.Tensor | None:
-    """Return what ``network[].input`` makes of the observations."""
+    """Return what ``network[].input`` makes of the observations.
+
+    Raises:
+        UsageError: It reads the privileged states: from 2.x on (``of_2``) STATES are another vector than OBSERVATIONS.
+    """
     expression, source = network.get("input"), f"{training.agent_file}: models.policy.network[0].input"
     if expression is None:
         return None
+    read = set(re.findall(r"\b(?:STATES|OBSERVATIONS)\b", str(expression)))
+    if "STATES" in read and (of_2 or len(read) > 1):
+        raise UsageError(
+            f"the policy reads the environment's states, not its observations alone: '{expression}'",
+            source=source,
+            allowed="OBSERVATIONS",
+            hint="a robot has observations alone; in a configuration of skrl 1.x STATES are those, without "
+            "an observation_preprocessor beside",
+        )
     width = scaler.mean.numel() if scaler else None
     pieces = input_pieces(str(expression), source)
     return selection(pieces, int(linears[0].weight.shape[1]), width, source)
@@ -199,9 +217,14 @@ def _preprocessor(training: TrainingConfig) -> str:
     return "observation_preprocessor" if named else "state_preprocessor"
 
 
+def _is_of_2(entries: Mapping[str, object], training: TrainingConfig) -> bool:
+    """Whether something says that skrl 2.x wrote the checkpoint: an observation preprocessor, which 1.x lacks."""
+    return "observation_preprocessor" in entries or _preprocessor(training) == "observation_preprocessor"
+
+
 def _other_scalers(entries: Mapping[str, object], training: TrainingConfig) -> tuple[str, ...]:
     """Return the scalers in the file that are the critic's."""
-    both = "observation_preprocessor" in entries or _preprocessor(training) == "observation_preprocessor"
+    both = _is_of_2(entries, training)
     return ("state_preprocessor", "shared_state_preprocessor") if both else ("shared_state_preprocessor",)
 
 

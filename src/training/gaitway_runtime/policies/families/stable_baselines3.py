@@ -1,4 +1,4 @@
-"""Stable-Baselines3 archives: ``policy.pth`` with ``mlp_extractor.policy_net.*`` (PPO, A2C) or ``actor.*`` (SAC, TD3).
+"""Stable-Baselines3 archives: ``policy.pth`` with ``mlp_extractor.policy_net.*`` or ``actor.*`` (SAC, TQC, TD3, DDPG).
 
 The settings beside it (``data``) are JSON; the pickles inside them are not opened. ``predict`` clips to the action
 space, whose bounds are among the settings. Statistics of a ``VecNormalize`` are in a file beside the archive.
@@ -22,7 +22,13 @@ from .checks import unused_normalizer
 
 NAME = "Stable-Baselines3"
 
-_MODULES = ("stable_baselines3.common.policies", "stable_baselines3.sac.policies", "stable_baselines3.td3.policies")
+_MODULES = (
+    "stable_baselines3.common.policies",
+    "stable_baselines3.sac.policies",
+    "stable_baselines3.td3.policies",
+    "sb3_contrib.tqc.policies",
+)
+"""Modules of policies that act as they are read here; TQC's actor is SAC's."""
 _NOT_ACTING = ("value_net.", "mlp_extractor.value_net.", "critic.", "critic_target.", "actor_target.", "log_std")
 _NUMBER = re.compile(r"[-+]?(?:inf|nan|\d+\.?\d*(?:e[-+]?\d+)?)", re.IGNORECASE)
 
@@ -33,7 +39,7 @@ def recognises(entries: Mapping[str, object]) -> bool:
 
 
 def read(entries: Mapping[str, Any], training: TrainingConfig) -> PolicyParts:
-    """Read the policy of PPO or A2C, or the actor of SAC, TD3 or DDPG.
+    """Read the policy of PPO or A2C, or the actor of SAC, TQC, TD3 or DDPG.
 
     Raises:
         UsageError: It is of another kind, of somebody else's class, or chooses among discrete actions.

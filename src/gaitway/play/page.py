@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from gaitway_runtime.evaluation.drivable import World, describe
-from gaitway_runtime.policies.graph import Graph, read_graph
+from gaitway_runtime.evaluation.drive_graph import Graph
 
 from .. import __version__
 from ..pages.assembly import assemble, inert_json, write_page
@@ -27,7 +27,7 @@ def write_drive_page(policy: Path, task: str, target: Path) -> Path:
     """Write the page in which a person drives a policy; return its path.
 
     Args:
-        policy: An exported ``policy.onnx``.
+        policy: An exported ``policy.onnx``, of whatever origin: it runs confined, and by its contract.
         task: Name of its task.
         target: The file to write.
 
@@ -35,8 +35,7 @@ def write_drive_page(policy: Path, task: str, target: Path) -> Path:
         UsageError: The page cannot hold the task or the policy; the error says what.
         ConfigError: MuJoCo or ONNX is not installed, or the file cannot be written.
     """
-    graph = read_graph(policy)
-    world, heights = describe(task, graph, policy)
+    world, graph, heights = describe(task, policy)
     arrays = {"weights": _weights(graph)}
     if heights is not None:
         arrays["heights"] = np.asarray(heights, np.float32).tobytes()

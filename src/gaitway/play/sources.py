@@ -31,7 +31,7 @@ def policy_of(
     Raises:
         GaitwayError: There is no such policy, or its task is not known.
     """
-    from gaitway_runtime.policies.graph import task_of
+    from gaitway_runtime.evaluation.drive_graph import task_of
 
     path = Path(target).expanduser()
     found = [place for place in (path, path / ONNX, path / "exported" / ONNX) if place.is_file()]
@@ -107,7 +107,7 @@ def add_page(run: Run, say: Callable[[str], object] = print) -> Path | None:
 def _write(policy: Path, task: str | None, target: Path) -> Path:
     """Write the page of an exported policy; its task is told by its contract where none is named."""
     try:
-        from gaitway_runtime.policies.graph import task_of
+        from gaitway_runtime.evaluation.drive_graph import task_of
 
         from .page import write_drive_page
     except ModuleNotFoundError as error:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from ..policies.graph import Graph
 from ..spec.errors import UsageError
+from .drive_graph import Graph, adapted, read_graph
+from .subject import exported_actor
 
 if TYPE_CHECKING:
     import mujoco
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..tasks.environment import EnvCfg
     from ..tasks.robots import RobotSpec
     from ..tasks.terrain import Terrain
+    from .rollout import Actor
 
 TERMS = (
     "base_lin_vel",
@@ -111,13 +113,15 @@ class World(TypedDict):
     recorded: Recorded
 
 
-def describe(task: str, graph: Graph, policy: Path) -> tuple[World, NDArray[np.float32] | None]:
-    """Return a task's world with a rollout of a policy, and the heights of rough ground (rows, columns).
+def describe(task: str, policy: Path) -> tuple[World, Graph, NDArray[np.float32] | None]:
+    """Return a task's world with a rollout of a policy, its operations, and the heights of rough ground.
 
     Args:
         task: Name of the task.
-        graph: The policy's operations.
-        policy: The exported file, which drives the rollout.
+        policy: The exported file, which drives the rollout from a confined process.
+
+    Returns:
+        The world; the operations, from the task's observations to its actions; the heights, (rows, columns).
 
     Raises:
         UsageError: The embedded simulator has no such task, the page does not know one of its terms, or the policy is
@@ -132,12 +136,16 @@ def describe(task: str, graph: Graph, policy: Path) -> tuple[World, NDArray[np.f
     from ..tasks.robots import ROBOTS
 
     found = dataclasses.replace(find_environment(task), play=True)
-    _check(found, graph, policy)
+    graph = read_graph(policy)
+    _check(found)
     spec, terrain = ROBOTS.get(found.robot), terrain_of(found)
     model = compile_robot(found.robot, timestep=found.physics_dt, visual=True, terrain=terrain)
     env = MujocoEnv(found, num_envs=1, training=False, seed=SEED)
     try:
-        recorded = _record(env, policy)
+        with exported_actor(policy, env.contract) as (actor, adapter):
+            recorded = _record(env, actor)
+        if adapter is not None:
+            graph = adapted(graph, adapter, env.contract.observation_size)
     finally:
         env.close()
     command = found.command
@@ -171,7 +179,7 @@ def describe(task: str, graph: Graph, policy: Path) -> tuple[World, NDArray[np.f
         "places": _places(terrain) if terrain else [],
         "recorded": recorded,
     }
-    return world, terrain.heights if terrain else None
+    return world, graph, terrain.heights if terrain else None
 
 
 def joints_of(model: mujoco.MjModel, spec: RobotSpec) -> list[int]:
@@ -179,7 +187,7 @@ def joints_of(model: mujoco.MjModel, spec: RobotSpec) -> list[int]:
     return [int(model.joint(name).qposadr[0]) for name in spec.joint_names]
 
 
-def _check(task: EnvCfg, graph: Graph, policy: Path) -> None:
+def _check(task: EnvCfg) -> None:
     unknown = [term.name for term in task.observations if term.name not in TERMS]
     if unknown:
         raise UsageError(
@@ -187,20 +195,11 @@ def _check(task: EnvCfg, graph: Graph, policy: Path) -> None:
             allowed=", ".join(TERMS),
             hint="the film of infer shows it: gaitway infer",
         )
-    expected = sum(term.size for term in task.observations)
-    first = next(node for node in graph.nodes if node["op"] == "Affine")
-    width = graph.tensors[first["inputs"][1]].size // graph.tensors[first["inputs"][2]].size
-    if width != expected:
-        raise UsageError(
-            f"the policy takes {width} observations, {task.name} has {expected}", source=str(policy), hint="--task NAME"
-        )
 
 
-def _record(env: MujocoEnv, policy: Path) -> Recorded:
-    from ..policies.sessions import open_session
+def _record(env: MujocoEnv, actor: Actor) -> Recorded:
     from ..tasks.environment import VelocityCommand
 
-    session = open_session(policy)
     observations = env.reset()["policy"]
     found: Recorded = {
         "qpos": env.engine.qpos[0].tolist(),
@@ -212,7 +211,7 @@ def _record(env: MujocoEnv, policy: Path) -> Recorded:
     }
     commanded = isinstance(env.cfg.command, VelocityCommand)
     for _ in range(RECORDED_STEPS):
-        actions = session.act(observations)
+        actions = actor.act(observations)
         found["commands"].append(env.state.command[0].tolist() if commanded else [0.0, 0.0, 0.0])
         found["observations"].append(observations[0].tolist())
         found["actions"].append(actions[0].tolist())

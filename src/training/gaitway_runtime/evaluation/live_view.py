@@ -14,7 +14,6 @@ from ..spec.errors import ConfigError, unusable_port
 from ..spec.packages import missing_package
 
 if TYPE_CHECKING:
-    from ..policies.sessions import PolicySession
     from ..simulators.mujoco.env import MujocoEnv
 
 HOST = "127.0.0.1"
@@ -38,7 +37,7 @@ class LiveView:
 
     def __init__(self, policy: Path, task: str, port: int = 0) -> None:
         try:
-            from ..policies.sessions import open_session
+            from .subject import exported_actor
         except ImportError as error:
             raise missing_package("the live view", error, "local") from None
         self._socket = _listen(port)
@@ -46,11 +45,11 @@ class LiveView:
         """Address of the page."""
         with contextlib.ExitStack() as undo:
             undo.callback(self._socket.close)
-            self._session = open_session(policy)
-            self._env = _open(task, self._session)
+            self._env = _open(task)
             undo.callback(self._env.close)
+            self._policy, _ = undo.enter_context(exported_actor(policy, self._env.contract))
             self._handle = _launch(self._socket, task)
-            undo.pop_all()
+            self._undo = undo.pop_all()
 
     def run(self, *, pace: float = 1.0, steps: int | None = None, ready: Callable[[], object] = lambda: None) -> None:
         """Step and show the simulation, in real time, until the viewer is closed.
@@ -82,13 +81,13 @@ class LiveView:
         """End the viewer and free the simulation."""
         with contextlib.suppress(OSError):
             self._handle.close()
-        self._env.close()
+        self._undo.close()
 
     def _step(self, observations: Any) -> Any:
-        transition = self._env.step(self._session.act(observations))
+        transition = self._env.step(self._policy.act(observations))
         over = transition.terminated | transition.truncated
         if over.any():
-            self._session.reset(over)
+            self._policy.reset(over)
         return transition.observations["policy"]
 
     def _show(self) -> None:
@@ -107,16 +106,11 @@ def live_view(policy: Path, task: str, port: int = 0) -> Iterator[LiveView]:
         view.close()
 
 
-def _open(task: str, session: PolicySession) -> MujocoEnv:
+def _open(task: str) -> MujocoEnv:
     from ..simulators.mujoco.env import MujocoEnv
     from ..tasks.environment import find_environment
 
-    env = MujocoEnv(find_environment(task), num_envs=1, training=False, seed=SEED, nthread=1)
-    has, wants = env.observation_sizes["policy"], session.contract.observation_size if session.contract else None
-    if wants is not None and wants != has:
-        env.close()
-        raise UsageError(f"the policy takes {wants} observations, {task} has {has}", hint="--task NAME")
-    return env
+    return MujocoEnv(find_environment(task), num_envs=1, training=False, seed=SEED, nthread=1)
 
 
 def _listen(port: int) -> socket.socket:

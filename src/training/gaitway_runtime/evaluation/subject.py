@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,6 +112,49 @@ def read_subject(
     return Subject(policy, home, here, None if _changes_nothing(adapter) else adapter)
 
 
+@contextlib.contextmanager
+def exported_actor(path: Path, here: PolicyContract) -> Iterator[tuple[Actor, Adapter | None]]:
+    """Open an exported ONNX policy, confined, as a simulator needs it.
+
+    Args:
+        path: The file; its contract is inside it, or beside it.
+        here: The simulator's contract.
+
+    Yields:
+        The policy, and what makes up for the difference of the contracts; None where there is none to make up for.
+
+    Raises:
+        UsageError: The file cannot be run, says nowhere what it takes, or does not fit the simulator.
+    """
+    from ..policies.confined.policy_file import opened
+    from .drive_graph import contract_of, exported_file
+
+    home = contract_of(path)
+    if home is None:
+        raise UsageError(
+            "the policy says nowhere what its inputs and outputs are",
+            source=str(path),
+            allowed="a contract inside it, or contract.json beside it",
+            hint=f"gaitway exam {path} finds them, and writes contract.json",
+        )
+    # What an export of a checkpoint knows nothing of is the task's, as for the checkpoint itself.
+    home = home if home.observations else here
+    with opened(exported_file(path)) as policy:
+        if (policy.inputs, policy.outputs) != (home.observation_size, home.action_size):
+            raise UsageError(
+                f"the policy takes {policy.inputs} observations and gives {policy.outputs} actions, "
+                f"{home.task or 'its contract'} has {home.observation_size} and {home.action_size}",
+                source=str(path),
+                hint="--task NAME" if home is here else None,
+            )
+        adapter = adapt(home, here)
+        left = [line for line in adapter.differences if not line.startswith(("task ", "convention "))]
+        if left:
+            log.warning("not made up for, and the robot may move otherwise than at home: %s", "; ".join(left))
+        needed = None if _maps_nothing(adapter) else adapter
+        yield (policy if needed is None else AdaptedActor(policy, needed)), needed
+
+
 def playable_job(job: Job) -> Job:
     """Return the job in the task in which it can be played, where the simulator does not have its own.
 
@@ -146,7 +191,11 @@ def apply_gains(subject: Subject, env: Env) -> Subject:
 
 
 def _changes_nothing(adapter: Adapter) -> bool:
-    return not adapter.differences and all(_is_identity(part) for part in (adapter.observe, adapter.act))
+    return not adapter.differences and _maps_nothing(adapter)
+
+
+def _maps_nothing(adapter: Adapter) -> bool:
+    return _is_identity(adapter.observe) and _is_identity(adapter.act)
 
 
 def _is_identity(part: AffineMap) -> bool:

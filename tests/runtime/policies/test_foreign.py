@@ -1,5 +1,6 @@
 """Checkpoints as people have them: read right, or refused with the one sentence that says what is missing."""
 
+import io
 import itertools
 import json
 import re
@@ -362,6 +363,23 @@ class TestStableBaselines3:
         case = "stable_baselines3-2.9.2-sac"
         policy = read_checkpoint(self.edited(tmp_path, edit, case))
         np.testing.assert_allclose(actions_of(policy), library_actions(case), rtol=0, atol=1e-6)
+
+    def test_a_mean_that_is_clipped_before_it_is_squashed(self, tmp_path: Path) -> None:
+        case = "stable_baselines3-2.9.2-sac"
+        noisy = {"use_sde": True, "clip_mean": 0.05}
+        plain = self.edited(tmp_path, lambda settings: settings.update(policy_kwargs=noisy), case)
+        path = tmp_path / "sde.zip"
+        with zipfile.ZipFile(plain) as source, zipfile.ZipFile(path, "w") as target:
+            state = torch.load(io.BytesIO(source.read("policy.pth")), weights_only=True)
+            kept = {name.replace("mu.", "mu.0."): state[name] for name in state if "log_std" not in name}
+            weights = io.BytesIO()
+            torch.save({**kept, "actor.log_std": torch.zeros(3, 4)}, weights)
+            target.writestr("data", source.read("data"))
+            target.writestr("policy.pth", weights.getvalue())
+        free, clipped = library_actions(case), actions_of(read_checkpoint(path))
+        middle, reach = 0.5, 2.5 * np.tanh(0.05)  # the fixture's actions are from -2 to 3
+        assert (np.abs(free - middle) > reach).any()
+        np.testing.assert_allclose(clipped, np.clip(free, middle - reach, middle + reach), rtol=0, atol=1e-6)
 
     def test_an_activation_of_ones_own_is_refused_though_its_name_is_torchs(self, tmp_path: Path) -> None:
         arguments = {"activation_fn": "<class 'mine.nn.ReLU'>"}

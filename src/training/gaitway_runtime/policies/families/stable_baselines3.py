@@ -6,6 +6,7 @@ space, whose bounds are among the settings. Statistics of a ``VecNormalize`` are
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping
@@ -56,7 +57,9 @@ def read(entries: Mapping[str, Any], training: TrainingConfig) -> PolicyParts:
         activations=activations,
         activation_source="the archive's settings" if source == str(training.agent_file) else source,
         normalizer=normalizer,
-        output=_squashed(low, high) if last == "tanh" else Output("gaussian", low=low, high=high),
+        output=_squashed(low, high, _clip_of_mean(state, settings))
+        if last == "tanh"
+        else Output("gaussian", low=low, high=high),
         iteration=None,
         entries_read=frozenset({SB3_DATA, SB3_POLICY, SB3_STATISTICS}),
         assumptions=() if normalizer or training.value("normalize_input") is False else (_NO_STATISTICS,),
@@ -128,8 +131,27 @@ def _layers(state: StateDict) -> tuple[tuple[Linear, ...], str | None, str]:
     if "actor.mu.weight" in state:
         refuse_unread(state, ("actor.latent_pi.", "actor.mu.", "actor.log_std.", *_NOT_ACTING), "policy")
         return _chain(state, "actor.latent_pi.", "actor.mu."), "tanh", "relu"
+    if _explores_by_state(state):
+        refuse_unread(state, ("actor.latent_pi.", "actor.mu.0.", "actor.log_std", *_NOT_ACTING), "policy")
+        return _chain(state, "actor.latent_pi.", "actor.mu.0."), "tanh", "relu"
     refuse_unread(state, ("actor.mu.", *_NOT_ACTING), "policy")
     return mlp_chain(take(state, "actor.mu."), "policy"), "tanh", "relu"
+
+
+def _explores_by_state(state: StateDict) -> bool:
+    """Whether an actor's noise depends on the state (gSDE): its mean is then clipped, by a module of its own."""
+    return "actor.mu.0.weight" in state and "actor.latent_pi.0.weight" in state
+
+
+def _clip_of_mean(state: StateDict, settings: Mapping[str, object]) -> float:
+    """Return the bound to which a mean is clipped before it is squashed; infinite where it is not."""
+    if not _explores_by_state(state):
+        return math.inf
+    arguments = settings.get("policy_kwargs")
+    told = arguments.get("clip_mean", 2.0) if isinstance(arguments, Mapping) else 2.0  # Stable-Baselines3's default
+    if not isinstance(told, int | float) or not told > 0:
+        raise UsageError(f"the bound of the policy's mean is no number above zero: {told!r}", source="data: clip_mean")
+    return float(told)
 
 
 def _chain(state: StateDict, trunk: str, head: str) -> tuple[Linear, ...]:
@@ -170,10 +192,19 @@ def _action_space(settings: Mapping[str, object]) -> tuple[tuple[float, ...], tu
     return bounds[0], bounds[1]
 
 
-def _squashed(low: tuple[float, ...], high: tuple[float, ...]) -> Output:
-    """Return ``low + (tanh(mean) + 1) / 2 * (high - low)``."""
+def _squashed(low: tuple[float, ...], high: tuple[float, ...], clip: float) -> Output:
+    """Return ``low + (tanh(clamp(mean, -clip, clip)) + 1) / 2 * (high - low)``."""
     if not all(math.isfinite(bound) for bound in (*low, *high)):
         raise UsageError("the policy is squashed to an action space without bounds", source="data: action_space")
     half = tuple((top - bottom) / 2 for bottom, top in zip(low, high, strict=True))
     middle = tuple((top + bottom) / 2 for bottom, top in zip(low, high, strict=True))
-    return Output("deterministic", squash="tanh", scale=half, offset=middle)
+    found = Output("deterministic", squash="tanh", scale=half, offset=middle)
+    if not math.isfinite(clip):
+        return found
+    # The squash is monotonic: a clipped mean is a clipped action.
+    reach = [math.tanh(clip) * value for value in half]
+    return dataclasses.replace(
+        found,
+        low=tuple(centre - most for centre, most in zip(middle, reach, strict=True)),
+        high=tuple(centre + most for centre, most in zip(middle, reach, strict=True)),
+    )

@@ -131,13 +131,21 @@ def write_stranger(own: Path, target: Path) -> None:
     onnx.save(model, target)
 
 
-def test_an_operation_that_the_page_does_not_compute_is_refused(tmp_path: Path) -> None:
-    node = helper.make_node("Softmax", ["obs"], ["actions"])
+@pytest.mark.parametrize(
+    ("node", "what"),
+    [
+        (helper.make_node("Softmax", ["obs"], ["actions"]), "the operation Softmax"),
+        (helper.make_node("Clip", ["obs", "obs"], ["actions"]), "the operation Clip with numbers that are computed"),
+    ],
+)
+def test_an_operation_that_the_page_does_not_compute_is_refused(
+    node: onnx.NodeProto, what: str, tmp_path: Path
+) -> None:
     value = helper.make_tensor_value_info("obs", onnx.TensorProto.FLOAT, [1, 4])
     result = helper.make_tensor_value_info("actions", onnx.TensorProto.FLOAT, [1, 4])
     weight = numpy_helper.from_array(np.zeros(1, np.float32), "w")
     onnx.save(helper.make_model(helper.make_graph([node], "g", [value], [result], [weight])), tmp_path / "policy.onnx")
-    with pytest.raises(UsageError, match="cannot compute the operation Softmax"):
+    with pytest.raises(UsageError, match=f"cannot compute {what}"):
         read_graph(tmp_path / "policy.onnx")
 
 

@@ -161,6 +161,8 @@ def _node(node: onnx.NodeProto, tensors: Mapping[str, NDArray[np.float32]], path
 
     given = {item.name: helper.get_attribute_value(item) for item in node.attribute}
     names = list(node.input)
+    if node.op_type in ("Gemm", "Clip") and any(name and name not in tensors for name in names[1:]):
+        raise _refusal(f"the operation {node.op_type} with numbers that are computed", path)
     if node.op_type == "Gemm" and given.get("transB") and (given.get("alpha", 1.0), given.get("beta", 1.0)) == (1, 1):
         return {"op": "Affine", "inputs": names, "output": node.output[0], "attributes": {}}
     if node.op_type == "Clip":

@@ -135,6 +135,18 @@ def test_settings_of_omegaconf_are_read_as_plain_ones(tmp_path: Path, monkeypatc
     assert np.abs(actions_of(read_checkpoint(checkpoint))).max() == np.float32(0.01)
 
 
+def test_weights_as_numpy_arrays(tmp_path: Path) -> None:
+    def edit(content: dict) -> None:
+        state = content["model_state_dict"]
+        content["model_state_dict"] = {name: tensor.numpy().astype(">f4") for name, tensor in state.items()}
+
+    policy = read_checkpoint(change(copy_case(RSL3, tmp_path), edit))
+    np.testing.assert_allclose(actions_of(policy), library_actions(RSL3), rtol=0, atol=1e-6)
+    beside = {"encoder": {"0.weight": np.ones((3, 12), np.float32)}}
+    with pytest.raises(UsageError, match="holds 'encoder' beside the policy"):
+        read_checkpoint(change(copy_case(RSL5, tmp_path / "beside"), lambda content: content.update(beside)))
+
+
 @pytest.mark.parametrize("entry", ["amp_normalizer", "obs_normalizer"])
 def test_a_normaliser_that_was_pickled_whole(entry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     normalizer = stranger(monkeypatch, "rsl_rl.utils.utils.Normalizer")()

@@ -37,7 +37,7 @@ from .expressions import output_terms
 from .network import Normalizer, Output, PolicyParts
 from .plain_numpy import PlainArray
 from .training_config import TrainingConfig
-from .weights import LayerNorm, Linear, StateDict, linear_chain, mlp_chain, state_dict, take
+from .weights import LayerNorm, Linear, StateDict, linear_chain, mlp_chain, state_dict, take, tensor_of
 
 NAME = "described in network.yaml"
 
@@ -169,7 +169,8 @@ def _state(entries: Mapping[str, object], path: str, source: str) -> StateDict:
     for part in parts[:-1]:
         found = found.get(part) if isinstance(found, Mapping) else None
     if not parts:
-        return state_dict({"the file": {k: v for k, v in entries.items() if isinstance(v, torch.Tensor)}}, "the file")
+        all_of_it = {key: tensor_of(value) for key, value in entries.items()}
+        return state_dict({"the file": {k: v for k, v in all_of_it.items() if isinstance(v, torch.Tensor)}}, "the file")
     if not isinstance(found, Mapping) or parts[-1] not in found:
         raise UsageError(
             f"the checkpoint has no entry '{path}'", source=f"{source}: weights", allowed=", ".join(map(str, entries))

@@ -110,16 +110,20 @@ def _plain_names(state: Mapping[str, object]) -> dict[str, object]:
 
 
 def _holds_tensors(value: Any) -> bool:
-    return any(True for _ in _tensors(value))
+    """Whether there are tensors in a value, or numpy arrays under the names of weights."""
+    return any(
+        isinstance(item, torch.Tensor) or (isinstance(item, PlainArray) and name.split(".")[-1] == "weight")
+        for name, item in _items(value)
+    )
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    pending = [value]
+def _items(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield everything in a value with the name that it has in the mapping around it."""
+    pending = [("", value)]
     while pending:
-        item = pending.pop()
-        if isinstance(item, torch.Tensor):
-            yield item
-        elif isinstance(item, Mapping):
-            pending += item.values()
+        name, item = pending.pop()
+        yield name, item
+        if isinstance(item, Mapping):
+            pending += [(str(key), inside) for key, inside in item.items()]
         elif isinstance(item, list | tuple):
-            pending += item
+            pending += [(name, inside) for inside in item]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..spec.errors import UsageError
+from .plain_numpy import PlainArray
 
 DESCRIBE = "describe the network in a network.yaml beside the checkpoint (docs/checkpoints.md)"
 """Hint for a policy of plain layers that no family can read."""
@@ -78,13 +79,22 @@ def state_dict(checkpoint: Mapping[str, Any], key: str) -> StateDict:
     found = checkpoint.get(key)
     if not isinstance(found, Mapping) or not found:
         raise UsageError(f"the checkpoint has no weights under '{key}'")
+    found = {name: tensor_of(value) for name, value in found.items()}
     for name, tensor in found.items():
         if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
-            raise UsageError(f"the checkpoint's '{key}.{name}' is a {type(tensor).__name__}, not a named tensor")
+            kind = "numpy array without numbers" if isinstance(tensor, PlainArray) else type(tensor).__name__
+            raise UsageError(f"the checkpoint's '{key}.{name}' is a {kind}, not a named tensor")
         _check_plain(tensor, f"{key}.{name}")
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UsageError(f"the checkpoint's '{key}.{name}' has values that are not finite: the training diverged")
     return found
+
+
+def tensor_of(value: object) -> object:
+    """Return a numpy array of numbers as a tensor; anything else as it is."""
+    if isinstance(value, PlainArray) and value.values is not None and value.values.dtype.kind in "biuf":
+        return torch.from_numpy(value.values.astype(value.values.dtype.newbyteorder("=")))
+    return value
 
 
 def _check_plain(tensor: torch.Tensor, name: str) -> None:

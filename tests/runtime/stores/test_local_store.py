@@ -7,13 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
+import mlflow
 import pytest
 from gaitway_runtime.fetch import fetch
 from gaitway_runtime.spec.errors import ConfigError
 from gaitway_runtime.spec.files import artifact_location, check_store, database_path, store_uri
+from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores import tracking_server as store_module
 from gaitway_runtime.stores.mlflow_client import open_client
-from gaitway_runtime.stores.tracking_server import ensure_store
+from gaitway_runtime.stores.tracking_server import ensure_store, tracking_uri_for
 
 
 @pytest.mark.parametrize("name", ["home", "with space", "ünïcode", "100%"])
@@ -167,6 +169,17 @@ def test_the_classic_file_store_is_refused_with_what_to_do(uri: str) -> None:
 @pytest.mark.parametrize("uri", ["sqlite:///a.db", "http://h:1", "azureml://x", "databricks", "postgresql://u@h/db"])
 def test_other_stores_are_not(uri: str) -> None:
     check_store(uri, {})
+
+
+def test_asking_a_workspace_moves_no_later_run_there(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow would set the variable by which a user names a store, for this process and those that it starts."""
+    monkeypatch.setattr("mlflow.tracking.MlflowClient", lambda **_: None)  # the plug-in asks Azure when it is made
+    try:
+        open_client("azureml://eastus.api.azureml.ms/mlflow/v1.0/x")
+        assert tracking_uri_for(RunContext()) == store_uri(home)
+    finally:
+        mlflow.set_tracking_uri("")
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 INTERRUPTED = """

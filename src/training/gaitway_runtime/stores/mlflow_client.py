@@ -34,6 +34,8 @@ _ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
+_NAMED = "MLFLOW_TRACKING_URI"
+
 _UNKNOWN = frozenset(("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"))
 _INVALID = frozenset(("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"))
 """MLflow's own error codes that the same request will meet again."""
@@ -57,7 +59,6 @@ def open_client(tracking_uri: str) -> MlflowClient:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
-        import mlflow
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
     except ImportError:
@@ -69,7 +70,7 @@ def open_client(tracking_uri: str) -> MlflowClient:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     if tracking_uri.startswith("azureml"):
         # Azure ML's plug-in opens artifacts with the process's own store, whichever client asks.
-        mlflow.set_tracking_uri(tracking_uri)
+        _make_default(tracking_uri)
     try:
         return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     except MlflowException as error:
@@ -78,6 +79,22 @@ def open_client(tracking_uri: str) -> MlflowClient:
             source=scrub(tracking_uri),
             hint="set MLFLOW_TRACKING_URI, or name the Azure ML workspace; a store of one's own needs all of MLflow",
         ) from None
+
+
+def _make_default(tracking_uri: str) -> None:
+    """Make a store MLflow's own default in this process.
+
+    MLflow also sets the variable by which a user names one: what this process does next, and those that it starts,
+    would go there too.
+    """
+    import mlflow
+
+    given = os.environ.get(_NAMED)
+    mlflow.set_tracking_uri(tracking_uri)
+    if given is None:
+        os.environ.pop(_NAMED, None)
+    else:
+        os.environ[_NAMED] = given
 
 
 class Failure(enum.Enum):

@@ -1,5 +1,6 @@
 """The policies that the repository carries: they pass their gate, and a wrong contract is found out."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -42,6 +43,13 @@ def swapped(value: Any, names: dict[str, str]) -> Any:
 
 def test_samples_are_small() -> None:
     assert all(sample.stat().st_size < 1_000_000 for sample in SAMPLES.values())
+
+
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=lambda sample: sample.parent.name)
+def test_a_sample_has_the_card_of_its_exam(sample: Path) -> None:
+    card = (sample.parent / "CARD.md").read_text()
+    assert "Gate met: 3" in card
+    assert hashlib.sha256(sample.read_bytes()).hexdigest() in card
 
 
 def test_the_quadruped_passes_its_gate_on_flat_ground() -> None:

@@ -43,7 +43,7 @@ SKRL = SkrlCfg(
 )
 
 BIPED_RSL_RL = replace(
-    SYMMETRIC_RSL_RL,
+    RSL_RL,
     quiet_start=True,
     actor=replace(RSL_RL.actor, distribution_cfg=DistributionCfg(init_std=0.3, std_type="log")),
     algorithm=replace(RSL_RL.algorithm, desired_kl=0.04),

@@ -23,6 +23,7 @@ from ..spec.checkpoint_files import sha256_of
 from ..spec.job import TrainJob
 from .base import Callbacks, LearnerTraining, Mark, TrainingOutcome, TrainingScale
 from .checkpoints import SavedTraining, already_reached, check_learner, check_resumable
+from .late_compiler import put_off
 from .monitor import Monitor, TrainingStopped
 from .state import StateUnusable, TrainingIdentity, check_fits, pack, random_state, set_random_state, subtree
 
@@ -207,7 +208,10 @@ class LibraryLearner:
         """
         if self.prepare:
             pkgutil.resolve_name(self.prepare)(training.group.rank)
-        place = self.native if isinstance(training.env, TrainsNatively) else self.embedded
+        place = self.native
+        if not isinstance(training.env, TrainsNatively):
+            place = self.embedded
+            put_off()  # before the library, which imports torch's compiler for nothing
         run: LibraryRun = pkgutil.resolve_name(place)(training)
         return run
 

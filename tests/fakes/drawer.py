@@ -9,7 +9,7 @@ from gaitway_runtime.evaluation.film import DRAWERS, Film
 DRAWERS["fake"] = __name__
 
 
-def pictures(film: Film, backend: str) -> Iterator[np.ndarray]:
+def pictures(film: Film, backend: str, *, threads: int = 1) -> Iterator[np.ndarray]:
     if backend == "broken":
         raise RuntimeError("no display")
     if backend == "stuck":

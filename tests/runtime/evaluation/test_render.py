@@ -57,6 +57,17 @@ def test_robot_ground_sky_and_shadow_are_where_they_belong(model: mujoco.MjModel
     assert shaded.mean() < 0.75 * lit.mean()
 
 
+def test_frames_drawn_at_the_same_time_are_the_same_in_the_same_order(model: mujoco.MjModel) -> None:
+    states = np.array([at(0.1 * step) for step in range(5)])
+    film = Film(
+        task="T", simulator="mujoco", title="", snapshots=states, measurements={}, step_dt=0.02, width=96, height=72
+    )
+    one, three, many = ([*pictures(film, "rays", threads=threads, model=model)] for threads in (1, 3, 8))
+    assert len(one) == 5 and not np.array_equal(one[0], one[4])
+    np.testing.assert_array_equal(three, one)
+    np.testing.assert_array_equal(many, one)
+
+
 FIELD = MODEL.replace("<asset>", '<asset><hfield name="hills" nrow="41" ncol="41" size="4 4 1 0.1"/>').replace(
     '<geom name="ground" type="plane" size="0 0 1"/>',
     '<geom name="ground" type="hfield" hfield="hills" pos="0 0 -0.2"/>',

@@ -214,9 +214,10 @@ def test_a_machine_that_cannot_draw_figures_still_gets_its_metrics(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with caplog.at_level("WARNING", "gaitway_runtime"):
-        result = run(tmp_path, format="jit", max_steps=5)
+        result = run(tmp_path, format="jit", max_steps=5, video_length=3)
     assert result.status == "succeeded"
     assert "report.html" not in result.artifacts and "metrics/jit_metrics.json" in result.artifacts
+    assert "videos/jit_play/rl-video-step-0.mp4" in result.artifacts, "what draws figures does not draw films"
     assert "there is no report" in caplog.text
 
 

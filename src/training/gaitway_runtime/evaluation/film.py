@@ -26,7 +26,7 @@ DRAWERS: dict[str, str] = {
     "mujoco-warp": "gaitway_runtime.simulators.mujoco.render.frames",
     "isaaclab": "gaitway_runtime.simulators.isaaclab.replay",
 }
-"""Modules that draw, by simulator. Each offers ``pictures(film, backend)``."""
+"""Modules that draw, by simulator. Each offers ``pictures(film, backend, threads=1)``."""
 
 
 @dataclass(frozen=True, kw_only=True)

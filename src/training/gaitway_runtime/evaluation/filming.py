@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..distributed.group import available_cpus
 from ..process.lifecycle import stop_with_parent
 from ..spec.registry import ForeignError, call_foreign
 from .film import DRAWERS, Film, load_film
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 GIVES_WAY = "gives-way"
 """Argument that asks to draw only while no other process wants the processor."""
 
+MOST_THREADS = 4
+"""More frames at a time wait for each other: a part of the drawing is Python's."""
+
 _BLACK = 8
 """A frame whose brightest channel stays below this on average shows nothing, of 255."""
 _SAMPLE = 8
@@ -37,12 +41,14 @@ _SAMPLE = 8
 def main(arguments: list[str]) -> int:
     """Draw, encode, and print what was made or why it was not."""
     stop_with_parent()
+    threads = min(available_cpus(), MOST_THREADS)
     if GIVES_WAY in arguments and hasattr(os, "nice"):
         os.nice(19)
+        threads = 1
     try:
         made: dict[str, int | float | str] = {
             # OpenGL's bindings raise anything.
-            **call_foreign(lambda: _make(Path(arguments[0]), Path(arguments[1]), arguments[2]))
+            **call_foreign(lambda: _make(Path(arguments[0]), Path(arguments[1]), arguments[2], threads))
         }
         made["cpu_s"] = sum(os.times()[:4])
     except ForeignError as error:
@@ -51,11 +57,12 @@ def main(arguments: list[str]) -> int:
     return int("error" in made)
 
 
-def _make(source: Path, target: Path, backend: str) -> dict[str, int]:
+def _make(source: Path, target: Path, backend: str, threads: int) -> dict[str, int]:
     film = load_film(source)
     for name in film.imports:
         importlib.import_module(name)
-    return encode(film, importlib.import_module(DRAWERS[film.simulator]).pictures(film, backend), target)
+    drawer = importlib.import_module(DRAWERS[film.simulator])
+    return encode(film, drawer.pictures(film, backend, threads=threads), target)
 
 
 def encode(film: Film, pictures: Iterator[NDArray[np.uint8]], target: Path) -> dict[str, int]:

@@ -204,6 +204,10 @@ def _report(
     scene: EvaluationScene, outcomes: Sequence[FormatOutcome], failure: GaitwayError | None, gate: Assessment
 ) -> Report:
     rollout = next((outcome.rollout for outcome in outcomes if outcome.rollout), None)
+    try:
+        figures = _figures(scene, rollout)  # while the films are drawn
+    finally:  # they are there also where there is nothing to draw plots with
+        videos = [finish_filming(outcome.filming) if outcome.filming else None for outcome in outcomes]
     titles = [format_title(outcome.format) for outcome in outcomes]
     whole = f"{' and '.join(titles)} compute{'s' * (len(titles) == 1)} what the checkpoint does"
     return Report(
@@ -218,13 +222,13 @@ def _report(
             Played(
                 format=outcome.format,
                 metrics=outcome.metrics,
-                video=finish_filming(outcome.filming) if outcome.filming else None,
+                video=video,
                 error=outcome.error.message if outcome.error else None,
             )
-            for outcome in outcomes
+            for outcome, video in zip(outcomes, videos, strict=True)
         ),
         findings=diagnose(rollout, scene.subject) if rollout else (),
-        plots=_figures(scene, rollout),
+        plots=figures,
         contract=scene.subject.home,
         provenance=scene.provenance_lines(),
     )

@@ -12,7 +12,7 @@ from ..evaluation.gate import CONFIDENCE, successes
 from ..evaluation.report import Played, Report
 from ..evaluation.sweep import Point, run_sweep, sweep_table
 from ..evaluation.validation import EPISODES_FILE, Validation, evaluate, explain
-from ..evaluation.video import Video
+from ..evaluation.video import Filming
 from ..simulators import base as simulators
 from ..spec.errors import GateFailed, UsageError
 from ..spec.job import EMBEDDED, Job, ValidateJob, model_name_for
@@ -73,7 +73,7 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
         points = _sweep(scene) if job.sweep else ()
         write_json(validation.document(), workspace.output_dir / VALIDATION_FILE)
         write_json(validation.episodes(), workspace.output_dir / EPISODES_FILE)
-        return _conclude(scene, validation, finish_filming(filming), points)
+        return _conclude(scene, validation, filming, points)
 
 
 def reference(job: ValidateJob) -> str:
@@ -94,14 +94,14 @@ def _sweep(scene: EvaluationScene) -> tuple[Point, ...]:
     return points
 
 
-def _conclude(scene: EvaluationScene, validation: Validation, video: Video, points: Sequence[Point]) -> Result:
+def _conclude(scene: EvaluationScene, validation: Validation, filming: Filming, points: Sequence[Point]) -> Result:
     """Report, track and mark what was validated."""
     verdict = validation.verdict
     scene.workspace.progress.phase("report")
     with tracked(scene, failed=not verdict.passed) as tracker:
         log_numbers(tracker, validation.document())
         tracker.set_tags(validation.tags())
-        finish_report(lambda: _report(scene, validation, video, points), scene.folder)
+        finish_report(lambda: _report(scene, validation, filming, points), scene.folder)
         artifacts = publish_outputs(tracker, scene.folder)
         version = _mark(scene, {**validation.tags(), "validation.run_id": tracker.run_id})
     error = None if verdict.passed else gate_failed(validation)
@@ -170,15 +170,18 @@ def _mark(scene: EvaluationScene, tags: dict[str, str]) -> ModelVersion | None:
     return version
 
 
-def _report(scene: EvaluationScene, validation: Validation, video: Video, points: Sequence[Point]) -> Report:
+def _report(scene: EvaluationScene, validation: Validation, filming: Filming, points: Sequence[Point]) -> Report:
     folder, rollout = scene.folder / "plots", validation.rollout
-    drawn = (
-        plots.episode_returns(rollout.episodes, folder, successes(scene.env.task, rollout.episodes)),
-        plots.traces(rollout, folder),
-        plots.reward_terms(rollout.reward_terms, folder),
-        *(plots.sweep(points, folder, name) for name in plots.SWEEPS),
-        plots.training_curves(scene.provenance.history, folder),
-    )
+    try:  # while the film is drawn
+        drawn = (
+            plots.episode_returns(rollout.episodes, folder, successes(scene.env.task, rollout.episodes)),
+            plots.traces(rollout, folder),
+            plots.reward_terms(rollout.reward_terms, folder),
+            *(plots.sweep(points, folder, name) for name in plots.SWEEPS),
+            plots.training_curves(scene.provenance.history, folder),
+        )
+    finally:  # it is there also where there is nothing to draw plots with
+        video = finish_filming(filming)
     return Report(
         title="Validation",
         task=scene.job.task,

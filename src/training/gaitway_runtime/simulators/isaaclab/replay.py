@@ -24,12 +24,13 @@ ROOT = 7
 """Leading entries of a recorded state: position [m] and quaternion (w, x, y, z) of the robot's root."""
 
 
-def pictures(film: Film, backend: str) -> Iterator[NDArray[np.uint8]]:
+def pictures(film: Film, backend: str, *, threads: int = 1) -> Iterator[NDArray[np.uint8]]:
     """Yield the picture of each frame of a film, (height, width, 3).
 
     Args:
         film: What to show; each state is the root's pose, then ``film.joint_names``.
         backend: See :func:`gaitway_runtime.simulators.mujoco.render.frames.pictures`.
+        threads: See there.
 
     Raises:
         ValueError: The embedded simulator is not here, has no such robot or ground, or its joints have other names.
@@ -47,7 +48,7 @@ def pictures(film: Film, backend: str) -> Iterator[NDArray[np.uint8]]:
 
     model = build_model(info.name, around=film.snapshots[:, :2])
     states = positions(model, film)
-    yield from drawn(dataclasses.replace(film, task=info.name, snapshots=states), backend, model=model)
+    yield from drawn(dataclasses.replace(film, task=info.name, snapshots=states), backend, threads=threads, model=model)
 
 
 def positions(model: mujoco.MjModel, film: Film) -> NDArray[np.float64]:

@@ -42,7 +42,8 @@ def _demo(ctx: click.Context, /, as_json: bool, **_: Any) -> int:
     documents = {"train": trained.document(report)}
     final = documents["train"]["final_checkpoint"]
     if report.status is RunStatus.SUCCEEDED and final is not None:
-        played, report = _do(InferJob, _whole_episodes(asked["task"], final["uri"] or str(final["path"])), {})
+        # The file: an address in MLflow would be waited for.
+        played, report = _do(InferJob, _whole_episodes(asked["task"], final["path"] or str(final["uri"])), {})
         documents["infer"] = played.document(report)
     seconds = time.monotonic() - began
     if as_json:

@@ -19,7 +19,7 @@ def test_it_trains_and_then_infers_what_came_out(gaitway: Callable) -> None:
     train, infer = ran.json["train"], ran.json["infer"]
     assert (train["kind"], infer["kind"]) == ("train", "infer")
     settings = (Path(infer["run_dir"]) / "settings.json").read_text()
-    assert train["final_checkpoint"]["uri"] in settings
+    assert train["final_checkpoint"]["path"] in settings
     job = json.loads((Path(infer["run_dir"]) / "job.json").read_text())["job"]
     assert (job["max_steps"], job["num_envs"]) == (300, 64), "episodes of 300 steps end, so there is a reward to show"
     assert ran.json["seconds"] > 0

@@ -33,6 +33,9 @@ class RecordingTracker:
         self._registry = registry
         self._add("open", self.run_id)
 
+    def settle(self) -> None:
+        """There is nobody to wait for."""
+
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         self._add("metrics", step, dict(metrics))
 
@@ -74,7 +77,7 @@ class RecordingTracker:
 
 
 def open_tracker(
-    job: Job, context: RunContext, *, run_id: str | None = None, output_dir: Path | None = None, process: object = None
+    job: Job, context: RunContext, *, run_id: str | None = None, output_dir: Path | None = None, **_: object
 ) -> RecordingTracker:
     """Stand in for :func:`gaitway_runtime.tracking.mlflow_tracker.open_tracker`."""
     return RecordingTracker(output_dir or Path(context.output_dir), run_id)

@@ -15,7 +15,7 @@ from gaitway_runtime import __main__ as entry
 from gaitway_runtime.jobs import base as jobs
 from gaitway_runtime.spec import result as results
 from gaitway_runtime.spec.errors import GateFailed, JobFailed
-from gaitway_runtime.spec.job import Job, TrainJob, ValidateJob
+from gaitway_runtime.spec.job import InferJob, Job, ShipJob, TrainJob, ValidateJob
 from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.result import Result
 from gaitway_runtime.spec.run_context import RunContext
@@ -52,6 +52,25 @@ def test_a_result_lies_beside_the_job_and_gives_the_exit_code(tmp_path: Path, wi
     assert result is not None
     assert (result.status, result.task) == ("succeeded", "Isaac-Ant-v0")
     assert result.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("job", "beside"),
+    [
+        (TrainJob(task="T"), True),
+        (TrainJob(task="T", checkpoint_mode="resume", checkpoint_uri="runs:/0123/checkpoints"), True),
+        (ValidateJob(task="T"), True),
+        (InferJob(task="T", checkpoint_uri="model_1.pt"), True),
+        (ShipJob(task="T"), False),
+    ],
+)
+def test_a_job_here_has_mlflow_imported_beside_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, job: Job, beside: bool
+) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(entry, "begin_early", begun.append)
+    entry._store_beside(entry.Assignment(job, RunContext(), home))
+    assert begun == ([f"sqlite:///{home}/mlflow.db"] if beside else []), "each job of a chain has its own"
 
 
 def test_an_error_is_one_sentence_with_its_notes(

@@ -81,10 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _store_beside(assignment: Assignment) -> StoreProcess | None:
-    """Start what gets the tracking store ready while a training starts; None where the job has no use for it."""
-    job, uri = assignment.job, local_tracking_uri(assignment.context)
-    # One that reads its checkpoint from the store imports MLflow itself.
-    if job.kind != "train" or job.checkpoint_uri or not assignment.rank.first or uri is None:
+    """Start what gets the tracking store ready while a job starts; None where the job has no use for it."""
+    uri = local_tracking_uri(assignment.context)
+    # The jobs of a chain each start their own.
+    if assignment.job.kind == "ship" or not assignment.rank.first or uri is None:
         return None
     return begin_early(uri)
 

@@ -6,8 +6,10 @@ import contextlib
 import pickle
 from pathlib import Path
 
+import gaitway_runtime.fetch
 import pytest
-from gaitway_runtime.spec.errors import ConfigError, GaitwayError
+from gaitway_runtime.jobs.train import RunMarks
+from gaitway_runtime.spec.errors import ConfigError, GaitwayError, UsageError
 from gaitway_runtime.spec.job import TrainJob
 from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores.mlflow_client import Failure, StoreFailure, open_client
@@ -17,7 +19,7 @@ from gaitway_runtime.tracking.attempts import Superseded
 from gaitway_runtime.tracking.delivery import Patience
 from gaitway_runtime.tracking.journal import JOURNAL
 from gaitway_runtime.tracking.mlflow_tracker import open_tracker
-from gaitway_runtime.tracking.store_process import StoreProcess, _portable, begin_early
+from gaitway_runtime.tracking.store_process import StoreProcess, _portable, begin_early, fetch_beside
 
 PATIENT = Patience(start=60.0, flush=0.05, first_delay=0.01, longest_delay=0.1, at_end=30)
 
@@ -31,10 +33,13 @@ def test_a_run_whose_store_process_is_killed_stands_in_mlflow_once(
     checkpoint.write_bytes(b"weights")
     with contextlib.closing(StoreProcess(uri)) as process:
         context = RunContext(run="walker", tracking_uri=uri)
-        tracker = open_tracker(TrainJob(task="T"), context, output_dir=outputs, patience=PATIENT, process=process)
-        run_id, address = tracker.run_id, tracker.url
-        for step in range(50):
+        job = TrainJob(task="T")
+        tracker = open_tracker(job, context, output_dir=outputs, patience=PATIENT, process=process, wait=False)
+        for step in range(50):  # it need not be open
             tracker.log_metrics({"reward": float(step)}, step)
+        marks = RunMarks(tracker, settled=False)
+        run_id, address = {**marks}["run_id"], tracker.url
+        assert run_id == tracker.run_id != "", "the first checkpoint has waited"
         assert tracker._connection.sender.drain(60)
         process._process.kill()
         for step in range(50, 100):
@@ -52,6 +57,32 @@ def test_a_run_whose_store_process_is_killed_stands_in_mlflow_once(
     assert client.get_model_version("walker", version.version).run_id == run_id
     assert not (outputs / JOURNAL).exists()
     assert "this one does it itself" in caplog.text
+
+
+def test_a_checkpoint_is_fetched_by_the_process_and_by_the_job_once_that_is_killed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, checkpoint, into = ensure_store(home), home / "model_9.pt", home / "start"
+    checkpoint.write_bytes(b"weights")
+    client = open_client(uri)
+    run_id = client.create_run("0").info.run_id
+    client.log_artifact(run_id, str(checkpoint), "checkpoints")
+    address, context = f"runs:/{run_id}/checkpoints", RunContext(tracking_uri=uri)
+
+    def fetched(address: str = address) -> bytes:
+        return fetch_beside(process, address, into, expected_sha256=None, context=context).path.read_bytes()
+
+    with contextlib.closing(StoreProcess(uri)) as process:
+        with monkeypatch.context() as here:
+            here.setattr(gaitway_runtime.fetch, "parse", lambda _: pytest.fail("the job itself asked MLflow"))
+            assert fetched() == b"weights"
+        with pytest.raises(UsageError, match="no such thing") as met:
+            fetched("runs:/unknown/checkpoints")
+        assert any("runs:/unknown" in line for line in met.value.lines())
+        process._process.kill()
+        (into / "model_9.pt").unlink()
+        assert fetched() == b"weights"
+        assert fetched(str(checkpoint)) == b"weights"
 
 
 def test_no_process_is_started_where_nothing_is_gained(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

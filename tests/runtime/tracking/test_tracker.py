@@ -20,6 +20,7 @@ from fakes import faulty_server
 from fakes.mlflow_server import MlflowServer
 from fakes.proxy import Line
 from gaitway_runtime.fetch import fetch
+from gaitway_runtime.jobs.base import settle
 from gaitway_runtime.process.lifecycle import start_time
 from gaitway_runtime.spec.errors import ConfigError, PlatformError, UsageError
 from gaitway_runtime.spec.job import TrainJob
@@ -31,7 +32,7 @@ from gaitway_runtime.tracking.attempts import ATTEMPT_TAG, OWNER_TAG, RunOwner
 from gaitway_runtime.tracking.backlog import send_journal
 from gaitway_runtime.tracking.delivery import REJECTED, Patience
 from gaitway_runtime.tracking.journal import JOURNAL, Metrics, to_line
-from gaitway_runtime.tracking.mlflow_tracker import MlflowTracker, announce, open_tracker
+from gaitway_runtime.tracking.mlflow_tracker import MlflowTracker, open_tracker
 from gaitway_runtime.tracking.run_store import ATTEMPT_ID_TAG, RunStore
 
 LONGEST_S = 120.0
@@ -83,7 +84,7 @@ def abandon(tracker: MlflowTracker) -> None:
 
 def test_a_run_ends_up_whole_in_mlflow(uri: str, outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tracker = opened(uri, outputs)
-    announce(tracker)
+    settle(tracker)
     for step in range(300):
         names = {"reward": step * 0.5, "loss/value (mean)": 1.0, "/odd//../name/": math.nan if step else 1.0}
         tracker.log_metrics(names, step)
@@ -299,6 +300,12 @@ def test_a_deleted_experiment_is_said_with_the_way_back(home: Path, outputs: Pat
         opened(uri, outputs)
     assert not (outputs / JOURNAL).exists()
     assert "restore" in str(caught.value.hint)
+    later = open_tracker(JOB, RunContext(run="cartpole-1", tracking_uri=uri), output_dir=outputs, wait=False)
+    later.log_metrics({"reward": 1.0}, 0)
+    with pytest.raises(ConfigError, match="was deleted"):
+        later.settle()
+    later.close("FAILED")
+    assert not (outputs / JOURNAL).exists(), "a run that is refused leaves nothing to send"
 
 
 def test_the_users_server_wins_over_the_local_store(

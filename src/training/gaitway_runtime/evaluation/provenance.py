@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ..policies.checkpoint import Checkpoint
     from ..spec.job import Job
     from ..spec.run_context import RunContext
+    from ..tracking.store_process import StoreProcess
+
+Remembered = tuple[Mapping[str, str], Mapping[str, Sequence[tuple[float, float]]]]
+"""Tags of a run, and its training curves by metric."""
 
 PAYLOAD_TAG, COMMIT_TAG = "gaitway.payload_sha256", "gaitway.commit"
 """Tags by which a run says what code it ran."""
@@ -57,7 +61,9 @@ class Provenance:
         return {label: value for label, value in known.items() if value}
 
 
-def fetch_with_provenance(uri: str, job: Job, context: RunContext, into: Path) -> Provenance:
+def fetch_with_provenance(
+    uri: str, job: Job, context: RunContext, into: Path, store: StoreProcess | None = None
+) -> Provenance:
     """Fetch a checkpoint and what the tracking server remembers of its training.
 
     Args:
@@ -65,32 +71,46 @@ def fetch_with_provenance(uri: str, job: Job, context: RunContext, into: Path) -
         job: The job; its expected hash is checked.
         context: The run the job is part of; it knows the tracking server.
         into: Folder for the file.
+        store: Process that has begun to import MLflow.
 
     Raises:
         GaitwayError: The checkpoint cannot be fetched or is none. A training run that cannot be asked is no error.
     """
-    from ..fetch import fetch
     from ..policies.checkpoint import open_checkpoint
+    from ..tracking.store_process import fetch_beside
 
-    fetched = fetch(uri, into, expected_sha256=job.checkpoint_sha256, context=context)
+    fetched = fetch_beside(store, uri, into, expected_sha256=job.checkpoint_sha256, context=context)
     log.info("checkpoint: %s%s", fetched.resolved_uri, f" ({fetched.note})" if fetched.note else "")
     # A file that was named by its path still knows which run made it.
     checkpoint = open_checkpoint(fetched.path, fetched.config_folders)
     run_id = fetched.run_id or made_by_run(checkpoint.entries)
     if run_id is None:
         return Provenance(fetched, checkpoint)
-    return Provenance(fetched, checkpoint, run_id, *_remembered(run_id, context))
+    return Provenance(fetched, checkpoint, run_id, *_remembered(run_id, context, store))
 
 
-def _remembered(
-    run_id: str, context: RunContext
-) -> tuple[Mapping[str, str], Mapping[str, Sequence[tuple[float, float]]]]:
-    """Return tags and training curves of a run."""
-    from ..stores.mlflow_client import Failure, StoreFailure, attempt, open_client
+def _remembered(run_id: str, context: RunContext, store: StoreProcess | None) -> Remembered:
+    """Return tags and training curves of a run: from the file of a store on this machine, else as MLflow tells them."""
+    from ..spec.files import database_path
+    from ..stores.local_history import read_history, read_tags
     from ..stores.tracking_server import tracking_uri_for
+    from ..tracking.store_process import beside
 
-    client = open_client(tracking_uri_for(context))
+    uri = tracking_uri_for(context)
     names = [name for _, alternatives in CURVES for name in alternatives]
+    database = database_path(uri)
+    tags = read_tags(database, run_id) if database else None
+    history = read_history(database, run_id) if database else None
+    if tags is not None and history is not None:
+        return tags, {name: history[name] for name in names if name in history}
+    return beside(store, _asked, uri, run_id, names)
+
+
+def _asked(uri: str, run_id: str, names: Sequence[str]) -> Remembered:
+    """Return what MLflow says of a run: its tags, and the metrics of some names."""
+    from ..stores.mlflow_client import Failure, StoreFailure, attempt, open_client
+
+    client = open_client(uri)
     try:
         tags = dict(attempt(lambda: client.get_run(run_id)).data.tags)
         histories = {name: attempt(partial(client.get_metric_history, run_id, name)) for name in names}

@@ -93,6 +93,7 @@ def tracked_run(
     *,
     run_id: str | None = None,
     store: StoreProcess | None = None,
+    wait: bool = True,
 ) -> Iterator[Tracker]:
     """Open the job's MLflow run and say so in the log; what is raised inside closes it as what it was.
 
@@ -102,16 +103,32 @@ def tracked_run(
         output_dir: The job's output folder.
         run_id: MLflow run to continue.
         store: Process that gets its store ready.
+        wait: Whether to wait until the run is open; else :func:`settle` is to be called.
     """
     tracker: Tracker
     if outlives_job(context):
-        tracker = mlflow_tracker.open_tracker(job, context, run_id=run_id, output_dir=output_dir, process=store)
+        tracker = mlflow_tracker.open_tracker(
+            job, context, run_id=run_id, output_dir=output_dir, process=store, wait=wait
+        )
     else:
         tracker = FileTracker(job, context, output_dir)
-    mlflow_tracker.announce(tracker)
+    if wait:
+        settle(tracker)
     with contextlib.ExitStack() as stack:
         stack.push(functools.partial(_close_after_error, tracker))
         yield tracker
+
+
+def settle(tracker: Tracker) -> None:
+    """Wait until a run is open and say so in the log; the form of the lines is a contract with all who search for it.
+
+    Raises:
+        ConfigError: The tracking server refuses this job.
+    """
+    tracker.settle()
+    print(f"INFO | MLflow tracking configured: experiment={tracker.experiment}", flush=True)
+    if tracker.url:
+        print(f"View run at: {tracker.url}", flush=True)
 
 
 def _close_after_error(

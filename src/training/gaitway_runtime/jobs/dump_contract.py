@@ -39,7 +39,7 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     with contextlib.closing(module.open_env(job, num_envs=1, training=False, seed=job.seed)) as env:
         write_json(dataclasses.asdict(env.contract), workspace.output_dir / CONTRACT_FILE)
         np.savez_compressed(workspace.output_dir / TRACE_FILE, **_trace(env, job, workspace))
-        with tracked_run(job, context, workspace.output_dir) as tracker:
+        with tracked_run(job, context, workspace.output_dir, store=workspace.store) as tracker:
             tracker.set_tags({"seed": str(job.seed), "simulator": env.contract.simulator})
             for name in (CONTRACT_FILE, TRACE_FILE):
                 tracker.publish(workspace.output_dir / name, "")

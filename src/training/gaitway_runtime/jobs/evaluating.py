@@ -83,7 +83,7 @@ def open_scene(
     torch.set_num_threads(1)
     job = playable_job(job)
     workspace.progress.phase("fetching the checkpoint")
-    provenance = fetch_with_provenance(uri, job, context, workspace.output_dir / "start")
+    provenance = fetch_with_provenance(uri, job, context, workspace.output_dir / "start", workspace.store)
     module = simulators.load(job.simulator)
     with contextlib.closing(module.open_env(job, num_envs=num_envs, training=False, seed=job.seed)) as env:
         subject = read_subject(provenance.checkpoint, env.contract, activation=job.activation, contract=job.contract)
@@ -105,7 +105,7 @@ def tracked(scene: EvaluationScene, *, failed: bool) -> Iterator[Tracker]:
         scene: What was played.
         failed: Whether the job has failed already; an exception inside makes it so in any case.
     """
-    with tracked_run(scene.job, scene.context, scene.folder) as tracker:
+    with tracked_run(scene.job, scene.context, scene.folder, store=scene.workspace.store) as tracker:
         tracker.log_params({"checkpoint_uri": scene.provenance.fetched.uri, "num_envs": str(scene.env.num_envs)})
         tracker.set_tags({"seed": str(scene.job.seed), "simulator": scene.env.contract.simulator})
         yield tracker

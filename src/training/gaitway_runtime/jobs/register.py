@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ..fetch import fetch
 from ..spec.checkpoint_files import iteration_of, sha256_of
 from ..spec.errors import GateFailed, JobFailed, UsageError
 from ..spec.job import Job, RegisterJob, model_name_for
@@ -17,6 +16,7 @@ from ..spec.result import CheckpointRef, Result
 from ..spec.run_context import RunContext
 from ..spec.types import JsonObject
 from ..tracking.registry import check_model_name
+from ..tracking.store_process import fetch_beside
 from .base import Workspace, tracked_run
 from .validate import VALIDATION_FILE
 
@@ -38,8 +38,12 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     name = check_model_name(job.register_checkpoint or model_name_for(job.task))
     verdict = verdict_tags(Path(job.verdict_from)) if job.verdict_from else {}
     workspace.progress.phase("register")
-    fetched = fetch(
-        job.checkpoint_uri, workspace.output_dir / "start", expected_sha256=job.checkpoint_sha256, context=context
+    fetched = fetch_beside(
+        workspace.store,
+        job.checkpoint_uri,
+        workspace.output_dir / "start",
+        expected_sha256=job.checkpoint_sha256,
+        context=context,
     )
     iteration = iteration_of(fetched.path.name) or 0
     trained_in = open_saved(fetched.path).run_id
@@ -54,7 +58,7 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
         **({"gaitway.training_run": trained_in} if trained_in else {}),
         **verdict,
     }
-    with tracked_run(job, context, workspace.output_dir, run_id=trained_in) as tracker:
+    with tracked_run(job, context, workspace.output_dir, run_id=trained_in, store=workspace.store) as tracker:
         artifact_path = f"{MODEL}/{iteration}"
         uri = tracker.publish(folder, artifact_path)
         version = tracker.register_model(name, artifact_path, tags)

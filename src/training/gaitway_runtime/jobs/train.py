@@ -8,13 +8,13 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..distributed.group import Rank, join
 from ..learners import base as learners
-from ..learners.base import LearnerTraining, TrainingStart
+from ..learners.base import LearnerTraining, Mark, TrainingStart
 from ..process.machine import free_memory
 from ..simulators import base as simulators
 from ..spec import catalog
@@ -22,8 +22,9 @@ from ..spec.checkpoint_files import companion_of
 from ..spec.job import Job, TrainJob, model_name_for, normalize_checkpoint_mode
 from ..spec.result import Result, versions, write_json
 from ..spec.run_context import RunContext
+from ..spec.schemes import TRACKED, scheme_of
 from ..stores.streams import MissingFile, UnreadableFile
-from .base import Workspace, common_start, should_stop, tracked_run, train_beside_rank_zero, with_rank_seed
+from .base import Workspace, common_start, settle, should_stop, tracked_run, train_beside_rank_zero, with_rank_seed
 from .finishing import Trained, finish
 
 if TYPE_CHECKING:
@@ -67,7 +68,12 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
         if not rank.first:
             return train_beside_rank_zero(training, learner, workspace)
         with tracked_run(
-            job, context, workspace.output_dir, run_id=training.start.run_id, store=workspace.store
+            job,
+            context,
+            workspace.output_dir,
+            run_id=training.start.run_id,
+            store=workspace.store,
+            wait=workspace.store is None,
         ) as tracker:
             return finish(_train(training, learner, tracker, workspace), model_name)
 
@@ -77,8 +83,10 @@ def _train(training: LearnerTraining, learner: Learner, tracker: Tracker, worksp
     contract_sha256 = describe(tracker, training, workspace)
     _publish_start(training.start, tracker)
     workspace.progress.phase("train")
-    with contextlib.closing(TrackingCallbacks(training, tracker, workspace)) as callbacks:
-        outcome = learner.train(training, callbacks, {"run_id": tracker.run_id})
+    marks = RunMarks(tracker, settled=workspace.store is None)
+    with contextlib.closing(TrackingCallbacks(training, tracker, workspace, marks)) as callbacks:
+        outcome = learner.train(training, callbacks, marks)
+    marks.settle()
     training.group.leave()
     return Trained(
         job=training.job,
@@ -174,11 +182,12 @@ def fetch_start(job: TrainJob, context: RunContext, workspace: Workspace) -> Tra
     mode = normalize_checkpoint_mode(job.checkpoint_mode)
     if job.checkpoint_uri is None:
         return TrainingStart(mode=mode)
-    from ..fetch import fetch
     from ..learners.checkpoints import open_saved
+    from ..tracking.store_process import fetch_beside
 
     workspace.progress.phase("fetching the checkpoint")
-    fetched = fetch(
+    fetched = fetch_beside(
+        workspace.store,
         job.checkpoint_uri,
         workspace.output_dir / "start",
         expected_sha256=job.checkpoint_sha256,
@@ -189,15 +198,19 @@ def fetch_start(job: TrainJob, context: RunContext, workspace: Workspace) -> Tra
     note = f": {fetched.note}" if fetched.note else ""
     log.info("%s from %s (iteration %s)%s", mode, fetched.resolved_uri, saved.iteration, note)
     start = TrainingStart(mode=mode, saved=saved, uri=fetched.resolved_uri, run_id=run_id)
-    return _with_state(start, fetched, job.checkpoint_uri, context) if mode == "resume" else start
+    return _with_state(start, fetched, job, context, workspace) if mode == "resume" else start
 
 
-def _with_state(start: TrainingStart, fetched: Fetched, asked: str, context: RunContext) -> TrainingStart:
+def _with_state(
+    start: TrainingStart, fetched: Fetched, job: TrainJob, context: RunContext, workspace: Workspace
+) -> TrainingStart:
     """Return a start with its checkpoint's companion, or with the reason why there is none."""
     from ..fetch.companions import fetch_companion
     from ..learners.state import StateUnusable, open_state
+    from ..tracking.store_process import beside
 
-    path = fetch_companion(fetched, asked, fetched.path.parent, context)
+    asked = workspace.store if scheme_of(fetched.resolved_uri) in TRACKED else None
+    path = beside(asked, fetch_companion, fetched, job.checkpoint_uri, fetched.path.parent, context)
     if path is None:
         return dataclasses.replace(start, no_state=f"{fetched.path.name} has no companion")
     try:
@@ -226,15 +239,51 @@ def describe(tracker: Tracker, training: LearnerTraining, workspace: Workspace) 
     return digest
 
 
+class RunMarks(Mapping[str, Mark]):
+    """Marks of a run's checkpoints: MLflow's id of it, which the first one waits for.
+
+    Args:
+        tracker: Tracker of the run.
+        settled: Whether the run's opening has been waited for already.
+    """
+
+    def __init__(self, tracker: Tracker, *, settled: bool) -> None:
+        self._tracker, self._settled = tracker, settled
+
+    def settle(self) -> None:
+        """Wait until the run is open; only the first call does anything.
+
+        Raises:
+            ConfigError: The tracking server refuses this job.
+        """
+        if not self._settled:
+            self._settled = True
+            settle(self._tracker)
+
+    def __getitem__(self, name: str) -> Mark:
+        """Return a mark."""
+        if name != "run_id":
+            raise KeyError(name)
+        self.settle()
+        return self._tracker.run_id
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("run_id",))
+
+    def __len__(self) -> int:
+        return 1
+
+
 class TrackingCallbacks:
     """Callbacks that log to the tracker and to the progress display; see :class:`..learners.base.Callbacks`."""
 
-    def __init__(self, training: LearnerTraining, tracker: Tracker, workspace: Workspace) -> None:
+    def __init__(self, training: LearnerTraining, tracker: Tracker, workspace: Workspace, marks: RunMarks) -> None:
         self.metrics: Mapping[str, float] = {}
         """Those of the last iteration."""
         self.uris: dict[int, str] = {}
         """Address of each published checkpoint, by iteration."""
         self._tracker = tracker
+        self._marks = marks
         self._workspace = workspace
         self._job = training.job
         self._group = training.group
@@ -276,6 +325,7 @@ class TrackingCallbacks:
         """See :meth:`.Callbacks.on_checkpoint`."""
         from ..learners.state import companion_beside
 
+        self._marks.settle()  # what is published has an address then
         companion = companion_beside(path)
         if companion is not None:
             # First: a checkpoint that is in the store has its companion there, whenever this process is killed.

@@ -157,15 +157,15 @@ def _mark(scene: EvaluationScene, tags: dict[str, str]) -> ModelVersion | None:
     Raises:
         PlatformError: The registry refused or is away: the model is then not marked, whatever the verdict.
     """
-    from ..stores.mlflow_client import open_client
     from ..stores.tracking_server import tracking_uri_for
     from ..tracking.registry import tag_version
+    from ..tracking.store_process import beside
 
     found = re.match(r"models:/([^/]+)/(\d+)", scene.provenance.fetched.resolved_uri)
     if not found:
         return None
     version = ModelVersion(found[1], found[2])
-    tag_version(open_client(tracking_uri_for(scene.context)), version, tags)
+    beside(scene.workspace.store, tag_version, tracking_uri_for(scene.context), version, tags)
     log.info("marked model %s version %s: %s", version.name, version.version, tags["verdict"])
     return version
 

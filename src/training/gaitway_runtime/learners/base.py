@@ -113,7 +113,7 @@ class Learner(Protocol):
         Args:
             training: The training; it passed :meth:`check`.
             callbacks: Called at every iteration and every complete checkpoint.
-            marks: Written into every checkpoint beside the learner's own.
+            marks: Written into every checkpoint beside the learner's own; read when one is written.
 
         Raises:
             JobFailed: Losses, weights or observations stopped being finite (the message names the iteration), or a

@@ -23,6 +23,9 @@ SCHEMES: Registry[Any] = Registry(
 A text without a scheme is a path, which ``file`` reads as well.
 """
 
+TRACKED = ("runs", "models")
+"""Schemes of the addresses that a tracking server is asked about."""
+
 RUN_REFERENCE = "RUN[@latest|@best|@ITERATION]"
 """How a checkpoint of a run of this folder is written; the client turns it into an address."""
 

@@ -7,12 +7,14 @@ opens the MLflow run itself, and all attempts share that one.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import fcntl
 import functools
 import logging
 import os
 import platform
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -22,15 +24,16 @@ from typing import Any
 from ..process.lifecycle import start_time
 from ..spec.checkpoint_files import is_checkpoint
 from ..spec.errors import ConfigError, GaitwayError, PlatformError, UsageError
-from ..spec.files import boot_id
-from ..spec.job import TrainJob, experiment_name
+from ..spec.files import artifact_location, boot_id, database_path
+from ..spec.job import Job, TrainJob, experiment_name
 from ..spec.result import write_json
 from ..spec.run_context import RunContext
 from ..spec.secrets import MASK, public_form
 from ..stores.artifacts import ArtifactFolder
 from ..stores.hashes import MANIFESTS
 from ..stores.streams import StreamLimits
-from ..stores.tracking_server import TrackingServer, outlives_job
+from ..stores.tracking_server import TrackingServer, outlives_job, tracking_uri_for
+from .journal import Open
 
 OWNER_TAG = "gaitway.owner"
 """Tag of a run that names its owner."""
@@ -175,6 +178,47 @@ _log = logging.getLogger(__name__)
 def managed_run_id() -> str | None:
     """Return the MLflow run that the platform has opened for this job, if it did."""
     return os.environ.get("MLFLOW_RUN_ID") or os.environ.get("AZUREML_RUN_ID")
+
+
+def attempt_id() -> str:
+    """Return a new id of an attempt, unique in the world; ids of later attempts sort behind it."""
+    return f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+
+
+def opening(job: Job, context: RunContext, run_id: str | None) -> Open:
+    """Return what a new attempt at a job opens: the run that the platform has made, the one to continue, or a new one.
+
+    Args:
+        job: The job.
+        context: The run it is part of.
+        run_id: MLflow run to continue.
+    """
+    uri = tracking_uri_for(context)
+    database = database_path(uri)
+    experiment = experiment_name(job.backend, job.task)
+    managed = managed_run_id()
+    resumed = {"gaitway.resumed_from": run_id} if run_id and managed and managed != run_id else {}
+    own = {RUN_ID_TAG: context.run_id} if context.run_id else {}
+    return Open(
+        tracking_uri=public_form(uri),
+        experiment=experiment,
+        name=context.run,
+        run_id=managed or run_id,
+        artifact_location=artifact_location(database.parent, experiment) if database else None,
+        managed=bool(managed),
+        attempt=attempt_id(),
+        resumed=run_id is not None and not managed,
+        tags={
+            "mlflow.source.name": "gaitway",
+            "gaitway.run": context.run,
+            **own,
+            "gaitway.platform": context.platform,
+            "gaitway.kind": job.kind,
+            "task": job.task,
+            **resumed,
+            **context.tags,
+        },
+    )
 
 
 def resumed(job: TrainJob, context: RunContext) -> TrainJob:

@@ -15,7 +15,7 @@ from ..spec.errors import ConfigError, GaitwayError
 from ..spec.secrets import one_line
 from ..stores.mlflow_client import Failure, StoreFailure
 from .delivery import REJECTED, Delivery, Patience
-from .journal import JOURNAL, Contents, End, Journal, JournalBusy, Open, is_held, journals_below, read_journal
+from .journal import Contents, End, Journal, JournalBusy, is_held, journals_below, read_journal
 from .run_store import RunStore, now_ms
 
 _PATIENCE = Patience(flush=0.05)
@@ -157,20 +157,6 @@ def journals_of_run(runs: Path, run_id: str, but: Path) -> list[Path]:
     ]
 
 
-def set_aside(folder: Path) -> list[Path]:
-    """Give the journal that a dead process has left in an output folder a name of its own; return such journals.
-
-    Raises:
-        JournalBusy: A living process holds it.
-    """
-    own = folder / JOURNAL
-    if own.exists():
-        journal = Journal(own)
-        own.rename(own.with_name(f"{own.stem}-{time.time_ns()}.jsonl"))
-        journal.close(delete=False)
-    return [path for path in sorted(folder.glob(f"{own.stem}-*.jsonl")) if path.is_file()]
-
-
 class BackgroundBacklog:
     """A thread that sends the journals of other runs, so that no training waits for them.
 
@@ -220,24 +206,23 @@ def rejected(folder: Path) -> list[str]:
     return reasons
 
 
-def left_behind(folder: Path, header: Open) -> list[Path]:
-    """Return the journals that earlier attempts at a run have left, the oldest first.
+def left_elsewhere(folder: Path, run_id: str) -> list[Path]:
+    """Return the journals that earlier attempts at a run have left in the folders of other runs.
+
+    Args:
+        folder: Output folder of this attempt.
+        run_id: MLflow's id of the run.
 
     Raises:
-        ConfigError: One of them is at work still, or another job is in this output folder.
+        ConfigError: One of them is at work still.
     """
-    try:
-        left = set_aside(folder)
-    except JournalBusy:
-        raise ConfigError("another job is at work in this output folder", source=str(folder)) from None
-    if header.run_id is None:
-        return left
-    for path in journals_of_run(folder.parent.parent, header.run_id, folder):
+    left = []
+    for path in journals_of_run(folder.parent.parent, run_id, folder):
         if is_held(path):
             found = read_journal(path).header
             name = found.name if found else path.parent.parent.name
             raise ConfigError(
-                f"MLflow run {header.run_id} is being trained by '{name}'",
+                f"MLflow run {run_id} is being trained by '{name}'",
                 source=str(path.parent.parent),
                 hint=f"wait for it, or stop it: gaitway cancel {name}",
             )

@@ -42,6 +42,14 @@ class Tracker(Protocol):
         """Why nothing more is published: a later attempt continues the run; None while none does."""
         ...
 
+    def settle(self) -> None:
+        """Wait for the store's answer to the opening of the run, where that was left for later.
+
+        Raises:
+            ConfigError: It refuses this user or this job.
+        """
+        ...
+
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Queue metrics; returns at once."""
         ...

@@ -68,6 +68,9 @@ class FileTracker:
     def superseded(self) -> None:
         """Nothing: who keeps the files decides which attempt's they are."""
 
+    def settle(self) -> None:
+        """Do nothing: there is nobody to wait for."""
+
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Write the metrics of a step."""
         if not self._started:

@@ -209,6 +209,20 @@ def is_held(path: Path) -> bool:
     return False
 
 
+def set_aside(folder: Path) -> list[Path]:
+    """Give the journal that a dead process has left in an output folder a name of its own; return such journals.
+
+    Raises:
+        JournalBusy: A living process holds it.
+    """
+    own = folder / JOURNAL
+    if own.exists():
+        journal = Journal(own)
+        own.rename(own.with_name(f"{own.stem}-{time.time_ns()}.jsonl"))
+        journal.close(delete=False)
+    return [path for path in sorted(folder.glob(f"{own.stem}-*.jsonl")) if path.is_file()]
+
+
 def journals_in(folder: Path) -> list[Path]:
     """Return the journals in an output folder, the oldest first: the run's own comes last."""
     return _by_age(folder.glob(f"{Path(JOURNAL).stem}*.jsonl"))

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import datetime
 import logging
 import os
-import uuid
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..spec.checkpoint_files import CHECKPOINT_OUTPUT, sha256_of
 from ..spec.errors import ConfigError, GaitwayError, PlatformError
-from ..spec.files import artifact_location, database_path
-from ..spec.job import Job, experiment_name
+from ..spec.job import Job
 from ..spec.run_context import RunContext
-from ..spec.secrets import public_form
 from ..stores.mlflow_client import Failure, StoreFailure
-from ..stores.tracking_server import tracking_uri_for
-from .attempts import RUN_ID_TAG, ArtifactManifest, Listed, RunOwner, managed_run_id
-from .backlog import BackgroundBacklog, left_behind, sends
-from .base import ModelVersion, Tracker
+from .attempts import ArtifactManifest, Listed, RunOwner, opening
+from .backlog import BackgroundBacklog, left_elsewhere, sends
+from .base import ModelVersion
 from .delivery import Delivery, Patience, Sender
-from .journal import JOURNAL, Artifact, End, Journal, JournalBusy, Metrics, Open, Params, Tags
+from .journal import JOURNAL, Artifact, End, Journal, JournalBusy, Metrics, Open, Params, Tags, set_aside
 from .registry import check_model_name
 from .run_store import RunStore, now_ms
-from .store_process import ServedStore, StoreProcess, StoreProcessEnded
+from .store_process import START_S, ServedStore, StoreProcess
 
 BACKLOG_WAIT_S = 5.0
 """How long the end of a run waits for what other runs have left [s]."""
@@ -42,7 +37,10 @@ class Connection:
     journal: Journal
     delivery: Delivery
     sender: Sender
-    backlog: BackgroundBacklog
+    left: tuple[Path, ...]
+    """Journals of earlier attempts at the run."""
+    since: float = dataclasses.field(default_factory=time.monotonic)
+    """When its opening was begun, by the monotonic clock [s]."""
 
 
 class MlflowTracker:
@@ -65,7 +63,8 @@ class MlflowTracker:
         )
         self._queued: dict[str, int] = {}
         """Index of each queued file among the artifacts, by its address to be."""
-        self._closed = False
+        self._backlog: BackgroundBacklog | None = None
+        self._settled = self._closed = False
 
     @property
     def run_id(self) -> str:
@@ -86,6 +85,19 @@ class MlflowTracker:
     def superseded(self) -> GaitwayError | None:
         """Why nothing more is published: a later attempt continues the run; None while none does."""
         return self._connection.delivery.superseded
+
+    def settle(self) -> None:
+        """See :meth:`.base.Tracker.settle`. The records so far are dropped where the run is refused."""
+        if self._settled:
+            return
+        self._settled = True
+        try:
+            _check_accepted(self._connection, self._patience)
+        except GaitwayError:
+            self._closed = True
+            raise
+        # Only now: it imports MLflow here where other runs have left something.
+        self._backlog = BackgroundBacklog(self._folder.parent.parent, self._folder, self._connection.left)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Queue metrics; returns at once."""
@@ -175,8 +187,8 @@ class MlflowTracker:
             _log.warning("%s", self._waiting())
         self._sender.stop()
         self._connection.journal.close(delete=not delivery.count)
-        if not delivery.count:
-            self._connection.backlog.wait(BACKLOG_WAIT_S)
+        if self._backlog and not delivery.count:
+            self._backlog.wait(BACKLOG_WAIT_S)
 
     def _waiting(self) -> str:
         """Return what is to be said of records that could not be sent."""
@@ -220,6 +232,7 @@ def open_tracker(
     output_dir: Path | None = None,
     patience: Patience | None = None,
     process: StoreProcess | None = None,
+    wait: bool = True,
 ) -> MlflowTracker:
     """Open the MLflow run of a job: the one the platform has made, the one to resume, or a new one.
 
@@ -233,19 +246,23 @@ def open_tracker(
         output_dir: The job's output folder, where records wait; by default the context's, from the current folder.
         patience: How long things may wait.
         process: A process that has begun to import MLflow.
+        wait: Whether to wait for the answer; :meth:`MlflowTracker.settle` does so later. A run that is continued is
+            always waited for: a new one is made where it is unknown.
 
     Raises:
         ConfigError: There is no usable store, or it refuses this user, or the run belongs to another process.
     """
     patience = patience or Patience()
     folder = (output_dir or Path(context.output_dir)).absolute()
-    header = _header(job, context, run_id)
-    left = left_behind(folder, header)
+    header = opening(job, context, run_id)
+    left = _left_behind(folder, header.run_id)
     connection = _connect(header, folder, left, patience, process)
-    sender, delivery = connection.sender, connection.delivery
-    if not sender.wait_opened(patience.start) and delivery.refusal is not None:
-        connection = _without_run(connection, folder, left, patience, process)
-    return MlflowTracker(connection, folder, patience)
+    if header.resumed and _unknown(connection, patience):
+        connection = _made_anew(connection, folder, left, patience, process)
+    tracker = MlflowTracker(connection, folder, patience)
+    if wait or header.run_id:
+        tracker.settle()
+    return tracker
 
 
 def _connect(
@@ -258,36 +275,52 @@ def _connect(
         journal.close(delete=True)
         raise
     journal.append(header, durable=True)
-    delivery = Delivery(store, journal, patience)
-    sender = Sender(delivery, patience, before=sends(left, header.run_id), alive=store.show_alive)
-    return Connection(store, journal, delivery, sender, BackgroundBacklog(folder.parent.parent, folder, left))
+    delivery, apart = Delivery(store, journal, patience), tuple(left)
+    before = sends(left, header.run_id) if left else lambda: True
+    sender = Sender(delivery, patience, before=before, alive=store.show_alive)
+    return Connection(store, journal, delivery, sender, apart)
 
 
 def _store(header: Open, folder: Path, process: StoreProcess | None) -> RunStore | ServedStore:
     """Return the run's store: in the process that was started for it, else in this one."""
     owner = RunOwner.this_process(header.attempt, header.name)
     if process is not None and process.uri == header.tracking_uri:
-        with contextlib.suppress(StoreProcessEnded):
-            return ServedStore(process, header, folder, owner)
+        return ServedStore(process, header, folder, owner)
     return RunStore(header, folder, owner=owner)
 
 
-def _without_run(
+def _wait_opened(connection: Connection, patience: Patience) -> bool:
+    """Wait until the run is open or its opening has failed, and return whether it is open."""
+    # The process has to import MLflow first; the store is on this machine.
+    longest = patience.start + (START_S if isinstance(connection.store, ServedStore) else 0.0)
+    return connection.sender.wait_opened(max(0.0, connection.since + longest - time.monotonic()))
+
+
+def _unknown(connection: Connection, patience: Patience) -> bool:
+    """Whether the server answers that it has no run of this id."""
+    refusal = None if _wait_opened(connection, patience) else connection.delivery.refusal
+    return isinstance(refusal, StoreFailure) and refusal.kind is Failure.UNKNOWN
+
+
+def _made_anew(
     connection: Connection, folder: Path, left: list[Path], patience: Patience, process: StoreProcess | None
 ) -> Connection:
-    """Return what becomes of a run that could not be opened: a new one if it is unknown, or one that waits.
+    """Return a new run in place of one that is unknown."""
+    unknown, refusal = connection.store.header.run_id, connection.delivery.refusal
+    _close(connection)
+    _log.warning("run %s is not on this tracking server (%s): a new run is made", unknown, refusal)
+    connection.store.start_anew()
+    header = dataclasses.replace(connection.store.header, resumed=False)
+    return _connect(header, folder, left, patience, process)
+
+
+def _check_accepted(connection: Connection, patience: Patience) -> None:
+    """Wait until the run is open, or its server is known to be away.
 
     Raises:
         ConfigError: The server answers and refuses this job.
     """
-    refusal, header = connection.delivery.refusal, connection.store.header
-    if isinstance(refusal, StoreFailure) and refusal.kind is Failure.UNKNOWN and header.resumed:
-        _close(connection)
-        _log.warning("run %s is not on this tracking server (%s): a new run is made", header.run_id, refusal)
-        connection.store.start_anew()
-        anew = _connect(dataclasses.replace(connection.store.header, resumed=False), folder, left, patience, process)
-        anew.sender.wait_opened(patience.start)
-        return anew
+    refusal = None if _wait_opened(connection, patience) else connection.delivery.refusal
     if isinstance(refusal, GaitwayError):
         _close(connection)
         raise refusal
@@ -295,10 +328,9 @@ def _without_run(
         _close(connection)
         raise ConfigError(
             f"the tracking server refuses this job: {refusal}",
-            source=header.tracking_uri,
+            source=connection.store.header.tracking_uri,
             hint="check MLFLOW_TRACKING_URI and the credentials",
         )
-    return connection
 
 
 def _close(connection: Connection) -> None:
@@ -311,6 +343,19 @@ def _refuses(failure: StoreFailure) -> bool:
     return failure.kind is not Failure.AWAY or failure.status in (400, 404, 405, 409, 413, 422, 501)
 
 
+def _left_behind(folder: Path, run_id: str | None) -> list[Path]:
+    """Return the journals that earlier attempts at a run have left, the oldest first.
+
+    Raises:
+        ConfigError: One of them is at work still, or another job is in this output folder.
+    """
+    try:
+        left = set_aside(folder)
+    except JournalBusy:
+        raise ConfigError("another job is at work in this output folder", source=str(folder)) from None
+    return left if run_id is None else left + left_elsewhere(folder, run_id)
+
+
 def _journal(folder: Path) -> Journal:
     try:
         return Journal(folder / JOURNAL)
@@ -320,47 +365,6 @@ def _journal(folder: Path) -> Journal:
         raise ConfigError(
             f"the job's records cannot be kept in its output folder: {error.strerror}", source=str(folder)
         ) from None
-
-
-def announce(tracker: Tracker) -> None:
-    """Print the lines by which a run is found in a log; their form is a contract with everyone who searches for it."""
-    print(f"INFO | MLflow tracking configured: experiment={tracker.experiment}", flush=True)
-    if tracker.url:
-        print(f"View run at: {tracker.url}", flush=True)
-
-
-def attempt_id() -> str:
-    """Return a new id of an attempt, unique in the world; ids of later attempts sort behind it."""
-    return f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-
-
-def _header(job: Job, context: RunContext, run_id: str | None) -> Open:
-    uri = tracking_uri_for(context)
-    database = database_path(uri)
-    experiment = experiment_name(job.backend, job.task)
-    managed = managed_run_id()
-    resumed = {"gaitway.resumed_from": run_id} if run_id and managed and managed != run_id else {}
-    own = {RUN_ID_TAG: context.run_id} if context.run_id else {}
-    return Open(
-        tracking_uri=public_form(uri),
-        experiment=experiment,
-        name=context.run,
-        run_id=managed or run_id,
-        artifact_location=artifact_location(database.parent, experiment) if database else None,
-        managed=bool(managed),
-        attempt=attempt_id(),
-        resumed=run_id is not None and not managed,
-        tags={
-            "mlflow.source.name": "gaitway",
-            "gaitway.run": context.run,
-            **own,
-            "gaitway.platform": context.platform,
-            "gaitway.kind": job.kind,
-            "task": job.task,
-            **resumed,
-            **context.tags,
-        },
-    )
 
 
 def _join(*parts: str) -> str:

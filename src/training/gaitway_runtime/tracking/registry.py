@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..spec.checkpoint_files import is_checkpoint
 from ..spec.errors import PlatformError, UsageError
 from ..stores.artifacts import ArtifactFolder
-from ..stores.mlflow_client import StoreFailure, attempt
+from ..stores.mlflow_client import StoreFailure, attempt, open_client
 from ..stores.tracking_server import TrackingServer
 from .azure_models import register_custom_model, workspace_scope
 from .base import ModelVersion
@@ -88,12 +88,18 @@ def _check_folder(folder: ArtifactFolder, artifact_path: str) -> None:
         )
 
 
-def tag_version(client: MlflowClient, version: ModelVersion, tags: Mapping[str, str]) -> None:
+def tag_version(tracking_uri: str, version: ModelVersion, tags: Mapping[str, str]) -> None:
     """Set tags on a model version, for example the verdict of a validation.
+
+    Args:
+        tracking_uri: Of the server that has the model.
+        version: The version.
+        tags: The tags.
 
     Raises:
         PlatformError: The registry refused or is away.
     """
+    client = open_client(tracking_uri)
 
     def send() -> None:
         for key, value in tags.items():

@@ -1,12 +1,13 @@
 """Store of a run in a process of its own, which imports MLflow while the job itself starts: either takes seconds.
 
-The process does what a :class:`.run_store.RunStore` does, in the same order, and ends with the job. Where it ends
-before, the job goes on with a store of its own.
+The process does what a :class:`.run_store.RunStore` does, in the same order, calls what else has to ask MLflow, and
+ends with the job. Where it ends before, the job goes on with a store of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import logging
 import multiprocessing
@@ -15,15 +16,17 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..process.lifecycle import bond, stop_with_parent
 from ..spec.errors import GaitwayError
 from ..spec.files import database_path
 from ..spec.registry import ForeignError, call_foreign
+from ..spec.run_context import RunContext
+from ..spec.schemes import TRACKED, scheme_of
 from ..spec.secrets import log_to_output, scrub_output
 from ..stores.mlflow_client import Failure, StoreFailure, attempt, open_client
 from .attempts import RunOwner
@@ -31,10 +34,15 @@ from .base import ModelVersion
 from .journal import Artifact, End, Open, Record
 from .run_store import RunStore
 
+if TYPE_CHECKING:
+    from ..fetch import Fetched
+
 START_S = 120.0
 """Longest that importing MLflow may take [s]; on a quiet machine it takes about 3."""
 END_S = 1.0
 """Longest that the process gets to end by itself [s]."""
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +83,7 @@ class StoreProcess:
         """Let its store do something; return what that returns, and the store's header and address from then on.
 
         Args:
-            method: Name of a method of :class:`.run_store.RunStore`, or ``begin``.
+            method: Name of a method of :class:`.run_store.RunStore`, ``begin``, or ``call``.
             arguments: Of the method.
             within: Longest wait [s].
 
@@ -112,23 +120,19 @@ class StoreProcess:
 
 
 class ServedStore:
-    """A run's store in a process of its own; see :class:`.run_store.RunStore`.
+    """A run's store in a process of its own, not waited for until it is asked; see :class:`.run_store.RunStore`.
 
     Args:
         process: The process.
         header: Where the run belongs.
         folder: Folder that the paths of artifacts are relative to.
         owner: The process that the run belongs to, which is this one.
-
-    Raises:
-        StoreProcessEnded: The process has ended.
-        GaitwayError, StoreFailure: There is no such store.
     """
 
     def __init__(self, process: StoreProcess, header: Open, folder: Path, owner: RunOwner) -> None:
         self._process, self._folder, self._owner = process, folder, owner
+        self._header, self._url, self._begun = header, "", False
         self._own: RunStore | None = None
-        _, self._header, self._url = process.ask("begin", header, folder, owner, within=START_S)
 
     @property
     def header(self) -> Open:
@@ -173,6 +177,9 @@ class ServedStore:
     def _do(self, method: str, *arguments: object) -> Any:
         if self._own is None:
             try:
+                if not self._begun:
+                    self._process.ask("begin", self._header, self._folder, self._owner, within=START_S)
+                    self._begun = True
                 result, self._header, self._url = self._process.ask(method, *arguments)
             except StoreProcessEnded:
                 self._go_on(method)
@@ -203,6 +210,35 @@ def begin_early(uri: str) -> StoreProcess | None:
         return None
 
 
+def beside(process: StoreProcess | None, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    """Call a function that asks MLflow where MLflow is imported already.
+
+    Args:
+        process: Calls it; where there is none, or it ends, this process does.
+        function: One of a module. What it is given, returns and raises has to travel.
+        arguments: Of the function.
+        named: The same.
+
+    Raises:
+        GaitwayError, StoreFailure: Raised by the function.
+    """
+    if process is not None:
+        with contextlib.suppress(StoreProcessEnded):
+            result: T = process.ask("call", functools.partial(function, *arguments, **named))[0]
+            return result
+    return function(*arguments, **named)
+
+
+def fetch_beside(
+    process: StoreProcess | None, uri: str, into: Path, *, expected_sha256: str | None, context: RunContext
+) -> Fetched:
+    """Fetch a checkpoint, in the process if MLflow has it; see :func:`~gaitway_runtime.fetch.fetch`."""
+    from ..fetch import fetch
+
+    asked = process if scheme_of(uri.strip()) in TRACKED else None
+    return beside(asked, fetch, uri, into, expected_sha256=expected_sha256, context=context)
+
+
 def serve(pipe: Connection) -> None:
     """Do what the job asks for until it ends."""
     store: RunStore | None = None
@@ -213,6 +249,8 @@ def serve(pipe: Connection) -> None:
             if method == "begin":
                 header, folder, owner = arguments
                 store = RunStore(header, folder, owner=owner)
+            elif method == "call":
+                result = attempt(*arguments)
             else:
                 result = attempt(lambda: getattr(store, method)(*arguments))  # noqa: B023 - called at once
         except (GaitwayError, StoreFailure) as error:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gaitway_runtime.evaluation.validation import validate_checkpoint
+from gaitway_runtime.spec.job import ValidateJob
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = {
@@ -19,6 +21,8 @@ SAMPLES = {
     "Isaac-Velocity-Flat-G1-v0": ROOT / "samples" / "g1-flat" / "model_479.pt",
 }
 FLAT, ROUGH, GO2, GO2_ROUGH, H1, G1 = SAMPLES
+SCALE = 24
+"""Robots side by side, and episodes: one each."""
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +32,7 @@ def gaitway(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def validate(task: str, *more: str) -> tuple[int, Any]:
-    scale = ("--num-envs", "24", "--eval-episodes", "24")
+    scale = ("--num-envs", str(SCALE), "--eval-episodes", str(SCALE))
     done = gaitway("validate", "--task", task, "--checkpoint-uri", str(SAMPLES[task]), *scale, *more, "--json")
     return done.returncode, json.loads(done.stdout)
 
@@ -53,30 +57,19 @@ def test_a_sample_has_the_card_of_its_exam(sample: Path) -> None:
     assert hashlib.sha256(sample.read_bytes()).hexdigest() in card
 
 
-def test_the_quadruped_passes_its_gate_on_flat_ground() -> None:
+def test_the_command_says_that_the_quadruped_passes_its_gate_on_flat_ground() -> None:
     code, run = validate(FLAT)
     assert (code, run["passed"]) == (0, True)
     assert run["metrics"]["mean_reward"] >= 15
 
 
-@pytest.mark.parametrize("task", [ROUGH, GO2_ROUGH])
-def test_a_quadruped_passes_its_gate_on_rough_ground(task: str) -> None:
-    code, run = validate(task)
-    assert (code, run["passed"]) == (0, True)
-    assert run["metrics"]["mean_reward"] >= 15
-
-
-def test_go2_passes_its_gate_on_flat_ground() -> None:
-    code, run = validate(GO2)
-    assert (code, run["passed"]) == (0, True)
-    assert run["metrics"]["mean_reward"] >= 30
-
-
-@pytest.mark.parametrize("task", [H1, G1])
-def test_a_humanoid_walks_on_flat_ground(task: str) -> None:
-    code, run = validate(task)
-    assert (code, run["passed"]) == (0, True)
-    assert run["metrics"]["mean_reward"] >= 25
+@pytest.mark.parametrize(("task", "reward"), [(ROUGH, 15), (GO2_ROUGH, 20), (GO2, 30), (H1, 25), (G1, 25)])
+def test_each_other_robot_passes_its_gate(task: str, reward: float) -> None:
+    """As the command judges it, without the films, which take most of its time."""
+    job = ValidateJob(task=task, simulator="mujoco")
+    found = validate_checkpoint(job, SAMPLES[task], episodes=SCALE, num_envs=SCALE)
+    assert found.verdict.passed, found.verdict
+    assert found.metrics.mean_reward is not None and found.metrics.mean_reward >= reward
 
 
 def test_two_joints_swapped_in_its_contract_are_found_out(tmp_path: Path) -> None:

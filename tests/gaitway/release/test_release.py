@@ -1,4 +1,4 @@
-"""Releases: made from real runs of the quadruped's sample policy, verified, and tampered with."""
+"""Releases: made from real runs of a policy that balances the cartpole, verified, and tampered with."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.linear_policy import write_checkpoint
 
 from gaitway.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = ROOT / "samples" / "anymal-c-flat" / "model_194.pt"
-TASK = "Isaac-Velocity-Flat-Anymal-C-v0"
+"""A policy of which there is no release."""
+TASK = "Isaac-Cartpole-v0"
 
 
 def keys(folder: Path, curve: str = "prime256v1") -> tuple[Path, Path]:
@@ -30,7 +32,7 @@ def keys(folder: Path, curve: str = "prime256v1") -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A home with an inference and a validation of the sample policy, and a signed release of it."""
+    """A home with an inference and a validation of a policy, and a signed release of it."""
     folder = tmp_path_factory.mktemp("release")
     private, public = keys(folder)
     environ = {
@@ -46,7 +48,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    policy = ("--task", TASK, "--checkpoint-uri", str(SAMPLE), "--yes")
+    checkpoint = write_checkpoint(folder / "model_7.pt")
+    policy = ("--task", TASK, "--checkpoint-uri", str(checkpoint), "--yes")
     gaitway("infer", *policy, "--max-steps", "20", "--video-length", "0", "--name", "exported")
     gaitway("validate", *policy, "--eval-episodes", "8", "--name", "judged")
     target = folder / "release"
@@ -95,7 +98,7 @@ def test_a_release_verifies_and_its_exports_equal_the_checkpoint(
         "verdict.json",
         "parity.json",
     } <= names
-    assert {"provenance.json", "sbom.cdx.json", "release.json", "release.sig", "checkpoint/model_194.pt"} <= names
+    assert {"provenance.json", "sbom.cdx.json", "release.json", "release.sig", "checkpoint/model_7.pt"} <= names
     provenance = json.loads((made["release"] / "provenance.json").read_text())
     assert provenance["runs"]["inference"]["commit"]
     assert provenance["runs"]["validation"]["settings"]["seed"]["origin"] == "default"
@@ -213,7 +216,7 @@ def test_a_policy_that_nobody_judged_is_not_released(
 def test_a_job_can_demand_a_signed_checkpoint(
     made: dict[str, Path], copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkpoint, key = copy / "checkpoint" / "model_194.pt", str(made["public"])
+    checkpoint, key = copy / "checkpoint" / "model_7.pt", str(made["public"])
     words = ("--task", TASK, "--training-path", str(ROOT / "src" / "training"), "--dry-run", "--json")
     assert main(["validate", *words, "--checkpoint-uri", str(checkpoint), "--require-signed", key]) == 0
     plan = json.loads(capsys.readouterr().out)

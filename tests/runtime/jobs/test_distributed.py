@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from tests.fakes.tracker import told
 from tests.fakes.weights import digest
 
 ROOT = Path(__file__).resolve().parents[3]
+INHERITED = ("AZURE", "GAITWAY_", "MLFLOW_", "OSMO_")
 STEPS = 8 * 4
 """Environment steps of one iteration in one process."""
 
@@ -43,7 +45,13 @@ JOB = TrainJob(
 )
 
 
-def start(folder: Path, job: TrainJob, fake: str = "", launcher: str = "gaitway_runtime.distributed.launcher") -> str:
+def start(
+    folder: Path,
+    job: TrainJob,
+    fake: str = "",
+    launcher: str = "gaitway_runtime.distributed.launcher",
+    home: Path | None = None,
+) -> str:
     """Train with two processes and return what they printed."""
     folder.mkdir(parents=True)
     path = folder / "job.json"
@@ -55,7 +63,9 @@ def start(folder: Path, job: TrainJob, fake: str = "", launcher: str = "gaitway_
             *("-m", "gaitway_runtime", "--job", str(path)),
         ],
     }
-    environ = {**os.environ, "FAKE_SIGNAL": fake, "OMP_NUM_THREADS": "1"}
+    # Trainings of several tests are made before the environment of any one of them is.
+    given = {name: value for name, value in os.environ.items() if not name.startswith(INHERITED)}
+    environ = {"GAITWAY_HOME": str(home or folder), **given, "FAKE_SIGNAL": fake, "OMP_NUM_THREADS": "1"}
     environ["PYTHONPATH"] = os.pathsep.join((str(ROOT / "src" / "training"), str(ROOT)))
     command = [sys.executable, "-m", launcher, *commands[launcher]]
     done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300)
@@ -81,7 +91,7 @@ def test_two_processes_make_one_run_and_one_set_of_checkpoints(tmp_path: Path, h
     job = TrainJob(
         task="Isaac-Cartpole-v0", simulator="mujoco", num_envs=16, max_iterations=3, skip_register_checkpoint=True
     )
-    printed = start(tmp_path / "run", job, launcher="torch.distributed.run")
+    printed = start(tmp_path / "run", job, launcher="torch.distributed.run", home=home)
     result = result_of(tmp_path / "run")
     assert (result.status, result.iterations) == ("succeeded", 3)
     assert checkpoints(tmp_path / "run") == ["checkpoints/model_0.pt", "checkpoints/model_2.pt"]
@@ -95,56 +105,62 @@ def test_two_processes_make_one_run_and_one_set_of_checkpoints(tmp_path: Path, h
     assert len(client.get_metric_history(run.info.run_id, "Train/mean_reward")) == 3
 
 
-def test_processes_learn_together_and_a_resumed_training_starts_alike_in_all(tmp_path: Path) -> None:
-    start(tmp_path / "a", JOB)
-    first = result_of(tmp_path / "a")
-    assert first.steps == 4 * STEPS * 2
-    assert told(tmp_path / "a", "close") == ["FINISHED"]
-    assert [step for step, _ in told(tmp_path / "a", "metrics")] == [0, 1, 2, 3]
-    assert first.final_checkpoint is not None
+@dataclass(frozen=True)
+class Trainings:
+    """Three trainings of one job by two processes each, and what was printed by the last."""
+
+    whole: Path
+    stopped: Path
+    """After four of six iterations, by a signal to the second process."""
+    resumed: Path
+    printed: str
+
+
+@pytest.fixture(scope="module", params=["rsl_rl", "skrl"])
+def trainings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trainings:
+    folder = tmp_path_factory.mktemp(request.param)
+    skrl = ("agent.rollouts=8", "agent.hidden_dims=[8]", "agent.observation_preprocessor=true")
+    settings = {"overrides": skrl} if request.param == "skrl" else {}
+    job = dataclasses.replace(JOB, backend=request.param, max_iterations=6, **settings)
+    start(folder / "whole", job)
+    start(folder / "stopped", job, fake=f"SIGTERM:{4 * STEPS - 4}:1")
+    uri = str(folder / "stopped" / "outputs")
+    again = dataclasses.replace(job, checkpoint_uri=uri, checkpoint_mode="resume")
+    printed = start(folder / "resumed", again)
+    return Trainings(folder / "whole", folder / "stopped", folder / "resumed", printed)
+
+
+def test_processes_learn_together(trainings: Trainings) -> None:
+    result = result_of(trainings.whole)
+    assert (result.status, result.iterations, result.steps) == ("succeeded", 6, 6 * STEPS * 2)
+    assert told(trainings.whole, "close") == ["FINISHED"]
+    assert [step for step, _ in told(trainings.whole, "metrics")] == list(range(6))
     # That the weights of both processes are equal is checked at the end of every such training.
-    again = {"checkpoint_uri": first.final_checkpoint.path, "checkpoint_mode": "resume", "max_iterations": 6}
-    start(tmp_path / "b", dataclasses.replace(JOB, **again))  # type: ignore[arg-type]
-    second = result_of(tmp_path / "b")
+
+
+def test_a_signal_to_one_process_stops_all_at_the_same_iteration(trainings: Trainings) -> None:
+    result = result_of(trainings.stopped)
+    assert (result.status, result.exit_code, result.iterations) == ("cancelled", 130, 4)
+    assert result.error is not None and "another process was asked to" in result.error["message"]
+    assert checkpoints(trainings.stopped) == [f"checkpoints/model_{number}.pt" for number in (0, 2, 3)]
+    assert told(trainings.stopped, "close") == ["KILLED"]
+    other = results.read(trainings.stopped / "outputs" / "ranks" / "1")
+    assert other is not None and other.exit_code == 130
+
+
+def test_a_resumed_training_starts_alike_in_all(trainings: Trainings) -> None:
+    first, second = result_of(trainings.stopped), result_of(trainings.resumed)
     assert (second.status, second.iterations, second.steps) == ("succeeded", 6, 2 * STEPS * 2)
-    other = tmp_path / "b" / "outputs" / "ranks" / "1" / "start" / "model_3.pt"
+    assert first.final_checkpoint is not None
+    other = trainings.resumed / "outputs" / "ranks" / "1" / "start" / "model_3.pt"
     assert other.read_bytes() == Path(first.final_checkpoint.path).read_bytes()
 
 
-def test_processes_learn_together_with_skrl_too(tmp_path: Path) -> None:
-    job = dataclasses.replace(JOB, backend="skrl", overrides=("agent.rollouts=8", "agent.hidden_dims=[8]"))
-    start(tmp_path / "run", job)
-    result = result_of(tmp_path / "run")
-    assert (result.status, result.steps) == ("succeeded", 4 * STEPS * 2)
-    assert told(tmp_path / "run", "close") == ["FINISHED"]
-
-
-@pytest.mark.parametrize("backend", ["rsl_rl", "skrl"])
-def test_processes_that_were_stopped_go_on_bit_for_bit(backend: str, tmp_path: Path) -> None:
-    skrl = ("agent.rollouts=8", "agent.hidden_dims=[8]", "agent.observation_preprocessor=true")
-    settings = {"overrides": skrl} if backend == "skrl" else {}
-    job = dataclasses.replace(JOB, backend=backend, max_iterations=6, **settings)  # type: ignore[arg-type]
-    start(tmp_path / "whole", job)
-    start(tmp_path / "a", job, fake=f"SIGTERM:{4 * STEPS - 4}:1")
-    first = result_of(tmp_path / "a")
-    assert (first.status, first.iterations) == ("cancelled", 4)
-    again = dataclasses.replace(job, checkpoint_uri=str(tmp_path / "a" / "outputs"), checkpoint_mode="resume")
-    printed = start(tmp_path / "b", again)
-    assert "restored state_3.npz: the training continues bit for bit" in printed
-    whole, resumed = (tmp_path / name / "outputs" / "checkpoints" / "model_5.pt" for name in ("whole", "b"))
+def test_processes_that_were_stopped_go_on_bit_for_bit(trainings: Trainings) -> None:
+    assert "restored state_3.npz: the training continues bit for bit" in trainings.printed
+    folders = (trainings.whole, trainings.resumed)
+    whole, resumed = (folder / "outputs" / "checkpoints" / "model_5.pt" for folder in folders)
     assert digest(resumed) == digest(whole)
-
-
-def test_a_signal_to_one_process_stops_all_at_the_same_iteration(tmp_path: Path) -> None:
-    job = dataclasses.replace(JOB, max_iterations=100)
-    start(tmp_path / "run", job, fake=f"SIGTERM:{2 * STEPS - 4}:1")
-    result = result_of(tmp_path / "run")
-    assert (result.status, result.exit_code, result.iterations) == ("cancelled", 130, 2)
-    assert result.error is not None and "another process was asked to" in result.error["message"]
-    assert checkpoints(tmp_path / "run") == ["checkpoints/model_0.pt", "checkpoints/model_1.pt"]
-    assert told(tmp_path / "run", "close") == ["KILLED"]
-    other = results.read(tmp_path / "run" / "outputs" / "ranks" / "1")
-    assert other is not None and other.exit_code == 130
 
 
 def test_a_launcher_that_is_killed_leaves_no_process_behind_and_nothing_is_lost(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def install_command(folder: Path, release: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "osmo"
     script = Path(__file__).with_name("cli")
-    path.write_text(f'#!/bin/sh\nexec {sys.executable} -I {script} {release} "$@"\n')
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {script} {release} "$@"\n')
     path.chmod(0o755)
     return path
 

@@ -124,7 +124,7 @@ class OsmoService:
 
     def login_of_pods(self) -> dict[str, str]:
         """Return the ``osmo`` command that is mounted into pods, logged in as the user, with the user's credentials."""
-        script = f'#!/bin/sh\nexec {sys.executable} -I "$(dirname "$0")/cli" {self.release} "$@"\n'
+        script = f'#!/bin/sh\nexec {sys.executable} -I -S "$(dirname "$0")/cli" {self.release} "$@"\n'
         modules = Path(__file__).with_name("cli").glob("*.py")
         profiles = {profile: {"endpoint": profile, "access_key_id": "x"} for profile in self.data_profiles}
         return {

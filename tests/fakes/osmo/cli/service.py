@@ -1,25 +1,35 @@
-"""Requests of the stand-in ``osmo`` command to the service of its login, and the failures that it prints."""
+"""Requests of the stand-in ``osmo`` command to the service of its login, and the failures that it prints.
+
+The command is started a thousand times in a run of the tests: what takes long to import is imported where it is used.
+"""
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import site
 import sys
-import urllib.error
 import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
-
 
 def load_yaml(text: str) -> Any:
+    yaml = _yaml()
     return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def dump_yaml(document: Any) -> str:
+    yaml = _yaml()
     return str(yaml.dump(document, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper)))
+
+
+def _yaml() -> Any:
+    site.main()  # the command is started without installed packages
+    import yaml
+
+    return yaml
 
 
 READ_TIMEOUT_S = float(os.environ.get("STAND_IN_READ_TIMEOUT_S", "60"))
@@ -40,7 +50,8 @@ class Service:
     def __init__(self) -> None:
         folder = os.environ.get("OSMO_CONFIG_FILE_DIR") or os.path.expanduser("~/.config/osmo")
         try:
-            self.login = load_yaml(Path(folder, "login.yaml").read_text())
+            lines = Path(folder, "login.yaml").read_text().splitlines()
+            self.login = dict(line.split(": ", 1) for line in lines)
         except OSError:
             self.login = None
 
@@ -69,19 +80,21 @@ class Service:
 
     def _open(self, method: str, path: str, params: Any, body: Any) -> Any:
         query = "?" + urllib.parse.urlencode(params, doseq=True) if params else ""
-        url = f"{self.login['url']}/{urllib.parse.quote(path)}{query}"
         data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
         try:
             # Streams are waited for without end, everything else as long as the real command waits.
             limit = None if method == "GET" and path.endswith("/logs") else READ_TIMEOUT_S
-            return urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=limit)
-        except urllib.error.HTTPError as error:
-            self._refused(error.code, error.read().decode())
+            line = http.client.HTTPConnection(urllib.parse.urlsplit(self.login["url"]).netloc, timeout=limit)
+            line.request(method, f"/{urllib.parse.quote(path)}{query}", data, {"Connection": "close"})
+            answer = line.getresponse()
         except TimeoutError as error:
             told = f"HTTPConnectionPool(host='osmo', port=80): Read timed out. (read timeout={READ_TIMEOUT_S:g})"
             raise Failure(f"\nCannot connect to OSMO service, with error:\n{told}\n", 10) from error
         except OSError as error:
             raise Failure(f"\nCannot connect to OSMO service, with error:\n{error}\n", 10) from None
+        if answer.status >= 400:
+            self._refused(answer.status, answer.read().decode())
+        return answer
 
     def _refused(self, status: int, text: str) -> NoReturn:
         print(f"Server responded with status code {status}", file=sys.stderr)

@@ -11,6 +11,8 @@ import pytest
 from gaitway_runtime.evaluation.validation import validate_checkpoint
 from gaitway_runtime.spec.job import ValidateJob
 
+from gaitway.cli.main import main
+
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = {
     "Isaac-Velocity-Flat-Anymal-C-v0": ROOT / "samples" / "anymal-c-flat" / "model_194.pt",
@@ -27,13 +29,10 @@ SCALE = 24
 pytestmark = pytest.mark.slow
 
 
-def gaitway(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "gaitway", *words], capture_output=True, text=True, check=False)
-
-
 def validate(task: str, *more: str) -> tuple[int, Any]:
     scale = ("--num-envs", str(SCALE), "--eval-episodes", str(SCALE))
-    done = gaitway("validate", "--task", task, "--checkpoint-uri", str(SAMPLES[task]), *scale, *more, "--json")
+    words = ("validate", "--task", task, "--checkpoint-uri", str(SAMPLES[task]), *scale, *more, "--json")
+    done = subprocess.run([sys.executable, "-m", "gaitway", *words], capture_output=True, text=True, check=False)
     return done.returncode, json.loads(done.stdout)
 
 
@@ -73,7 +72,7 @@ def test_each_other_robot_passes_its_gate(task: str, reward: float) -> None:
 
 
 def test_two_joints_swapped_in_its_contract_are_found_out(tmp_path: Path) -> None:
-    assert gaitway("export", str(SAMPLES[FLAT]), "--output", str(tmp_path)).returncode == 0
+    assert main(["export", str(SAMPLES[FLAT]), "--output", str(tmp_path)]) == 0
     contract = json.loads((tmp_path / "contract.json").read_text())
     wrong = tmp_path / "swapped.json"
     wrong.write_text(json.dumps(swapped(contract, {"LF_HFE": "LF_KFE", "LF_KFE": "LF_HFE"})))

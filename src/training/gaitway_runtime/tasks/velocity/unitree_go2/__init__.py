@@ -7,5 +7,5 @@ register_quadruped(
     flat_reward=25.0,
     rough_reward=10.0,
     iterations=(150, 600),
-    recipes=("WIDE_RSL_RL", "WIDE_ROUGH_RSL_RL"),
+    recipes=("SYMMETRIC_WIDE_RSL_RL", "WIDE_ROUGH_RSL_RL"),
 )

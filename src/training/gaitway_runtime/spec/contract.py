@@ -327,7 +327,8 @@ def _not_a_contract(text: str, reason: str, source: str) -> UsageError:
             return UsageError(
                 f"this is {kind}, not a policy contract",
                 source=source,
-                hint="gaitway dump-contract --task TASK writes the contract of a task",
+                hint="gaitway dump-contract --task TASK writes the contract of a task; gaitway exam reads "
+                f"{kind} and writes a contract",
             )
     return UsageError(f"the policy contract {reason}", source=source)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -104,6 +105,7 @@ class TestDescribedNetworks:
             "actor_state_dict": {**prefixed("net", actor), "noise_scales": torch.ones(64, 1)},
             "obs_normalizer_state": statistics,
             "encoder_state_dict": {"0.weight": torch.ones(2, 2)},
+            "names": np.array(["a", "b"]),
         }
         description = {
             "weights": "actor_state_dict",

@@ -3,11 +3,13 @@
 import argparse
 import collections
 import datetime
+import decimal
 import gzip
 import io
 import pickle
 import sys
 import types
+import uuid
 import zipfile
 from pathlib import Path
 
@@ -86,6 +88,9 @@ def test_small_things_of_pythons_own_do_not_bar_a_checkpoint(options: dict, tmp_
         "args": argparse.Namespace(lr=1e-3, seed=1),
         "infos": {
             "when": datetime.datetime(2026, 1, 1),
+            "there": datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc),
+            "parts": [frozenset(["a"]), range(3), slice(1, 2), uuid.uuid4(), decimal.Decimal("0.5")],
+            "arrays": [np.zeros((0, 3)), np.array([b"a"]), np.complex64(1j), np.float32],
             "took": datetime.timedelta(seconds=3),
             "log": Path("/tmp/run"),
             "rewards": collections.deque([1.0, 2.0], maxlen=9),

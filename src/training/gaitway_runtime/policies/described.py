@@ -237,8 +237,8 @@ def _as_tensors(value: Any) -> Any:
     """Return entries with numpy arrays and lists of numbers as tensors."""
     if isinstance(value, Mapping):
         return {key: _as_tensors(item) for key, item in value.items()}
-    if isinstance(value, PlainArray) and value.values is not None:
-        return torch.tensor(value.values.astype("float64"))
+    if isinstance(value, PlainArray):
+        return tensor_of(value)
     if isinstance(value, int | float):
         return torch.tensor(float(value))
     if isinstance(value, list | tuple) and value and all(isinstance(item, int | float) for item in value):

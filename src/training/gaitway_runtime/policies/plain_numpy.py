@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-_NUMBERS = {kind + size for kind in "iu" for size in "1248"} | {"f2", "f4", "f8", "b1"}
-_TEXT = re.compile(r"U[1-9]\d{0,4}")
+_NUMBERS = {kind + size for kind in "iu" for size in "1248"} | {"f2", "f4", "f8", "c8", "c16", "b1"}
+_TEXT = re.compile(r"[SU][1-9]\d{0,4}")
 """Type of a text."""
 _ORDERS = {"<", ">", "|", "="}
 
@@ -52,7 +52,7 @@ class PlainArray:
         self.values = np.frombuffer(data, dtype.dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def plain_scalar(dtype: object, data: object = b"") -> float | int | bool | str:
+def plain_scalar(dtype: object, data: object = b"") -> float | int | bool | complex | str | bytes:
     """Return a numpy scalar as a Python number or text.
 
     Raises:
@@ -60,7 +60,7 @@ def plain_scalar(dtype: object, data: object = b"") -> float | int | bool | str:
     """
     if not isinstance(dtype, PlainDtype) or not isinstance(data, bytes) or len(data) != dtype.dtype.itemsize:
         raise ValueError("a numpy scalar is not a number")
-    number: float | int | bool | str = np.frombuffer(data, dtype.dtype)[0].item()
+    number: float | int | bool | complex | str | bytes = np.frombuffer(data, dtype.dtype)[0].item()
     return number
 
 
@@ -77,13 +77,28 @@ def plain_buffer(data: object, dtype: object, shape: object, order: object = "C"
     return array
 
 
+class PlainNumberType:
+    """A type of number that is named and not made."""
+
+
+def plain_bytes() -> bytes:
+    """Return the data of an empty array; a pickle that asks for any other number of bytes is refused."""
+    return b""
+
+
 def stand_ins() -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
     """Return the stand-ins with the names that pickles of numpy 1 and 2 call them by."""
     found: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
         (PlainDtype, "numpy.dtype"),
         (PlainArray, "numpy.ndarray"),
+        *((plain_bytes, f"{module}.bytes") for module in ("builtins", "__builtin__")),
+        *((PlainNumberType, f"numpy.{name}") for name in _TYPE_NAMES),
     ]
     for core in ("numpy.core", "numpy._core"):
         found += [(plain_scalar, f"{core}.multiarray.scalar"), (plain_array, f"{core}.multiarray._reconstruct")]
         found += [(plain_buffer, f"{core}.numeric._frombuffer")]
     return found
+
+
+_TYPE_NAMES = ("bool", "bool_", *(f"{kind}{size}" for kind in ("int", "uint") for size in (8, 16, 32, 64)))
+_TYPE_NAMES += ("float16", "float32", "float64")

@@ -40,7 +40,7 @@ def _plain(value: object) -> object:
 
 
 def plain_text(*parts: object) -> str:
-    """Return a path or a date as a text, which nobody reads."""
+    """Return a path, a date, an exact number or a range as a text, which nobody reads."""
     return "/".join(str(part) for part in parts)
 
 
@@ -60,13 +60,15 @@ class PlainType:
 
 def stand_ins() -> list[tuple[Callable[..., Any], str]]:
     """Return the stand-ins with the names that pickles call them by."""
-    texts = ["datetime.datetime", "datetime.date", "datetime.time", "datetime.timedelta"]
+    texts = [f"datetime.{name}" for name in ("datetime", "date", "time", "timedelta", "timezone")]
+    texts += ["decimal.Decimal", "fractions.Fraction"]
+    texts += [f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("range", "xrange", "slice")]
     texts += [f"{module}.{name}" for module in ("pathlib", "pathlib._local") for name in _PATHS]
     return [
         *((PlainSpace, name) for name in _SPACES),
         *((PlainSetting, f"omegaconf.{name}") for name in _SETTINGS),
         *((plain_text, name) for name in texts),
-        (plain_list, "collections.deque"),
+        *((plain_list, name) for name in ("collections.deque", "builtins.frozenset", "__builtin__.frozenset")),
         (plain_mapping, "collections.defaultdict"),
         *((PlainType, f"{module}.{name}") for module in ("builtins", "__builtin__") for name in _DEFAULTS),
         (PlainType, "typing.Any"),
@@ -76,6 +78,7 @@ def stand_ins() -> list[tuple[Callable[..., Any], str]]:
 _SPACES = (
     "argparse.Namespace",
     "types.SimpleNamespace",
+    "uuid.UUID",
     "easydict.EasyDict",
     "rsl_rl.utils.utils.Normalizer",
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from gaitway_runtime.exam.subject import spec_of, task_for
 from gaitway_runtime.policies.confined.policy_file import inspect, opened
 from gaitway_runtime.policies.export import export_policy
@@ -51,3 +52,25 @@ def test_weights_beside_an_onnx_file_are_read(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
     with opened(inspect(path)) as asked:
         np.testing.assert_allclose(asked.act(rows), rows @ WEIGHT, atol=1e-5)
+
+
+class Single(torch.nn.Module):
+    """A policy of one robot alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(6, 2)
+
+    def forward(self, row: torch.Tensor) -> torch.Tensor:
+        """Answer a vector that is in no batch."""
+        assert row.dim() == 1, "one robot at a time"
+        return self.layer(row)
+
+
+def test_the_error_of_a_program_is_told_and_not_the_head_of_its_traceback(tmp_path: Path) -> None:
+    torch.jit.script(Single()).save(str(tmp_path / "policy.pt"))
+    with (
+        pytest.raises(UsageError, match=r"cannot be run: .*one robot at a time"),
+        opened(inspect(tmp_path / "policy.pt")),
+    ):
+        pass

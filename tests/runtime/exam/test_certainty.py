@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -132,6 +133,25 @@ def test_a_kick_moves_the_robot_from_its_heading_and_makes_it_lean() -> None:
     right = strangers.as_trained(TASK)
     with contextlib.closing(Trials(TASK, SPEC, policy, 12, scan=False, budget=100.0)) as trials:
         calm, lost = trials.play([right, right.scaled(GRAVITY_TERM, -1.0)], worlds=4, seconds=2.0)
-        kicked, worse = trials.play([right, right.scaled(GRAVITY_TERM, -1.0)], worlds=4, seconds=2.0, kicked=True)
+        kicked, worse = trials.play([right, right.scaled(GRAVITY_TERM, -1.0)], worlds=4, seconds=2.0, kicks=1.0)
     assert calm.total > kicked.total > 0.0
     assert lost.total > worse.total
+
+
+def test_a_biped_is_asked_for_what_it_can() -> None:
+    """H1 never walks backwards or sideways: cut off at its ranges, half of the commands would have it stand."""
+    task = task_for("h1", None, None, 19)
+    right = strangers.as_trained(task)
+    policy = strangers.under(strangers.SAMPLES / "h1-flat" / "model_599.pt", right, task)
+    other = dataclasses.replace(right, shown_scale=0.5)
+    with contextlib.closing(Trials(task, spec_of(task), policy, 19, scan=False, budget=100.0)) as trials:
+        best, worse = trials.play([right, other], worlds=8, seconds=1.4)
+    assert best.total > worse.total + 0.05
+
+
+@pytest.mark.parametrize(("falls", "strength"), [(0.1, 1.0), (0.5, 0.5), (2.0, 0.25)])
+def test_robots_are_kicked_so_that_most_of_them_stand_it(falls: float, strength: float) -> None:
+    def play(tried: list, *, worlds: int, seconds: float, kicks: float) -> list[Score]:
+        return [dataclasses.replace(score(0.5), alive=1.0 - kicks * falls) for _ in tried]
+
+    assert Trials.bearable(SimpleNamespace(play=play), FOUND, worlds=8, seconds=1.0) == strength

@@ -90,6 +90,7 @@ class Searcher:
         self._scales, self._inputs, self._say = scales, inputs, say
         self._played: dict[tuple[Conventions, int, float], Score] = {}
         self._kicked: dict[Conventions, Score] = {}
+        self._kicks = 0.0
         self._whole = True
         self._share = _SEARCH_SHARE
         self._known_orders = {order for _, order in labels.known_orders(spec)}
@@ -259,7 +260,8 @@ class Searcher:
         missing = [each for each in (found, *near) if each not in self._kicked]
         if not near or self._over():
             return list(contests)
-        scores = self._trials.play(missing, worlds=16, seconds=_LONG, kicked=True)
+        self._kicks = self._kicks or self._trials.bearable(found, worlds=16, seconds=_LONG)
+        scores = self._trials.play(missing, worlds=16, seconds=_LONG, kicks=self._kicks)
         self._kicked |= dict(zip(missing, scores, strict=True))
         return [self._after_kicks(found, each) if each in unsettled else each for each in contests]
 

@@ -30,13 +30,19 @@ COMMANDS = (
     (0.0, 0.0, -0.8),
     (-0.6, -0.2, -0.4),
 )
-"""Commands of the worlds of one candidate, in turn: vx, vy [m/s], wz [rad/s]."""
+"""Commands of the worlds of one candidate, in turn: vx, vy, wz, each from -1 to 1 across the range of the task's.
+
+Spread over the range and not cut off at it: a robot that never walks backwards would be asked to stand in half of the
+worlds, where a policy of its own is at its worst and conventions hardly differ.
+"""
 _YAW_WEIGHT = 0.7
 """Weight of an error of the yaw rate beside one of the velocity [m/rad]."""
 _SETTLING = 0.4
 """Share of a trial that is left out of what is followed."""
 _KICK, _TWIST, _KICK_EVERY = 2.0, 3.0, 0.6
 """Change of the base's velocity [m/s] and of its roll and pitch rates [rad/s] in a kick; time between two [s]."""
+_STRENGTHS, _STAND = (1.0, 0.5, 0.25), 0.7
+"""Strengths of kicks; share of the time that robots must stand under them."""
 _JITTER = 0.25
 """Change of a target from step to step at which a robot trembles [rad]."""
 
@@ -106,22 +112,33 @@ class Trials:
         """Whether the time is up."""
         return self.spent(1.0)
 
-    def play(self, tried: Sequence[Conventions], *, worlds: int, seconds: float, kicked: bool = False) -> list[Score]:
+    def play(self, tried: Sequence[Conventions], *, worlds: int, seconds: float, kicks: float = 0.0) -> list[Score]:
         """Play conventions side by side, and return how each did.
 
         Args:
             tried: The conventions.
             worlds: Worlds of each.
             seconds: Length of the trial [s].
-            kicked: Whether the robots are kicked off balance, those of one number alike whatever their conventions.
+            kicks: Strength with which the robots are kicked off balance, 1 for that of a quadruped; those of one number
+                alike whatever their conventions.
         """
         most = max(1, _MOST_WORLDS // worlds)
         found: list[Score] = []
         for start in range(0, len(tried), most):
-            found += self._play(tried[start : start + most], worlds, seconds, kicked)
+            found += self._play(tried[start : start + most], worlds, seconds, kicks)
         return found
 
-    def _play(self, tried: Sequence[Conventions], worlds: int, seconds: float, kicked: bool) -> list[Score]:
+    def bearable(self, found: Conventions, *, worlds: int, seconds: float) -> float:
+        """Return how hard robots are kicked: so that most of them stand it under some conventions.
+
+        Where nearly all fall, as bipeds do under a quadruped's kicks, who stands is chance.
+        """
+        for strength in _STRENGTHS[:-1]:
+            if self.play([found], worlds=worlds, seconds=seconds, kicks=strength)[0].alive >= _STAND:
+                return strength
+        return _STRENGTHS[-1]
+
+    def _play(self, tried: Sequence[Conventions], worlds: int, seconds: float, kicks: float) -> list[Score]:
         count = len(tried) * worlds
         env = self._env(count)
         wires = [wire(each, self.spec, self.layout, self.scales) for each in tried for _ in range(worlds)]
@@ -130,9 +147,9 @@ class Trials:
         if env.engine.spec.actuator == "implicit_pd":
             env.engine.set_gains(*harness.gains)
         numbers = np.arange(env.num_envs) % worlds
-        commands = np.clip(np.array(COMMANDS)[numbers % len(COMMANDS)], *self._ranges)
+        commands = _spread(np.array(COMMANDS)[numbers % len(COMMANDS)], *self._ranges)
         steps = round(seconds / env.step_dt)
-        record = _roll(env, harness, self._policy, commands, steps, numbers / worlds if kicked else None)
+        record = _roll(env, harness, self._policy, commands, steps, Kicks(kicks, numbers / worlds) if kicks else None)
         self.played += steps * env.num_envs
         return [_score(record, commands, slice(number * worlds, (number + 1) * worlds)) for number in range(len(tried))]
 
@@ -164,8 +181,23 @@ class _Record:
     """(N,) [rad]."""
 
 
-def _roll(env: MujocoEnv, harness: Harness, policy: Actor, commands: Array, steps: int, turns: Array | None) -> _Record:
-    """Play some steps; robots are kicked where ``turns`` says in which direction first, in turns, (N,)."""
+@dataclass(frozen=True, eq=False)
+class Kicks:
+    """Kicks of the robots, off balance."""
+
+    strength: float
+    turns: Array
+    """Direction of each robot's first, in turns from its heading, (N,)."""
+
+    def give(self, env: MujocoEnv, step: int) -> None:
+        """Kick the robots after a step, where it is time to."""
+        each = round(_KICK_EVERY / env.step_dt)
+        if step % each == each - 1:
+            _kick(env, self.turns + 0.38 * step * env.step_dt / _KICK_EVERY, self.strength)
+
+
+def _roll(env: MujocoEnv, harness: Harness, policy: Actor, commands: Array, steps: int, kicks: Kicks | None) -> _Record:
+    """Play some steps."""
     observations = env.reset(1)["policy"]
     env.state.command[:] = commands
     observations = _with_commands(observations, commands, env)
@@ -176,8 +208,8 @@ def _roll(env: MujocoEnv, harness: Harness, policy: Actor, commands: Array, step
     moved, jitter = np.zeros((env.num_envs, 3)), np.zeros(env.num_envs)
     before: Floats | None = None
     for step in range(steps):
-        if turns is not None and step % round(_KICK_EVERY / env.step_dt) == round(_KICK_EVERY / env.step_dt) - 1:
-            _kick(env, turns + 0.38 * step * env.step_dt / _KICK_EVERY)
+        if kicks is not None:
+            kicks.give(env, step)
         actions = harness.act(policy.act(harness.observe(observations)))
         if before is not None:
             jitter += np.where(up, np.abs(actions - before).mean(axis=1), 0.0)
@@ -201,11 +233,11 @@ def _roll(env: MujocoEnv, harness: Harness, policy: Actor, commands: Array, step
     )
 
 
-def _kick(env: MujocoEnv, turns: Array) -> None:
+def _kick(env: MujocoEnv, turns: Array, strength: float) -> None:
     """Kick each robot in a direction from its heading, in turns, and twist it about that axis of its base."""
     world, base = (np.stack([np.cos(angle), np.sin(angle)], axis=1) for angle in _angles(env, turns))
-    env.engine.qvel[:, :2] += _KICK * world
-    env.engine.qvel[:, 3:5] += _TWIST * base
+    env.engine.qvel[:, :2] += strength * _KICK * world
+    env.engine.qvel[:, 3:5] += strength * _TWIST * base
 
 
 def _angles(env: MujocoEnv, turns: Array) -> tuple[Array, Array]:
@@ -237,6 +269,12 @@ def _score(record: _Record, commands: Array, rows: slice) -> Score:
         jitter=float(jitter.mean()),
         totals=tuple(total.tolist()),
     )
+
+
+def _spread(parts: Array, low: Array, high: Array) -> Array:
+    """Return where ranges are at parts of them, -1 for the lower end and 1 for the upper."""
+    found: Array = low + (parts + 1.0) / 2.0 * (high - low)
+    return found
 
 
 def _held(command: object) -> VelocityCommand:

@@ -12,7 +12,8 @@ from gaitway_runtime.exam.alternatives import Alternative, rivals
 from gaitway_runtime.exam.certainty import SURE, Contest, decide, sureness, sureness_off_balance
 from gaitway_runtime.exam.conventions import GRAVITY as GRAVITY_TERM
 from gaitway_runtime.exam.conventions import Conventions, ExamTerm
-from gaitway_runtime.exam.labels import GAINS, GRAVITY, JOINTS, POSE, SCALE, SCAN, SEEN, SHOWN, label_of
+from gaitway_runtime.exam.labels import GAINS, GRAVITY, JOINTS, POSE, SCALE, SCAN, SEEN, SHOWN, known_orders, label_of
+from gaitway_runtime.exam.search import Searcher
 from gaitway_runtime.exam.subject import spec_of, task_for
 from gaitway_runtime.exam.trials import Score, Trials
 from gaitway_runtime.exam.wiring import FeatureLayout
@@ -155,3 +156,17 @@ def test_robots_are_kicked_so_that_most_of_them_stand_it(falls: float, strength:
         return [dataclasses.replace(score(0.5), alive=1.0 - kicks * falls) for _ in tried]
 
     assert Trials.bearable(SimpleNamespace(play=play), FOUND, worlds=8, seconds=1.0) == strength
+
+
+@pytest.mark.parametrize(("total", "kept"), [(0.78, True), (0.95, False)])
+def test_an_order_of_joints_that_no_project_has_must_be_far_better(total: float, kept: bool) -> None:
+    """A biped's arms in another order walk a little better by chance."""
+
+    def play(tried: list, *, worlds: int, seconds: float) -> list[Score]:
+        return [score(0.74 if each.joints in usual else total) for each in tried]
+
+    usual = {order for _, order in known_orders(SPEC)}
+
+    trials = SimpleNamespace(play=play, spent=lambda share: False)
+    searcher = Searcher(SimpleNamespace(), trials, SPEC, (0.5,) * 12, 48)
+    assert (searcher._improve(FOUND).joints == FOUND.joints) is kept

@@ -102,7 +102,8 @@ class Searcher:
         self._say(f"evidence: {len(readings)} layouts and joint orders fit, the best at {readings[0].fit:.2f}")
         best = self._first(readings)
         improved = [self._improve(conventions) for conventions in best]
-        chosen = self._ranked(improved, worlds=8, seconds=_MIDDLE)[0]
+        scores = self._play(improved, worlds=8, seconds=_MIDDLE)
+        chosen = max(zip(improved, scores, strict=True), key=lambda one: one[1].total - self._odds(best[0], one[0]))[0]
         self._share = 1.0
         chosen, decisions = self._decide(chosen)
         return Search(
@@ -196,8 +197,9 @@ class Searcher:
             rivals = self._rivals(best, 1, swaps=own.total < _GOOD)
             if self._over() or not rivals:
                 break
-            winner, score = max(rivals, key=lambda rival: rival[1].total)
-            if score.total < own.total + _GAIN:
+            worth = [score.total - max(0.0, self._odds(best, rival.conventions)) for rival, score in rivals]
+            winner, score = rivals[worth.index(max(worth))]
+            if max(worth) < own.total + _GAIN:
                 break
             best = winner.conventions
             self._say(f"{winner.convention}: {winner.label} is better, {score.total:.2f}")
@@ -232,10 +234,11 @@ class Searcher:
         for last in (*(False,) * _ROUNDS, True):
             own = self._play([found], worlds=8, seconds=_LONG)[0]
             contests = self._contests(found, own)
-            best = max(contests, key=lambda contest: contest.better)
+            worth = [each.better - self._odds(found, each.rival.conventions) for each in contests]
+            best = contests[worth.index(max(worth))]
             if last or self._over():
                 break
-            if best.better >= own.total + _GAIN:
+            if max(worth) >= own.total + _GAIN:
                 found = best.rival.conventions
                 self._say(f"{best.rival.convention}: {best.rival.label} is better, {best.better:.2f}")
                 continue
@@ -340,6 +343,10 @@ class Searcher:
     def _whole_score(self, found: Conventions) -> Score:
         """Return the score of conventions in more worlds than any were compared in."""
         return self._play([found], worlds=16, seconds=_LONG)[0]
+
+    def _odds(self, found: Conventions, other: Conventions) -> float:
+        """Return how much better others must be for an order of joints that no project has; arms hardly tell orders."""
+        return SURE * ((other.joints not in self._known_orders) - (found.joints not in self._known_orders))
 
     def _label(self, convention: str, found: Conventions) -> str:
         return labels.label_of(convention, found, self._spec)

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.usefixtures("signals_as_before")
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_becomes_a_request(number: signal.Signals) -> None:
+    signal.signal(number, signal.default_int_handler)  # the tests may have been started with nohup
     stop = handle_signals()
     stop.check()
     os.kill(os.getpid(), number)

@@ -185,11 +185,15 @@ def next_command(record: RunRecord, report: StatusReport, run_dir: Path) -> str:
 
 def _with_checkpoint(kind: str, record: RunRecord, checkpoint: str, run_dir: Path) -> str:
     """Return the command that plays a checkpoint where, and with what, it was made."""
-    settings = read_document(run_dir, "settings.json") or {}
-    kept = {key: entry for key, entry in settings.items() if key in OF_THE_PLACE}
-    words = [PROGRAM, kind, "--task", record.task, *_flags(kept, ()), "--checkpoint-uri", checkpoint]
+    words = [PROGRAM, kind, "--task", record.task, *place_flags(run_dir), "--checkpoint-uri", checkpoint]
     here = record.platform == RunOptions.platform
     return shlex.join(words if here else [*words, "--on", record.platform])
+
+
+def place_flags(run_dir: Path) -> tuple[str, ...]:
+    """Return the flags of a run without which another job does not find its task, or finds it in another simulator."""
+    settings = read_document(run_dir, "settings.json") or {}
+    return tuple(_flags({key: entry for key, entry in settings.items() if key in OF_THE_PLACE}, ()))
 
 
 def _inferred_checkpoint(record: RunRecord, run_dir: Path) -> str:

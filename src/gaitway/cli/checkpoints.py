@@ -15,6 +15,7 @@ from ..checkpoints.checkpoint import ListedCheckpoint
 from ..checkpoints.listing import Listing
 from ..errors import UsageError
 from ..ledger import Ledger
+from ..planning import place_flags
 from ..platforms.base import load
 from . import output
 from .command import SectionOption, VerbCommand, json_option
@@ -38,7 +39,7 @@ def _checkpoints(name: str | None, task: str | None, as_json: bool) -> None:
     if found.best and found.best != found.latest:
         output.say(f"best: {found.best.uri}")
     if found.latest:
-        output.say_command("next:", _next(found.best or found.latest))
+        output.say_command("next:", _next(ledger, found.best or found.latest))
     if not as_json:
         send_leftovers(ledger)
 
@@ -70,8 +71,9 @@ def _document(found: Listing) -> dict[str, Any]:
     }
 
 
-def _next(checkpoint: ListedCheckpoint) -> tuple[str, ...]:
-    words = ("gaitway", "infer", "--task", checkpoint.task, "--checkpoint-uri", checkpoint.uri)
+def _next(ledger: Ledger, checkpoint: ListedCheckpoint) -> tuple[str, ...]:
+    place = place_flags(ledger.run_dir(checkpoint.run)) if checkpoint.run in ledger.names() else ()
+    words = ("gaitway", "infer", "--task", checkpoint.task, *place, "--checkpoint-uri", checkpoint.uri)
     elsewhere = checkpoint.platform not in ("", THIS_MACHINE, "registry")
     return (*words, "--on", checkpoint.platform) if elsewhere else words
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from gaitway_runtime.spec.job import InferJob
 from ..checkpoints import references
 from ..exporting import export_checkpoint
 from ..ledger import Ledger
+from ..planning import place_flags
 from ..platforms.base import load
 from ..settings.resolve import candidates, choose, declared
 from . import output
@@ -39,10 +41,10 @@ def _export(
     **_: Any,
 ) -> None:
     """Export a checkpoint; nothing is written unless every file computes what the checkpoint does."""
-    cli = typed(ctx)
+    cli, ledger = typed(ctx), Ledger.at_home(os.environ)
     said = {key: choose(item, candidates(item, cli, os.environ, None)).value for key, item in SETTINGS.items()}
     made = export_checkpoint(
-        references.resolve(checkpoint, Ledger.at_home(os.environ), source_of=load),
+        references.resolve(checkpoint, ledger, source_of=load),
         Path(folder),
         format=str(said["format"]),
         activation=said["activation"],
@@ -53,7 +55,10 @@ def _export(
         say=output.say,
     )
     document = made.as_dict()
-    document["next"] = f"gaitway infer --checkpoint-uri {checkpoint} --task {document['task'] or 'TASK'}"
+    run = checkpoint.partition("@")[0]
+    place = place_flags(ledger.run_dir(run)) if run in ledger.names() else ()
+    words = ("gaitway", "infer", "--checkpoint-uri", checkpoint, "--task", document["task"] or "TASK", *place)
+    document["next"] = shlex.join(words)
     if as_json:
         output.document(document)
     else:

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gaitway.ledger import Ledger, RunRecord
+
 CHECKPOINTS = Path(__file__).resolve().parents[2] / "fixtures" / "checkpoints"
 
 
@@ -45,6 +47,25 @@ def test_the_answer_for_people_names_files_and_parity(
     assert ran.err.startswith("next: gaitway infer --checkpoint-uri ")
     contract = json.loads((tmp_path / "exported" / "contract.json").read_text())
     assert "observations" in contract["unknown"] and contract["source"]["checkpoint"] == "model.pt"
+
+
+@pytest.mark.parametrize(
+    "arguments", [("export", "a-1@3", "--activation", "elu", "--output", "exported"), ("checkpoints", "a-1")]
+)
+def test_what_comes_next_finds_the_task_that_the_run_found(
+    gaitway: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ledger = Ledger.at_home(os.environ)
+    folder = ledger.reserve("a", "a-1") / "outputs" / "checkpoints"
+    ledger.write(RunRecord(name="a-1", platform="local", kind="train", task="T", created="", command=("gaitway",)))
+    settings = {"imports": {"value": ["my_tasks"], "origin": "cli --import", "shadowed": []}}
+    (ledger.run_dir("a-1") / "settings.json").write_text(json.dumps(settings))
+    folder.mkdir(parents=True)
+    shutil.copy(CHECKPOINTS / "rsl_rl-2.3.3" / "model.pt", folder / "model_3.pt")
+    ran = gaitway(*arguments)
+    assert ran.code == 0, ran.err
+    assert "next: gaitway infer " in ran.err and "--import my_tasks" in ran.err
 
 
 @pytest.mark.parametrize(

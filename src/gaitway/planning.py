@@ -190,6 +190,11 @@ def _with_checkpoint(kind: str, record: RunRecord, checkpoint: str, run_dir: Pat
     return shlex.join(words if here else [*words, "--on", record.platform])
 
 
+def place_flags_of(name: str, ledger: Ledger) -> tuple[str, ...]:
+    """Return :func:`place_flags` of a run by its name; none where the ledger does not have it."""
+    return place_flags(ledger.run_dir(name)) if name in ledger.names() else ()
+
+
 def place_flags(run_dir: Path) -> tuple[str, ...]:
     """Return the flags of a run without which another job does not find its task, or finds it in another simulator."""
     settings = read_document(run_dir, "settings.json") or {}

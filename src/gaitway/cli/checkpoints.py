@@ -15,7 +15,7 @@ from ..checkpoints.checkpoint import ListedCheckpoint
 from ..checkpoints.listing import Listing
 from ..errors import UsageError
 from ..ledger import Ledger
-from ..planning import place_flags
+from ..planning import place_flags_of
 from ..platforms.base import load
 from . import output
 from .command import SectionOption, VerbCommand, json_option
@@ -72,7 +72,7 @@ def _document(found: Listing) -> dict[str, Any]:
 
 
 def _next(ledger: Ledger, checkpoint: ListedCheckpoint) -> tuple[str, ...]:
-    place = place_flags(ledger.run_dir(checkpoint.run)) if checkpoint.run in ledger.names() else ()
+    place = place_flags_of(checkpoint.run, ledger)
     words = ("gaitway", "infer", "--task", checkpoint.task, *place, "--checkpoint-uri", checkpoint.uri)
     elsewhere = checkpoint.platform not in ("", THIS_MACHINE, "registry")
     return (*words, "--on", checkpoint.platform) if elsewhere else words

@@ -15,7 +15,7 @@ from gaitway_runtime.spec.job import InferJob
 from ..checkpoints import references
 from ..exporting import export_checkpoint
 from ..ledger import Ledger
-from ..planning import place_flags
+from ..planning import place_flags_of
 from ..platforms.base import load
 from ..settings.resolve import candidates, choose, declared
 from . import output
@@ -55,8 +55,7 @@ def _export(
         say=output.say,
     )
     document = made.as_dict()
-    run = checkpoint.partition("@")[0]
-    place = place_flags(ledger.run_dir(run)) if run in ledger.names() else ()
+    place = place_flags_of(checkpoint.partition("@")[0], ledger)
     words = ("gaitway", "infer", "--checkpoint-uri", checkpoint, "--task", document["task"] or "TASK", *place)
     document["next"] = shlex.join(words)
     if as_json:

@@ -119,7 +119,7 @@ def _checkpoint(reference: str, ledger: Ledger) -> tuple[str, str]:
 def _registered(reference: str, model: re.Match[str]) -> str:
     """Return the hash that a registered model's version says its checkpoint has."""
     try:
-        from gaitway_runtime.fetch.models import latest_version
+        from gaitway_runtime.fetch.models import find_version
         from gaitway_runtime.stores.artifacts import VERSION_SHA256_TAG
         from gaitway_runtime.stores.mlflow_client import open_client
         from gaitway_runtime.stores.tracking_server import tracking_uri_for
@@ -127,14 +127,8 @@ def _registered(reference: str, model: re.Match[str]) -> str:
     except ModuleNotFoundError as error:
         raise missing_package("a registered model", error, "local") from None
     client = open_client(tracking_uri_for(RunContext()))
-    name = model["name"]
     try:
-        if model["alias"]:
-            version = client.get_model_version_by_alias(name, model["alias"])
-        elif model["version"] == "latest":
-            version = latest_version(client, name)
-        else:
-            version = client.get_model_version(name, model["version"])
+        version = find_version(client, model["name"], model["version"], model["alias"])
     except MlflowException:
         raise UsageError(f"there is no registered model {reference}", source="MODEL") from None
     digest = version.tags.get(VERSION_SHA256_TAG)

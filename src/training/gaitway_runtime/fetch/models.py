@@ -73,14 +73,20 @@ class ModelsAddress:
         return f"models:/{self.name}" + (f"@{self.alias}" if self.alias else f"/{self.version}")
 
     def _version(self, server: TrackingServer) -> Any:
-        client = server.client
-        if self.alias:
-            question = functools.partial(client.get_model_version_by_alias, self.name, self.alias)
-        elif self.version != "latest":
-            question = functools.partial(client.get_model_version, self.name, self.version)
-        else:
-            question = functools.partial(latest_version, client, self.name)
-        return server.ask(question, str(self))
+        return server.ask(
+            functools.partial(find_version, server.client, self.name, self.version, self.alias), str(self)
+        )
+
+
+def find_version(client: MlflowClient, name: str, version: str | None, alias: str | None) -> Any:
+    """Return MLflow's description of a model's version: by its alias, else ``latest`` or by its number.
+
+    Raises:
+        UsageError: ``latest`` stands for no version; see :func:`latest_version`.
+    """
+    if alias:
+        return client.get_model_version_by_alias(name, alias)
+    return latest_version(client, name) if version == "latest" else client.get_model_version(name, str(version))
 
 
 def latest_version(client: MlflowClient, name: str) -> Any:

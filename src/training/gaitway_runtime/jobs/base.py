@@ -26,6 +26,7 @@ from ..tracking.file_tracker import FileTracker
 
 if TYPE_CHECKING:
     from ..distributed.group import Group
+    from ..fetch import Fetched
     from ..learners.base import Learner
     from ..tracking.base import Tracker
     from ..tracking.store_process import StoreProcess
@@ -117,6 +118,24 @@ def tracked_run(
     with contextlib.ExitStack() as stack:
         stack.push(functools.partial(_close_after_error, tracker))
         yield tracker
+
+
+def fetch_checkpoint(uri: str, job: Job, context: RunContext, workspace: Workspace) -> Fetched:
+    """Fetch the checkpoint that a job begins with into its output folder.
+
+    Args:
+        uri: Address of the checkpoint.
+        job: The job; its expected hash is checked.
+        context: The run it is part of.
+        workspace: Its folder, and the process that has MLflow.
+
+    Raises:
+        GaitwayError: The checkpoint cannot be fetched.
+    """
+    from ..tracking.store_process import fetch_beside
+
+    folder = workspace.output_dir / "start"
+    return fetch_beside(workspace.store, uri, folder, expected_sha256=job.checkpoint_sha256, context=context)
 
 
 def settle(tracker: Tracker) -> None:

@@ -16,8 +16,7 @@ from ..spec.result import CheckpointRef, Result
 from ..spec.run_context import RunContext
 from ..spec.types import JsonObject
 from ..tracking.registry import check_model_name
-from ..tracking.store_process import fetch_beside
-from .base import Workspace, tracked_run
+from .base import Workspace, fetch_checkpoint, tracked_run
 from .validate import VALIDATION_FILE
 
 log = logging.getLogger(__name__)
@@ -38,13 +37,7 @@ def run(job: Job, context: RunContext, workspace: Workspace) -> Result:
     name = check_model_name(job.register_checkpoint or model_name_for(job.task))
     verdict = verdict_tags(Path(job.verdict_from)) if job.verdict_from else {}
     workspace.progress.phase("register")
-    fetched = fetch_beside(
-        workspace.store,
-        job.checkpoint_uri,
-        workspace.output_dir / "start",
-        expected_sha256=job.checkpoint_sha256,
-        context=context,
-    )
+    fetched = fetch_checkpoint(job.checkpoint_uri, job, context, workspace)
     iteration = iteration_of(fetched.path.name) or 0
     trained_in = open_saved(fetched.path).run_id
     # Not one folder for all: a run that is continued registers several models.

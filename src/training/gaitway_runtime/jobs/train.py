@@ -22,9 +22,17 @@ from ..spec.checkpoint_files import companion_of
 from ..spec.job import Job, TrainJob, model_name_for, normalize_checkpoint_mode
 from ..spec.result import Result, versions, write_json
 from ..spec.run_context import RunContext
-from ..spec.schemes import TRACKED, scheme_of
 from ..stores.streams import MissingFile, UnreadableFile
-from .base import Workspace, common_start, settle, should_stop, tracked_run, train_beside_rank_zero, with_rank_seed
+from .base import (
+    Workspace,
+    common_start,
+    fetch_checkpoint,
+    settle,
+    should_stop,
+    tracked_run,
+    train_beside_rank_zero,
+    with_rank_seed,
+)
 from .finishing import Trained, finish
 
 if TYPE_CHECKING:
@@ -183,16 +191,9 @@ def fetch_start(job: TrainJob, context: RunContext, workspace: Workspace) -> Tra
     if job.checkpoint_uri is None:
         return TrainingStart(mode=mode)
     from ..learners.checkpoints import open_saved
-    from ..tracking.store_process import fetch_beside
 
     workspace.progress.phase("fetching the checkpoint")
-    fetched = fetch_beside(
-        workspace.store,
-        job.checkpoint_uri,
-        workspace.output_dir / "start",
-        expected_sha256=job.checkpoint_sha256,
-        context=context,
-    )
+    fetched = fetch_checkpoint(job.checkpoint_uri, job, context, workspace)
     saved = open_saved(fetched.path)
     run_id = (fetched.run_id or saved.run_id) if mode == "resume" else None
     note = f": {fetched.note}" if fetched.note else ""
@@ -207,9 +208,9 @@ def _with_state(
     """Return a start with its checkpoint's companion, or with the reason why there is none."""
     from ..fetch.companions import fetch_companion
     from ..learners.state import StateUnusable, open_state
-    from ..tracking.store_process import beside
+    from ..tracking.store_process import beside, for_address
 
-    asked = workspace.store if scheme_of(fetched.resolved_uri) in TRACKED else None
+    asked = for_address(workspace.store, fetched.resolved_uri)
     path = beside(asked, fetch_companion, fetched, job.checkpoint_uri, fetched.path.parent, context)
     if path is None:
         return dataclasses.replace(start, no_state=f"{fetched.path.name} has no companion")

@@ -229,14 +229,18 @@ def beside(process: StoreProcess | None, function: Callable[..., T], *arguments:
     return function(*arguments, **named)
 
 
+def for_address(process: StoreProcess | None, uri: str) -> StoreProcess | None:
+    """Return the process where MLflow has what lies at an address, and None where it is not needed."""
+    return process if scheme_of(uri.strip()) in TRACKED else None
+
+
 def fetch_beside(
     process: StoreProcess | None, uri: str, into: Path, *, expected_sha256: str | None, context: RunContext
 ) -> Fetched:
     """Fetch a checkpoint, in the process if MLflow has it; see :func:`~gaitway_runtime.fetch.fetch`."""
     from ..fetch import fetch
 
-    asked = process if scheme_of(uri.strip()) in TRACKED else None
-    return beside(asked, fetch, uri, into, expected_sha256=expected_sha256, context=context)
+    return beside(for_address(process, uri), fetch, uri, into, expected_sha256=expected_sha256, context=context)
 
 
 def serve(pipe: Connection) -> None:

@@ -115,3 +115,17 @@ def test_a_larger_foot_has_more_columns(open_env: OpenEnv) -> None:
     env.step(np.zeros((2, 19), np.float32))
     reach = np.hypot(0.15, 0.03) + 0.02
     assert env._walls._sides == [5, 5] and reach <= 5 * 0.05 - 0.05
+
+
+@pytest.mark.parametrize("robot", ["Anymal-C", "Unitree-Go2", "H1", "G1"])
+def test_ground_without_walls_carries_a_robot_as_before(open_env: OpenEnv, robot: str) -> None:
+    slope = ("env.terrain.kind=hf_pyramid_slope", "env.terrain.levels=5,5")
+    task = find_environment(f"Isaac-Velocity-Rough-{robot}-v0")
+    found = []
+    for walls in ("true", "false"):
+        env = open_env(with_overrides(task, (*slope, f"env.terrain.walls={walls}")), num_envs=2)
+        env.reset()
+        for _ in range(25):
+            env.step(np.zeros((2, env.num_actions), np.float32))
+        found.append(env.engine.qpos.copy())
+    assert found[0] == pytest.approx(found[1], abs=1e-6)

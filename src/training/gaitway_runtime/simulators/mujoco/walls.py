@@ -65,7 +65,8 @@ def with_columns(spec: mujoco.MjSpec, robot: RobotSpec) -> mujoco.MjModel:
             body.add_geom(
                 name=f"{block.body}_{len(body.geoms)}",
                 type=mujoco.mjtGeom.mjGEOM_BOX,
-                pos=[x, y, 0.0],
+                # Not at the body's origin: of a geom that is compiled there MuJoCo never reads the place again.
+                pos=[x, y, -_DEPTH],
                 size=[RESOLUTION / 2, RESOLUTION / 2, _BOUNDS],
                 contype=block.group,
                 conaffinity=0,

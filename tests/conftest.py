@@ -9,6 +9,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from gaitway_runtime.__main__ import THREAD_ENVIRONMENT
+
+# Read when a numerical library is loaded: the threads of two workers that wait by spinning keep each other from work.
+os.environ |= THREAD_ENVIRONMENT
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("gaitway", deadline=None)

@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -46,6 +46,8 @@ from gaitway_runtime.simulators.mujoco.engine import Engine
 from gaitway_runtime.simulators.mujoco.env import MujocoEnv
 from gaitway_runtime.spec import catalog
 from gaitway_runtime.spec.job import TrainJob, ValidateJob
+from gaitway_runtime.tasks import environment
+from gaitway_runtime.tasks.environment import EnvCfg, Training, find_environment
 from rsl_rl.algorithms import PPO
 
 PROFILED = 5
@@ -97,6 +99,7 @@ def train(
     save_every: int | None = None,
     overrides: tuple[str, ...] = (),
     shaping: bool = True,
+    edited: Callable[[Training], Training] | None = None,
     worlds: float = 1.0,
 ) -> None:
     """Train a task's recipe and write its curve and checkpoints."""
@@ -114,9 +117,20 @@ def train(
     out.mkdir(parents=True)
     run = {"task": task, "seed": seed, "threads": threads, "overrides": overrides}
     (out / RUN).write_text(json.dumps(run))
-    env = mujoco.open_env(job, num_envs=num_envs, training=True, seed=seed, nthread=threads)
+    with _tasks_edited(edited):
+        env = mujoco.open_env(job, num_envs=num_envs, training=True, seed=seed, nthread=threads)
     with contextlib.closing(env):
         LEARNER.train(LearnerTraining(job=job, env=env, output_dir=out), Curve(out / CURVE), {})
+
+
+@contextlib.contextmanager
+def _tasks_edited(edited: Callable[[Training], Training] | None) -> Iterator[None]:
+    def found(task: str) -> EnvCfg:
+        cfg = find_environment(task)
+        return cfg if edited is None else replace(cfg, training=edited(cfg.training))
+
+    with mock.patch.object(environment, "find_environment", found):
+        yield
 
 
 def judge(out: Path, *, first: int, every: int, episodes: int, overrides: tuple[str, ...]) -> None:
@@ -170,12 +184,43 @@ class Change:
     """What an ablation leaves out of a recipe, or puts in its place."""
 
     overrides: tuple[str, ...] = ()
+    edited: Callable[[Training], Training] | None = None
+    """What makes another block for training of the task's."""
     shaping: bool = True
     """False: Isaac Lab's rewards alone."""
     batch: float = 1.0
     """Samples of an iteration, as a share of the recipe's; there are as many more iterations."""
     worlds: float = 1.0
     """Environments, as a share of the recipe's."""
+
+
+def _without(*terms: str) -> Callable[[Training], Training]:
+    """Return what leaves terms out of the shaping."""
+
+    def edited(training: Training) -> Training:
+        shaping = training.shaping
+        assert shaping is not None
+        assert {term.name for term in shaping.terms} >= set(terms), terms
+        return replace(training, shaping=replace(shaping, terms=tuple(t for t in shaping.terms if t.name not in terms)))
+
+    return edited
+
+
+def _with_whole_penalties(training: Training) -> Training:
+    assert training.shaping is not None
+    return replace(training, shaping=replace(training.shaping, penalty_scale=(1.0, 1.0)))
+
+
+def _undisturbed(training: Training) -> Training:
+    return replace(training, push=None, randomization=None)
+
+
+def _with_lasting_commands(training: Training) -> Training:
+    return replace(training, command_resampling_time=None)
+
+
+def _with_equal_critic(training: Training) -> Training:
+    return replace(training, privileged=())
 
 
 ABLATIONS: Mapping[str, Change] = {
@@ -185,6 +230,13 @@ ABLATIONS: Mapping[str, Change] = {
     "mirrored copies, rsl_rl's own update": Change(("agent.symmetric=false", "agent.fast_update=false")),
     "no mirror images": Change(("agent.mirror=false", "agent.symmetric=false")),
     "no shaping": Change(shaping=False),
+    "no term for rough turns": Change(edited=_without("track_ang_vel_z_wide")),
+    "no term for rough directions": Change(edited=_without("track_lin_vel_xy_wide")),
+    "no terms for steps": Change(edited=_without("long_steps", "diagonal_gait", "foot_clearance")),
+    "whole penalties from the start": Change(edited=_with_whole_penalties),
+    "commands for 10 s": Change(edited=_with_lasting_commands),
+    "no pushes, nothing randomised": Change(edited=_undisturbed),
+    "a critic that sees what the policy sees": Change(edited=_with_equal_critic),
     "half the environments": Change(batch=0.5, worlds=0.5),
     "rollouts of half the length": Change(("agent.num_steps_per_env=12",), batch=0.5),
     "two epochs": Change(("agent.algorithm.num_learning_epochs=2",)),
@@ -192,6 +244,7 @@ ABLATIONS: Mapping[str, Change] = {
     "eight mini-batches": Change(("agent.algorithm.num_mini_batches=8",)),
     "half the change of an update": Change(("agent.algorithm.desired_kl=0.01",)),
     "twice the change of an update": Change(("agent.algorithm.desired_kl=0.04",)),
+    "a learning rate of 0.001 throughout": Change(("agent.algorithm.schedule=fixed",)),
     "no reward of entropy": Change(("agent.algorithm.entropy_coef=0",)),
     "layers of 64": Change(("agent.actor.hidden_dims=[64,64,64]", "agent.critic.hidden_dims=[64,64,64]")),
 }
@@ -215,6 +268,7 @@ def ablate(task: str, *, iterations: int, seeds: Sequence[int], episodes: int, o
                 out=folder,
                 overrides=change.overrides,
                 shaping=change.shaping,
+                edited=change.edited,
                 worlds=change.worlds,
             )
             trained = json.loads((folder / CURVE).read_text().splitlines()[-1])

@@ -117,10 +117,10 @@ class StepRewards:
 
 
 class Rewards:
-    """A task's rewards of all worlds.
+    """A task's rewards of all worlds; terms that never weigh anything are left out.
 
     Args:
-        task_terms: The reported reward; terms of weight 0 are left out.
+        task_terms: The reported reward.
         shaping: What training adds, or None.
         step_dt: Length of a control step [s].
         num_envs: Worlds, N.
@@ -129,9 +129,9 @@ class Rewards:
     SAVED: ClassVar[tuple[str, ...]] = ("_sums",)
 
     def __init__(self, task_terms: tuple[Reward, ...], shaping: Shaping | None, step_dt: float, num_envs: int) -> None:
-        self._own = tuple(term for term in task_terms if term.weight != 0.0)
+        self._own = _weighed(task_terms)
         self._shaping = shaping
-        extra = shaping.terms if shaping else ()
+        extra = _weighed(shaping.terms) if shaping else ()
         self._terms = (*self._own, *extra)
         self._weights = np.array([[term.weight * step_dt] for term in self._terms])
         self._floor = -np.inf if shaping is None or shaping.floor is None else shaping.floor * step_dt
@@ -204,6 +204,10 @@ class Rewards:
             log = dict(zip(self._tags, means.tolist(), strict=True))
         self._sums[:, ids] = 0.0
         return log
+
+
+def _weighed(terms: tuple[Reward, ...]) -> tuple[Reward, ...]:
+    return tuple(term for term in terms if term.weight != 0.0 or term.later is not None)
 
 
 def penalty_ramp(shaping: Shaping, env_steps: int) -> float:

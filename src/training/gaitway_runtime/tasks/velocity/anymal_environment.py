@@ -28,6 +28,9 @@ FLAT_REWARDS = (
 ROUGH_WEIGHTS = {"dof_torques_l2": -1.0e-5, "feet_air_time": 0.125, "flat_orientation_l2": 0.0}
 """Where Isaac Lab's rough task weighs differently from its flat one."""
 
+TURN = 0.5
+"""What a rough turn is worth in training: ANYmal learned to walk along well before it turned without it."""
+
 
 def flat_ground(spec: RobotSpec, shown: str, sole: float) -> EnvCfg:
     """Return the task on flat ground.
@@ -49,7 +52,7 @@ def flat_ground(spec: RobotSpec, shown: str, sole: float) -> EnvCfg:
             damping=(0.8, 1.2),
             friction=(0.7, 1.3),
         ),
-        steps=Steps(sole=sole, air_time=0.3, clearance=0.08),
+        steps=Steps(sole=sole, air_time=0.3, clearance=0.08, turn=TURN),
         notes=(
             f"Isaac Lab drives {shown} with a network that is not public; here an implicit PD drive stands in",
             "Isaac Lab pushes every 10 to 15 s and resamples commands every 10 s; training here does both more often",
@@ -61,7 +64,7 @@ def rough_ground(flat: EnvCfg, sole: float) -> EnvCfg:
     """Return the task on rough ground."""
     return quadruped.on_rough_ground(
         flat,
-        Steps(sole=sole, air_time=0.25, clearance=0.12, ahead=0.15, clear=0.6),
+        Steps(sole=sole, air_time=0.25, clearance=0.12, ahead=0.15, clear=0.6, turn=TURN),
         weights=ROUGH_WEIGHTS,
         terrain=RoughTerrain(flat_steps=1_000_000),
     )

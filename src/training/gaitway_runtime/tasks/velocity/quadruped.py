@@ -44,6 +44,8 @@ class Steps:
     """How far ahead it looks for what it has to clear [s]."""
     clear: float = 0.3
     """Weight of the term for that height."""
+    turn: float = 0.0
+    """Weight of the term that still tells a yaw rate far from the command."""
 
 
 SPREAD = Reset(root_xy=(-0.5, 0.5), root_yaw=(-math.pi, math.pi))
@@ -98,17 +100,13 @@ def flat_ground(
     )
 
 
-def stepping(steps: Steps, *, wide: float = 1.0) -> Shaping:
-    """Return the training-only reward with which a quadruped learns to trot.
-
-    Args:
-        steps: Properties of a step.
-        wide: Weight of the tracking reward that still tells a direction far from the command.
-    """
+def stepping(steps: Steps) -> Shaping:
+    """Return the training-only reward with which a quadruped learns to trot."""
     clearance = partial(shaping.foot_clearance, height=steps.clearance, spread=0.02, sole=steps.sole, ahead=steps.ahead)
     return Shaping(
         terms=(
-            Reward("track_lin_vel_xy_wide", partial(rewards.track_lin_vel_xy_exp, variance=1.0), wide),
+            Reward("track_lin_vel_xy_wide", partial(rewards.track_lin_vel_xy_exp, variance=1.0), 1.0),
+            Reward("track_ang_vel_z_wide", partial(rewards.track_ang_vel_z_exp, variance=1.0), steps.turn),
             Reward("long_steps", partial(shaping.long_steps, threshold=steps.air_time, most=0.2), 6.0),
             Reward("diagonal_gait", shaping.diagonal_gait, 0.3),
             Reward("foot_clearance", clearance, steps.clear),

@@ -89,9 +89,15 @@ def checkpoints(folder: Path) -> list[str]:
 def test_two_processes_make_one_run_and_one_set_of_checkpoints(tmp_path: Path, home: Path) -> None:
     """On the real embedded simulator and with a real MLflow store, started by torchrun."""
     job = TrainJob(
-        task="Isaac-Cartpole-v0", simulator="mujoco", num_envs=16, max_iterations=3, skip_register_checkpoint=True
+        task="Isaac-Cartpole-v0",
+        simulator="mujoco",
+        num_envs=16,
+        max_iterations=3,
+        skip_register_checkpoint=True,
+        overrides=("agent.overlap=true",),
     )
     printed = start(tmp_path / "run", job, launcher="torch.distributed.run", home=home)
+    assert "the fast update, no playing beside it (several processes learn together)" in printed
     result = result_of(tmp_path / "run")
     assert (result.status, result.iterations) == ("succeeded", 3)
     assert checkpoints(tmp_path / "run") == ["checkpoints/model_0.pt", "checkpoints/model_2.pt"]

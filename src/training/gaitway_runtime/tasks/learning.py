@@ -77,6 +77,10 @@ class RslRlCfg:
     fast_update: bool = False
     """Learn with gradients written out by hand, both networks side by side: rsl_rl's update but for rounding. Needs
     plain networks with elu, and no mirrored copies."""
+    overlap: bool = False
+    """With ``fast_update``: play the next rollout while the last one is learnt from, with networks that are then one
+    update old. For four cores and more; needs two threads and a single process. Other numbers, but the same with every
+    run of a seed."""
     initial_std: tuple[tuple[str, float], ...] = ()
     """Standard deviations at the start of the actions whose joint's name contains a text; the last match counts."""
     quiet_start: bool = False

@@ -18,7 +18,6 @@ from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils.log_writer import LogWriter
 from tensordict import TensorDict
 
-from ...process.machine import usable
 from ...simulators.base import Mirror, StateTree
 from ...spec.dotted_keys import apply_overrides
 from ...spec.errors import UsageError
@@ -32,17 +31,15 @@ from ..state import array_of
 from .older import converted
 from .precision import mix_precision, obstacle_to_bfloat16
 from .runner import RunnerState, attach, grouped_class, load_into, note_scalar
-from .symmetric import NotSymmetric, Turn, tie
-from .update import FastUpdate, obstacle
+from .symmetric import Turn
+from .ways import choose
 
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from rsl_rl.algorithms import PPO
 
     from ...simulators.base import Env
-    from .symmetric import Tie
 
 
 class RslRlEnv(VecEnv):  # type: ignore[misc]
@@ -203,7 +200,8 @@ class RslRlEmbeddedRun:
             runner = _make_runner(config, session, wrapped, copies, scratch)
             if session.saved:
                 load_into(runner, self._readable(session.saved), everything=session.resumed)
-            log.info("learning with %s", ", ".join(_choose_update(runner.alg, config, session)))
+            ways = choose(runner.alg, config, session.env.mirrors, _groups(session.env), drawn=session.saved is None)
+            log.info("learning with %s", ", ".join(ways.told))
             runner.current_learning_iteration = session.first
             attach(
                 runner,
@@ -212,7 +210,7 @@ class RslRlEmbeddedRun:
                 infos=lambda iteration: marked(self, session, iteration),
                 save_interval=session.save_interval,
             )
-            restored = session.keep_state(RunnerState(runner, wrapped, copies))
+            restored = session.keep_state(RunnerState(runner, wrapped, copies, ways.overlap))
             spread = config.init_at_random_ep_len and not restored
             with session.monitor.nan_guard(runner.alg.save):
                 runner.learn(session.total - session.first, init_at_random_ep_len=spread)
@@ -279,37 +277,6 @@ def _make_runner(
     if config.quiet_start:
         _quieten(runner.alg.actor.mlp[-1])
     return runner
-
-
-def _choose_update(algorithm: PPO, config: RslRlCfg, session: Session) -> list[str]:
-    """Make the algorithm learn as the configuration asks where it can; return how it learns, with reasons."""
-    ties: Sequence[Tie | None] = (None, None)
-    ways = []
-    if algorithm.symmetry is not None:
-        ways.append("mirrored copies")
-        try:
-            if config.symmetric:
-                ties = tie(algorithm, session.env.mirrors, _groups(session.env), drawn=session.saved is None)
-                ways = ["symmetric networks"]
-        except NotSymmetric as why:
-            ways = [f"mirrored copies ({why})"]
-    threads = _threads(config.torch_threads)
-    mixed = algorithm.use_mixed_precision
-    lacking = f" ({obstacle_to_bfloat16()})" if config.algorithm.use_mixed_precision and not mixed else ""
-    ways.append("bfloat16" if mixed else f"float32{lacking}")
-    if config.fast_update:
-        why_not = obstacle(algorithm)
-        if not why_not:
-            algorithm.update = update = FastUpdate(algorithm, mixed=mixed, ties=ties)
-            torch.set_num_threads(update.playing_threads)
-        ways.append(f"rsl_rl's own update ({why_not})" if why_not else "the fast update")
-    return [*ways, threads]
-
-
-def _threads(asked: int) -> str:
-    """Return how many threads learn, and why where they are fewer than asked for."""
-    threads, why = torch.get_num_threads(), usable().why
-    return f"{threads} thread{'s' * (threads > 1)}" + (f" ({why})" if why and threads < asked else "")
 
 
 def _quieten(last: torch.nn.Linear) -> None:

@@ -23,6 +23,7 @@ from ..state import array_of, subtree
 
 if TYPE_CHECKING:
     from .embedded import MirroredCopies, RslRlEnv
+    from .overlap import Overlap
 
 
 def attach(
@@ -138,9 +139,13 @@ class RunnerState:
     env: RslRlEnv | None = None
     """The embedded simulator's environment; a native one computes its observations anew."""
     copies: MirroredCopies | None = None
+    overlap: Overlap | None = None
 
     def training_state(self) -> StateTree:
-        """Return the statistics of episodes under way, the observations that act next, and whose turn mirrors are."""
+        """Return the statistics of episodes under way, the observations that act next, whose turn mirrors are.
+
+        What an overlap holds beside them is there where one is.
+        """
         logger = getattr(self.runner, "logger", None)
         return {
             "sums": {name: getattr(logger, name).cpu().numpy().copy() for name in _SUMS if hasattr(logger, name)},
@@ -148,6 +153,7 @@ class RunnerState:
             "counts": {name: getattr(logger, name) for name in _COUNTS if hasattr(logger, name)},
             "observations": self.env.training_state() if self.env else {},
             "mirror": self.copies.turn if self.copies else 0,
+            **({"overlap": self.overlap.training_state()} if self.overlap else {}),
         }
 
     def load_training_state(self, state: StateTree) -> None:
@@ -165,6 +171,8 @@ class RunnerState:
             self.env.load_training_state(subtree(state, "observations"))
         if self.copies:
             self.copies.turn = cast(int, state["mirror"])
+        if self.overlap:
+            self.overlap.load_training_state(subtree(state, "overlap"))
 
 
 _SUMS = ("cur_reward_sum", "cur_episode_length")

@@ -58,10 +58,13 @@ class FastUpdate:
         algorithm: rsl_rl's PPO, its learning settings included.
         mixed: Whether hidden layers multiply in bfloat16; weights, their sums of gradients and last layers are float32.
         ties: Of the actor's and of the critic's parameters, where they are kept symmetric.
+        stale: Whether rollouts are played by older networks than those that learn from them.
     """
 
-    def __init__(self, algorithm: PPO, *, mixed: bool, ties: Sequence[Tie | None] = (None, None)) -> None:
-        self._algorithm = algorithm
+    def __init__(
+        self, algorithm: PPO, *, mixed: bool, ties: Sequence[Tie | None] = (None, None), stale: bool = False
+    ) -> None:
+        self._algorithm, self._stale = algorithm, stale
         self._all_threads = torch.get_num_threads()
         self._threads = max(1, self._all_threads // 2)
         self.playing_threads = max(1, self._all_threads // 4)
@@ -69,19 +72,35 @@ class FastUpdate:
         dtype, rows = torch.bfloat16 if mixed else torch.float32, ROWS * self._threads
         self._actor = _Actor(algorithm, _Network(algorithm.actor, dtype, rows, ties[0]))
         self._critic = _Critic(algorithm, _Network(algorithm.critic, dtype, rows, ties[1]))
+        self._show_deviation()
 
-    @torch.no_grad()
     def __call__(self) -> dict[str, float]:
         """Learn from the rollout in the storage, clear it, and return the mean losses by rsl_rl's names."""
+        return self.learn(self.draw())
+
+    def draw(self) -> torch.Tensor:
+        """Return a random order of the rollout's samples; all that an update draws is drawn here."""
         algorithm, storage = self._algorithm, self._algorithm.storage
         size = storage.num_envs * storage.num_transitions_per_env // algorithm.num_mini_batches
         order = torch.randperm(algorithm.num_mini_batches * size)
+        for _ in range(algorithm.num_mini_batches * algorithm.num_learning_epochs):
+            # rsl_rl draws actions that it does not use; what is drawn next is then the same with either update.
+            torch.empty(size, *storage.actions_shape).normal_()
+        return order
+
+    @torch.no_grad()
+    def learn(self, order: torch.Tensor) -> dict[str, float]:
+        """Learn from the samples in an order that was drawn; see :meth:`__call__`."""
+        algorithm, storage = self._algorithm, self._algorithm.storage
+        size = len(order) // algorithm.num_mini_batches
         for group in algorithm.optimizer.param_groups:
             group["fused"] = True  # here and not once: a checkpoint that is loaded brings its own
         batches = [slice(start, start + size) for start in range(0, len(order), size)] * algorithm.num_learning_epochs
         losses = []
         with self._side_by_side() as both:
             both(lambda: self._actor.take(order), lambda: self._critic.take(order))
+            if self._stale:
+                both(self._actor.begin_here, self._critic.begin_here)
             for batch in batches:
                 (surrogate, entropy, divergence), value = both(
                     functools.partial(self._actor.learn, batch), functools.partial(self._critic.learn, batch)
@@ -91,7 +110,7 @@ class FastUpdate:
         observations = storage.observations.flatten(0, 1)
         algorithm.actor.update_normalization(observations)
         algorithm.critic.update_normalization(observations)
-        algorithm.actor.distribution.update(self._actor.no_actions)  # its deviation is what rsl_rl logs
+        self._show_deviation()
         storage.clear()
         return dict(zip(("value", "surrogate", "entropy"), np.mean(losses, axis=0).tolist(), strict=True))
 
@@ -114,6 +133,11 @@ class FastUpdate:
                 yield both
         finally:
             torch.set_num_threads(before)
+
+    @torch.no_grad()
+    def _show_deviation(self) -> None:
+        """Let the actor tell the deviation of its actions, which rsl_rl logs, without having acted."""
+        self._algorithm.actor.distribution.update(self._actor.no_actions)
 
     def _step(self, divergence: float) -> None:
         """Adapt the learning rate to how far the policy has moved, as rsl_rl does, and step the optimiser."""
@@ -159,13 +183,28 @@ class _Actor:
         )
         self._old_std = storage.distribution_params[1][0, 0].clone()
 
+    def begin_here(self) -> None:
+        """Measure ratios and divergence from the policy as it is now, and not from the older one that has played.
+
+        An advantage then counts as much as its action has become more probable, and at most once. Left out, half of
+        what clip and divergence allow is spent before the first step (PPO with a decoupled objective: Hilton et al.,
+        "Batch size-invariance for policy optimization", 2021; weights cut off at one: Espeholt et al., "IMPALA", 2018).
+        """
+        network, (std, log_std) = self.network, self._std.values()
+        inverse, constant = 1.0 / std, log_std.sum() + 0.5 * LOG_2PI * len(std)
+        network.begin()
+        for piece in network.pieces(slice(0, len(self._inputs))):
+            means = self._means[piece].copy_(network.forward(self._inputs[piece]))
+            log_prob = (self._actions[piece] - means).mul_(inverse).square_().sum(1).mul_(-0.5).sub_(constant)
+            self._advantages[piece].mul_((log_prob - self._log_prob[piece]).exp_().clamp_(max=1.0))
+            self._log_prob[piece] = log_prob
+        self._old_std = std.clone()
+
     def learn(self, batch: slice) -> tuple[float, float, float]:
         """Work out a mini-batch's gradient; return surrogate loss, entropy, and divergence from the old policy."""
         network, algorithm = self.network, self._algorithm
         size: int = batch.stop - batch.start
         low, high = 1.0 - algorithm.clip_param, 1.0 + algorithm.clip_param
-        # rsl_rl draws actions that it does not use; what is drawn next is then the same with either update.
-        torch.empty(size, len(self.no_actions[0])).normal_()
         std, log_std = self._std.values()
         inverse, constant = 1.0 / std, log_std.sum() + 0.5 * LOG_2PI * len(std)
         surrogate, moved, log_std_gradient = torch.zeros(()), torch.zeros_like(std), torch.zeros_like(std)
@@ -228,6 +267,12 @@ class _Critic:
         self._returns, self._values = (
             values.flatten(0, 1).index_select(0, order) for values in (storage.returns, storage.values)
         )
+
+    def begin_here(self) -> None:
+        """Measure how far values have moved from what they are now, and not from those of the rollout."""
+        self.network.begin()
+        for piece in self.network.pieces(slice(0, len(self._inputs))):
+            self._values[piece] = self.network.forward(self._inputs[piece])
 
     def learn(self, batch: slice) -> float:
         """Work out a mini-batch's gradient; return the value loss."""

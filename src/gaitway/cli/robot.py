@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,12 +26,13 @@ def _new(source: Path, file: Path | None, name: str | None, force: bool, as_json
     from gaitway_runtime.simulators.mujoco.own_robot.reading import read_robot
     from gaitway_runtime.simulators.mujoco.own_robot.writing import module_of
 
+    if file:
+        _check_output(file, force)
     described = describe(read_robot(source), name)
     robot = described.robot
-    path = file or Path(f"{robot.name}.py")
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists", source="--output", hint="--force writes over it")
-    path.write_text(module_of(described, source, path), encoding="utf-8")
+    path = file or Path(f"{_module_name(robot.name)}.py")
+    _check_output(path, force)
+    _write(path, module_of(described, source, path))
     if as_json:
         output.document(
             {
@@ -52,6 +55,38 @@ def _new(source: Path, file: Path | None, name: str | None, force: bool, as_json
     output.say_command("next:", ("gaitway", "robot", "check", str(path)))
     train = ("gaitway", "train", "--task", robot.task, "--with", str(path), "--import", path.stem)
     output.say_command("then:", train)
+
+
+def _check_output(path: Path, force: bool) -> None:
+    """Refuse a file that cannot become a module, or that is there.
+
+    Raises:
+        UsageError: It is one of them.
+    """
+    if path.suffix != ".py" or path.is_dir():
+        raise UsageError(f"{path} is no Python file", source="--output", allowed="a name that ends in .py")
+    if not path.parent.is_dir():
+        raise UsageError(f"the folder {path.parent} is missing", source="--output")
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists", source="--output", hint="--force writes over it")
+
+
+def _module_name(robot: str) -> str:
+    """Return a name under which Python imports the robot's module and no other."""
+    usable = robot.isidentifier() and not keyword.iskeyword(robot) and robot not in sys.stdlib_module_names
+    return robot if usable else f"my_{robot}"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file as a whole: where that fails, or is interrupted, what was there stays."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror or error}", source="--output") from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _check(source: Path, video: Path | None, as_json: bool) -> int:
@@ -117,8 +152,6 @@ def _robot_of(source: Path) -> OwnRobot:
         from gaitway_runtime.simulators.mujoco.own_robot.reading import read_robot
 
         return describe(read_robot(source)).robot
-    import sys
-
     from ..user_tasks import import_user_tasks
 
     import_user_tasks([source.stem], [str(source)])

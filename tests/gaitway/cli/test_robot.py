@@ -53,6 +53,19 @@ def test_a_robots_file_becomes_a_module_with_a_task(gaitway: Callable, folder: P
     assert planned["plan"]["settings"]["num_envs"]["value"] == 512
 
 
+def test_what_cannot_be_written_is_refused_and_leaves_nothing(gaitway: Callable, folder: Path) -> None:
+    source = folder / "source.xml"
+    text = re.sub(r"<(actuator|sensor)>.*?</\1>", "", mjcf("unitree_go2", timestep=0.005), flags=re.S)
+    source.write_text(text.replace('model="unitree_go2"', 'model="random"'))
+    for output, message in (("none/dog.py", "the folder none is missing"), (".", "no Python file"), ("a.txt", ".py")):
+        refused = gaitway("robot", "new", str(source), "--output", output)
+        assert refused.code == 2 and message in refused.err
+    assert [path.name for path in folder.iterdir()] == ["source.xml"]
+    made = gaitway("robot", "new", str(source), "--json")
+    assert (made.json["robot"], made.json["file"]) == ("random", "my_random.py"), "random is a module of Python's own"
+    assert {path.name for path in folder.iterdir()} == {"source.xml", "my_random.py"}
+
+
 def test_the_examination_is_filmed(gaitway: Callable, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gaitway_runtime.simulators.mujoco.own_robot import filming
 

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from ....spec.errors import UsageError
 from ....tasks.arrays import Array
+from .legs import check_legs, check_upright
 from .reading import RobotSource
+from .shapes import lowest
+from .soles import sole_of
 
 _NEAR_GROUND = 0.25
 """Share of the robot's height within which an end of a limb counts as a foot."""
 _SAME_PLACE = 0.02
-"""Distance within which a mirrored joint counts as another's place [m]."""
+"""Distance from another's axis within which a mirrored joint counts as the same [m]."""
+_SAME_AXIS = 0.1
+"""How far along that axis it may be [m]: where on its axis a joint has its origin means nothing."""
 
 _SWEEPS, _ANGLES = 2, 13
 """How often each joint of a limb is turned to find its lowest end, and through how many angles."""
-
-SOLE_RADIUS = 0.015
-"""Radius of the spheres that stand for a sole [m]."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Anatomy:
     """For each joint the one on the other side and the sign of its angle; None for a robot without symmetry."""
     upright: Array
     """Positions at which it was looked at, (nq,)."""
+    keyframe: bool = False
+    """Whether these are the file's first keyframe."""
 
     @property
     def feet(self) -> tuple[str, ...]:
@@ -56,18 +61,25 @@ class Anatomy:
         return tuple(leg.foot for leg in self.legs)
 
 
-def look_at(source: RobotSource) -> Anatomy:
+def look_at(source: RobotSource, keyframe: bool = True) -> Anatomy:
     """Return the anatomy of a robot.
 
+    Args:
+        source: The robot's file, compiled.
+        keyframe: Whether it is looked at in its first keyframe, else with every joint near zero.
+
     Raises:
-        UsageError: It has no two or four feet on the ground.
+        UsageError: It has no two or four feet on the ground, or is turned, or rolls on wheels.
     """
     model, data = source.model, mujoco.MjData(source.model)
-    data.qpos[:] = _first_pose(model)
+    keyframe = keyframe and model.nkey > 0
+    check_upright(source, model.key_qpos[0] if keyframe else model.qpos0)
+    data.qpos[:] = model.key_qpos[0] if keyframe else zero_pose(model)
+    data.qpos[3:7] = 1.0, 0.0, 0.0, 0.0
     mujoco.mj_forward(model, data)
     joints = _breadth_first(model, source.driven)
     legs = _legs(model, data, joints)
-    if len(legs) not in (2, 4) and not model.nkey:
+    if len(legs) not in (2, 4) and not keyframe:
         _let_hang(model, data)
         legs = _legs(model, data, joints)
     if len(legs) not in (2, 4):
@@ -77,15 +89,15 @@ def look_at(source: RobotSource) -> Anatomy:
             allowed="2 or 4",
             hint="a foot is the last body of a limb, with a geom that touches the ground",
         )
+    check_legs(source, data, [(model.body(leg.foot).id, joints_above(model, model.body(leg.foot).id)) for leg in legs])
     base = model.body(model.jnt_bodyid[0]).name
-    return Anatomy(base, joints, legs, _partners(model, data, joints), data.qpos.copy())
+    return Anatomy(base, joints, legs, _partners(model, data, joints), data.qpos.copy(), keyframe)
 
 
-def _first_pose(model: mujoco.MjModel) -> Array:
-    """Return the first keyframe, else every joint at zero or as near as its range allows."""
-    if model.nkey:
-        return np.array(model.key_qpos[0])
+def zero_pose(model: mujoco.MjModel) -> Array:
+    """Return every joint at zero or as near as its range allows, with the base level."""
     pose = np.array(model.qpos0)
+    pose[3:7] = 1.0, 0.0, 0.0, 0.0
     for number in range(model.njnt):
         if model.jnt_limited[number]:
             low, high = model.jnt_range[number]
@@ -95,26 +107,53 @@ def _first_pose(model: mujoco.MjModel) -> Array:
 
 def _let_hang(model: mujoco.MjModel, data: mujoco.MjData) -> None:
     """Turn every limb so that its end is as low as its joints let it be: at zero, legs may be folded away."""
-    data.qpos[:] = _first_pose(model)
-    ends = [body for body in range(2, model.nbody) if not _moves_below(model, body) and model.body_jntnum[body]]
-    for _ in range(_SWEEPS):
-        for end in ends:
-            for joint in _joints_above(model, end):
-                place = model.jnt_qposadr[joint]
-                low, high = model.jnt_range[joint] if model.jnt_limited[joint] else (-np.pi, np.pi)
-                # The straight leg of two that reach as low: the one nearest to where it was.
-                angles = np.linspace(low, high, _ANGLES)
-                angles = angles[np.argsort(np.abs(angles - data.qpos[place]), kind="stable")]
-                reached = []
-                for angle in angles:
-                    data.qpos[place] = angle
-                    mujoco.mj_kinematics(model, data)
-                    reached.append(round(_lowest(model, data, end), 4))
-                data.qpos[place] = angles[int(np.argmin(reached))]
+    data.qpos[:] = zero_pose(model)
+    for end in _ends(model):
+        let_down(model, data, end, partial(lowest, model, data, end))
     mujoco.mj_forward(model, data)
 
 
-def _joints_above(model: mujoco.MjModel, body: int) -> list[int]:
+def let_down(model: mujoco.MjModel, data: mujoco.MjData, end: int, level: Callable[[], float]) -> None:
+    """Turn the joints above a limb's last body so that this is as low as they let it be.
+
+    Args:
+        model: The robot.
+        data: Where its joints are; changed.
+        end: The body.
+        level: Returns the height to make as small as can be [m].
+    """
+    for _ in range(_SWEEPS):
+        for joint in joints_above(model, end):
+            if int(model.jnt_type[joint]) != int(mujoco.mjtJoint.mjJNT_HINGE):
+                continue
+            place = model.jnt_qposadr[joint]
+            low, high = within_a_turn(model, joint, np.pi)
+            # The straight leg of two that reach as low: the one nearest to where it was.
+            angles = np.append(np.linspace(low, high, _ANGLES), np.clip(data.qpos[place], low, high))
+            angles = angles[np.argsort(np.abs(angles - data.qpos[place]), kind="stable")]
+            reached = []
+            for angle in angles:
+                data.qpos[place] = angle
+                mujoco.mj_kinematics(model, data)
+                reached.append(round(level(), 4))
+            data.qpos[place] = angles[int(np.argmin(reached))]
+
+
+def within_a_turn(model: mujoco.MjModel, joint: int, free: float) -> tuple[float, float]:
+    """Return a joint's range; -``free`` to ``free`` where it has none or may turn more than once [rad]."""
+    low, high = (float(bound) for bound in model.jnt_range[joint])
+    return (low, high) if model.jnt_limited[joint] and high - low <= 2.0 * np.pi else (-free, free)
+
+
+def _ends(model: mujoco.MjModel) -> list[int]:
+    """Return the last bodies of all limbs: they move, and nothing moves against them."""
+    carries = {
+        int(model.body_weldid[model.body_parentid[body]]) for body in range(2, model.nbody) if model.body_jntnum[body]
+    }
+    return [body for body in range(2, model.nbody) if model.body_jntnum[body] and body not in carries]
+
+
+def joints_above(model: mujoco.MjModel, body: int) -> list[int]:
     """Return the joints between the base and a body, the base's first."""
     found: list[int] = []
     while body > 1:
@@ -134,15 +173,16 @@ def _breadth_first(model: mujoco.MjModel, driven: tuple[str, ...]) -> tuple[str,
 
 
 def _legs(model: mujoco.MjModel, data: mujoco.MjData, joints: tuple[str, ...]) -> tuple[Leg, ...]:
-    lowest = {body: _lowest(model, data, body) for body in range(1, model.nbody)}
-    least = min(lowest.values())
+    levels = {body: lowest(model, data, body) for body in range(1, model.nbody)}
+    least = min(levels.values())
     height = float(data.xpos[1:, 2].max()) - least
-    ends = [body for body in range(2, model.nbody) if not _moves_below(model, body) and model.body_jntnum[body]]
     found = []
-    for body in ends:
+    for body in _ends(model):
         chain = _chain(model, body, joints)
-        if len(chain) >= 2 and lowest[body] - least < _NEAR_GROUND * height:
-            found.append(Leg(model.body(body).name, chain, _sole(model, data, body)))
+        if chain and len(joints_above(model, body)) >= 2 and levels[body] - least < _NEAR_GROUND * height:
+            found.append(Leg(model.body(body).name, chain, sole_of(model, data, body)))
+    if len(found) == 2:
+        found = [replace(leg, sole=sole_of(model, data, model.body(leg.foot).id, level=False)) for leg in found]
     x = {leg.foot: data.body(leg.foot).xpos for leg in found}
     middle = np.mean([place[0] for place in x.values()]) if x else 0.0
     spread = max((abs(place[0] - middle) for place in x.values()), default=0.0)
@@ -150,65 +190,9 @@ def _legs(model: mujoco.MjModel, data: mujoco.MjData, joints: tuple[str, ...]) -
     return tuple(sorted(found, key=lambda leg: (rear[leg.foot], -x[leg.foot][1])))
 
 
-def _moves_below(model: mujoco.MjModel, body: int) -> bool:
-    return any(model.body_parentid[child] == body and model.body_jntnum[child] for child in range(1, model.nbody))
-
-
 def _chain(model: mujoco.MjModel, body: int, joints: tuple[str, ...]) -> tuple[str, ...]:
-    names = (model.joint(number).name for number in _joints_above(model, body))
+    names = (model.joint(number).name for number in joints_above(model, body))
     return tuple(name for name in names if name in joints)
-
-
-def _touching(model: mujoco.MjModel, body: int) -> list[int]:
-    """Return the geoms of a body that touch something; all of them where none does."""
-    geoms = [int(g) for g in np.flatnonzero(model.geom_bodyid == body)]
-    return [g for g in geoms if model.geom_contype[g] or model.geom_conaffinity[g]] or geoms
-
-
-def points_of(model: mujoco.MjModel, geom: int) -> Array:
-    """Return points on a geom's hull, in the geom's frame [m], (n, 3)."""
-    kind, size = int(model.geom_type[geom]), model.geom_size[geom]
-    if kind == int(mujoco.mjtGeom.mjGEOM_MESH):
-        mesh = model.geom_dataid[geom]
-        start = model.mesh_vertadr[mesh]
-        return np.array(model.mesh_vert[start : start + model.mesh_vertnum[mesh]], float)
-    if kind == int(mujoco.mjtGeom.mjGEOM_SPHERE):
-        points: Array = np.vstack((np.eye(3), -np.eye(3))) * size[0]
-        return points
-    half = np.array(size, float)
-    if kind == int(mujoco.mjtGeom.mjGEOM_CAPSULE):
-        half = np.array((size[0], size[0], size[1] + size[0]))
-    elif kind == int(mujoco.mjtGeom.mjGEOM_CYLINDER):
-        half = np.array((size[0], size[0], size[1]))
-    points = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float) * half
-    return points
-
-
-def world_points(model: mujoco.MjModel, data: mujoco.MjData, body: int) -> Array:
-    """Return points on the hull of what a body touches with, in the world [m], (n, 3); its origin where it has none."""
-    found = [
-        points_of(model, g) @ data.geom_xmat[g].reshape(3, 3).T + data.geom_xpos[g] for g in _touching(model, body)
-    ]
-    return np.vstack(found) if found else data.xpos[body][None].copy()
-
-
-def _lowest(model: mujoco.MjModel, data: mujoco.MjData, body: int) -> float:
-    return float(world_points(model, data, body)[:, 2].min())
-
-
-def _sole(model: mujoco.MjModel, data: mujoco.MjData, body: int) -> tuple[Array, ...]:
-    """Return up to four corners of the foot's underside, or its single lowest point for a small foot."""
-    points = world_points(model, data, body)
-    low = points[points[:, 2] < points[:, 2].min() + 0.015]
-    turn, origin = data.xmat[body].reshape(3, 3), data.xpos[body]
-    spread = low[:, :2].max(axis=0) - low[:, :2].min(axis=0)
-    if spread.max() < 0.06:
-        corner = np.array((*low[:, :2].mean(axis=0), points[:, 2].min() + SOLE_RADIUS))
-        return ((corner - origin) @ turn,)
-    (x0, y0), (x1, y1) = low[:, :2].min(axis=0), low[:, :2].max(axis=0)
-    corners = [(x0, y0), (x0, y1), (x1, y0), (x1, y1)]
-    level = points[:, 2].min() + SOLE_RADIUS
-    return tuple((np.array((x, y, level)) - origin) @ turn for x, y in corners)
 
 
 def _partners(model: mujoco.MjModel, data: mujoco.MjData, joints: tuple[str, ...]) -> dict[str, tuple[str, int]] | None:
@@ -216,22 +200,25 @@ def _partners(model: mujoco.MjModel, data: mujoco.MjData, joints: tuple[str, ...
     origin, turn = data.xpos[1], data.xmat[1].reshape(3, 3)
     places = {name: (data.joint(name).xanchor - origin) @ turn for name in joints}
     axes = {name: data.joint(name).xaxis @ turn for name in joints}
+    depth = {name: len(joints_above(model, model.jnt_bodyid[model.joint(name).id])) for name in joints}
     pairs: dict[str, tuple[str, int]] = {}
     for name in joints:
         across = places[name] * (1, -1, 1)
         # A mirror turns a rotation's axis the other way in the mirror's plane.
         axis = axes[name] * (-1, 1, -1)
-        near = [other for other in joints if np.abs(places[other] - across).max() < _SAME_PLACE]
-        alike = [(abs(float(axes[other] @ axis)), other) for other in near]
-        likeness, partner = max(alike, default=(0.0, ""))
-        if likeness < 0.95:
+        apart = {other: places[other] - across for other in joints}
+        far = {other: float(np.abs(gap).max()) for other, gap in apart.items()}
+        alike = [
+            other
+            for other in joints
+            if abs(float(axes[other] @ axis)) > 0.95
+            and far[other] < _SAME_AXIS
+            and np.linalg.norm(np.cross(apart[other], axes[other])) < _SAME_PLACE
+        ]
+        if not alike:
             return None
+        # Axes of a wrist meet at one point: the partner is as far along its limb.
+        partner = min(alike, key=lambda other: (abs(depth[other] - depth[name]), round(far[other], 3), other != name))
         pairs[name] = (partner, 1 if float(axes[partner] @ axis) > 0 else -1)
     whole = all(pairs[partner][0] == name for name, (partner, _) in pairs.items())
     return pairs if whole else None
-
-
-def hull(points: NDArray[np.float64]) -> tuple[Array, Array]:
-    """Return centre and half sizes of the box around points."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    return (low + high) / 2, (high - low) / 2

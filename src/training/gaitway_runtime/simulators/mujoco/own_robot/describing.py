@@ -13,10 +13,12 @@ from ....tasks.arrays import Array
 from ....tasks.links import LOOK, Joint, Link, Vector, box, capsule, solid, sphere
 from ....tasks.robots import ROBOTS
 from ....tasks.velocity.own import OwnJoint, OwnRobot
-from .anatomy import SOLE_RADIUS, Anatomy, hull, look_at, world_points
+from .anatomy import Anatomy, look_at
 from .gains import Standing, effort_limits, leg_effort, measured_gains
-from .posing import base_height, standing_pose, start_height
+from .posing import base_height, is_folded, standing_pose, start_height
 from .reading import RobotSource
+from .shapes import hull, lowest, world_points
+from .soles import SOLE_RADIUS
 
 _HEAVY = 0.1
 """Share of the robot's mass from which a body that is no limb counts as trunk."""
@@ -45,7 +47,21 @@ def describe(source: RobotSource, name: str | None = None) -> Described:
     Raises:
         UsageError: It is no robot with two or four legs.
     """
-    anatomy = look_at(source)
+    found: list[Described] = []
+    for keyframe in (True, False) if source.model.nkey else (False,):
+        try:
+            anatomy = look_at(source, keyframe)
+            found.append(_described(source, anatomy, name))
+        except UsageError:
+            if not (keyframe or found):
+                raise
+            continue
+        if found[-1].standing.held and not (keyframe and is_folded(source, anatomy)):
+            return found[-1]
+    return found[0]
+
+
+def _described(source: RobotSource, anatomy: Anatomy, name: str | None) -> Described:
     pose, guessed = standing_pose(source, anatomy)
     stand = base_height(source, anatomy, pose)
     limits = effort_limits(source, anatomy.joints)
@@ -71,7 +87,11 @@ def _guesses(anatomy: Anatomy, limits: dict[str, float], posed: bool, source: Ro
     unlimited = [name for name in anatomy.joints if name not in limits]
     found = ["gains: measured so that the robot stands; its file is not asked"]
     if posed:
-        found.append("default pose: legs bent under the hips, for want of a keyframe")
+        why = "its first keyframe does not stand" if source.model.nkey else "it has no keyframe"
+        found.append(f"default pose: legs bent under the hips, for {why}")
+    stiff = _stiff(source, anatomy)
+    if stiff:
+        found.append(f"held stiff, for nothing drives them: {', '.join(stiff)}")
     if unlimited:
         found.append(f"torque limits of {', '.join(unlimited)}: five times what standing asks of them")
     if not all(source.model.dof_armature[source.model.joint(name).dofadr[0]] for name in anatomy.joints):
@@ -82,6 +102,12 @@ def _guesses(anatomy: Anatomy, limits: dict[str, float], posed: bool, source: Ro
     return (*found, *source.notes)
 
 
+def _stiff(source: RobotSource, anatomy: Anatomy) -> list[str]:
+    """Return the joints that are held where they are at zero: no hinges, or driven by nothing."""
+    names = [source.model.joint(number).name for number in range(1, source.model.njnt)]
+    return [name for name in names if name not in anatomy.joints]
+
+
 def _joints(source: RobotSource, anatomy: Anatomy, pose: Array) -> tuple[OwnJoint, ...]:
     legs = {name for leg in anatomy.legs for name in leg.joints}
     found = []
@@ -90,7 +116,7 @@ def _joints(source: RobotSource, anatomy: Anatomy, pose: Array) -> tuple[OwnJoin
         found.append(
             OwnJoint(
                 name=name,
-                pos=round(float(pose[source.model.joint(name).qposadr[0]]), 4),
+                pos=round(_angle(source.model, pose, name), 4),
                 stiffness=0.0,
                 damping=0.0,
                 effort=0.0,
@@ -100,6 +126,12 @@ def _joints(source: RobotSource, anatomy: Anatomy, pose: Array) -> tuple[OwnJoin
             )
         )
     return tuple(found)
+
+
+def _angle(model: mujoco.MjModel, pose: Array, name: str) -> float:
+    """Return a joint's angle from where its file puts its body, MJCF's ``ref`` left out [rad]."""
+    place = model.joint(name).qposadr[0]
+    return float(pose[place] - model.qpos0[place])
 
 
 def _trunk(source: RobotSource, anatomy: Anatomy) -> tuple[str, ...]:
@@ -134,7 +166,10 @@ def _links(source: RobotSource, anatomy: Anatomy, pose: Array, rotors: dict[str,
         body = model.body(number)
         if body.jntnum[0] > 1:
             raise UsageError(
-                f"body '{body.name}' has {body.jntnum[0]} joints", source=str(source.path), hint="one joint a body"
+                f"body '{body.name}' has {body.jntnum[0]} joints",
+                source=source.place_of_body(body.name),
+                allowed="one joint a body",
+                hint="put a body between every two of them",
             )
         geoms: tuple[str, ...] = ()
         if body.name in trunk:
@@ -167,10 +202,11 @@ def _joint(model: mujoco.MjModel, body: int, rotors: dict[str, float]) -> Joint 
     if joint.name not in rotors:
         return None
     low, high = model.jnt_range[first] if model.jnt_limited[first] else (-np.pi, np.pi)
+    zero = model.qpos0[model.jnt_qposadr[first]]
     return Joint(
         name=joint.name,
         axis=_vector(joint.axis),
-        range=(round(float(low), 5), round(float(high), 5)),
+        range=(round(float(low - zero), 5), round(float(high - zero), 5)),
         armature=round(rotors[joint.name], 6),
         pos=_vector(joint.pos),
     )
@@ -181,7 +217,11 @@ def _inertia(body: object) -> tuple[float, ...]:
     flat = np.zeros(9)
     mujoco.mju_quat2Mat(flat, body.iquat)  # type: ignore[attr-defined]
     turn = flat.reshape(3, 3)
-    whole = turn @ np.diag(body.inertia) @ turn.T  # type: ignore[attr-defined]
+    small, middle, large = np.argsort(body.inertia)  # type: ignore[attr-defined]
+    moments = np.array(body.inertia)  # type: ignore[attr-defined]
+    # A thin rod is at the edge of what a body can have; with six digits it would be beyond.
+    moments[small] += max(0.0, (1.0 + 1e-4) * moments[large] - moments[small] - moments[middle])
+    whole = turn @ np.diag(moments) @ turn.T
     pairs = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
     return tuple(float(f"{whole[pair]:.6g}") for pair in pairs)
 
@@ -215,7 +255,7 @@ def _sole_height(source: RobotSource, anatomy: Anatomy, pose: Array) -> float:
     data.qpos[:] = pose
     mujoco.mj_forward(model, data)
     foot = model.body(anatomy.feet[0]).id
-    return round(float(data.xpos[foot, 2] - world_points(model, data, foot)[:, 2].min()), 4)
+    return round(float(data.xpos[foot, 2] - lowest(model, data, foot)), 4)
 
 
 def _vector(values: Array) -> Vector:
@@ -226,7 +266,10 @@ def _vector(values: Array) -> Vector:
 def _rpy(quat: Array) -> Vector:
     """Return URDF's roll, pitch and yaw of a quaternion w, x, y, z [rad]."""
     w, x, y, z = (float(value) for value in quat)
+    sine = 2 * (w * y - z * x)
+    if abs(sine) > 1.0 - 1e-9:  # straight up or down, roll and yaw turn about one axis: all of it is taken as yaw
+        return _vector(np.array([0.0, np.copysign(np.pi / 2, sine), 2.0 * np.arctan2(z, w)]))
     roll = np.arctan2(2 * (w * x + y * z), 1 - 2 * (x * x + y * y))
-    pitch = np.arcsin(np.clip(2 * (w * y - z * x), -1.0, 1.0))
+    pitch = np.arcsin(sine)
     yaw = np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
     return _vector(np.array([roll, pitch, yaw]))

@@ -24,6 +24,8 @@ _EFFORT = 5.0
 """Torque limit over what a joint carries when the robot stands, where its file names none."""
 _LEG_EFFORT = 0.35
 """Least torque limit of a leg's joint over weight times height, where its file names none: legs walk, too."""
+_UPRIGHT = 3.0
+"""Stiffness of a stiff drive over weight times height: ankle, knee and hip give way one after the other."""
 _TRIES = 8
 _SECONDS = 3.0
 
@@ -79,9 +81,7 @@ def measured_gains(robot: OwnRobot, limits: dict[str, float]) -> tuple[OwnRobot,
         limits: Torque limits that are known, by joint [N m].
     """
     inertia = _inertia(robot)
-    stiff = _with_gains(robot, 400.0 * inertia.clip(0.02) + 10.0 * robot.mass, inertia, np.full(len(inertia), np.inf))
-    carried = stand(stiff).torque
-    carried = _alike(robot, carried)
+    carried = _alike(robot, stand_stiffly(robot).torque)
     least = leg_effort(robot.mass, robot.stand_height)
     guessed = np.where([joint.leg for joint in robot.joints], np.maximum(least, _EFFORT * carried), _EFFORT * carried)
     efforts = np.array([limits.get(j.name, max(5.0, g)) for j, g in zip(robot.joints, guessed, strict=True)])
@@ -95,6 +95,14 @@ def measured_gains(robot: OwnRobot, limits: dict[str, float]) -> tuple[OwnRobot,
             break
         stiffness = stiffness * 1.4
     return robot, stood
+
+
+def stand_stiffly(robot: OwnRobot) -> Standing:
+    """Let a robot stand on stiff drives without torque limits; its own gains are not read."""
+    inertia = _inertia(robot)
+    upright = _UPRIGHT * robot.mass * 9.81 * robot.stand_height
+    stiffness = 400.0 * inertia.clip(0.02) + max(10.0 * robot.mass, upright)
+    return stand(_with_gains(robot, stiffness, inertia, np.full(len(inertia), np.inf)))
 
 
 def stand(

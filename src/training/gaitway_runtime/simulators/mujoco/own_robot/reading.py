@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from xml.sax import make_parser
-from xml.sax.handler import ContentHandler
-from xml.sax.xmlreader import AttributesImpl, Locator
 
 import mujoco
 import numpy as np
 
 from ....spec.errors import UsageError
+from .elements import Element, elements_of, place_of
+from .meshes import points_in
+from .urdf import urdf_text
 
 _ROBOT_ACTUATORS = {"motor", "position", "velocity", "general", "damper", "intvelocity", "pd", "dcmotor"}
 """Actuators of MJCF that can stand at a joint; others move something else."""
-_MESHES = (".stl", ".obj", ".msh")
-"""Formats that MuJoCo reads."""
+_LEAST_MASS = 1e-6
+"""Mass below which a body that moves counts as without one [kg]."""
+_LEAST_RADIUS = 1.1e-3
+"""Radius of gyration below which a body that moves counts as without inertia [m]."""
 
 
 @dataclass(frozen=True)
@@ -30,23 +31,19 @@ class RobotSource:
     model: mujoco.MjModel
     driven: tuple[str, ...]
     """Joints with an actuator of their own; all hinges where the file names none."""
+    elements: tuple[Element, ...] = ()
     notes: tuple[str, ...] = ()
     """What was left out."""
+    coupled: tuple[str, ...] = ()
+    """Joints that follow another: URDF's ``mimic``, MJCF's equality of joints."""
 
+    def place_of_joint(self, name: str) -> str:
+        """Return the file, and the line where it is known, of a joint."""
+        return place_of(self.elements, "joint", name) or str(self.path)
 
-@dataclass
-class _Elements(ContentHandler):
-    """Elements of an XML file with their lines."""
-
-    found: list[tuple[str, dict[str, str], int]] = field(default_factory=list)
-    _locator: Locator | None = None
-
-    def setDocumentLocator(self, locator: Locator) -> None:  # noqa: N802 - the parser's own name
-        self._locator = locator
-
-    def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802 - the parser's own name
-        line = self._locator.getLineNumber() if self._locator else None
-        self.found.append((name, dict(attrs.items()), line or 0))
+    def place_of_body(self, name: str) -> str:
+        """Return the file, and the line where it is known, of a body or link."""
+        return place_of(self.elements, "body", name) or place_of(self.elements, "link", name) or str(self.path)
 
 
 def read_robot(path: Path) -> RobotSource:
@@ -58,10 +55,8 @@ def read_robot(path: Path) -> RobotSource:
     Raises:
         UsageError: It cannot be read, or is no robot that can walk; the error names the element and its line.
     """
-    elements = _elements(path)
-    if not elements:
-        raise UsageError("the file has no elements", source=str(path))
-    kind = elements[0][0]
+    elements = elements_of(path)
+    kind = elements[0].name
     if kind == "robot":
         return _read_urdf(path, elements)
     if kind == "mujoco":
@@ -69,39 +64,28 @@ def read_robot(path: Path) -> RobotSource:
     raise UsageError(f"<{kind}> is neither MJCF nor URDF", source=f"{path}:1", allowed="<mujoco>, <robot>")
 
 
-def _elements(path: Path) -> list[tuple[str, dict[str, str], int]]:
-    from xml.sax import SAXParseException
-
-    handler, parser = _Elements(), make_parser()
-    parser.setContentHandler(handler)
-    try:
-        parser.parse(str(path))
-    except SAXParseException as error:
-        raise UsageError(f"it is not XML: {error.getMessage()}", source=f"{path}:{error.getLineNumber()}") from None
-    except OSError as error:
-        raise UsageError(f"the robot cannot be read: {error.strerror or error}", source=str(path)) from None
-    return handler.found
-
-
-def _read_mjcf(path: Path, elements: list[tuple[str, dict[str, str], int]]) -> RobotSource:
+def _read_mjcf(path: Path, elements: tuple[Element, ...]) -> RobotSource:
     groups = {"equality": False, "actuator": False}
-    for name, attributes, line in elements:
-        if name in groups:
-            groups[name] = True
-        elif name in ("connect", "weld") and groups["equality"]:
-            raise _refused(path, line, name, attributes, "an equality constraint closes a loop", "model it as a tree")
-        elif _drives_no_hinge(name, attributes) and groups["actuator"]:
-            raise _refused(path, line, name, attributes, "this actuator drives no hinge", "use a motor at a joint")
+    for element in elements:
+        if element.name in groups:
+            groups[element.name] = True
+        elif element.name in ("connect", "weld") and groups["equality"]:
+            raise _refused(element, "an equality constraint closes a loop", "model it as a tree")
+        elif _drives_no_hinge(element) and groups["actuator"]:
+            raise _refused(element, "this actuator drives no hinge", "use a motor at a joint")
     try:
         spec = mujoco.MjSpec.from_file(str(path))
-        base = _only_robot(spec, path)
-        if not any(int(joint.type) == int(mujoco.mjtJoint.mjJNT_FREE) for joint in base.joints):
+        base = _only_robot(spec, path, elements)
+        if not list(base.joints) or int(base.joints[0].type) != int(mujoco.mjtJoint.mjJNT_FREE):
             raise UsageError(
                 f"body '{base.name}' has no free joint: the robot is fixed to the world",
-                source=_at(path, elements, "body", base.name),
+                source=place_of(elements, "body", base.name) or str(path),
                 hint="add <freejoint/> to it",
             )
         _name_all(spec)
+        for mesh in spec.meshes:
+            if mesh.file:
+                _take_points(mesh, Path(spec.modelfiledir, spec.meshdir, mesh.file))
         return _compiled(path, spec, elements, ())
     except ValueError as error:
         raise _unusable(path, elements, error) from None
@@ -122,140 +106,114 @@ def _name_all(spec: mujoco.MjSpec) -> None:
             joint.name = joint.name or free(f"{body.name}_joint")
 
 
-def _drives_no_hinge(name: str, attributes: dict[str, str]) -> bool:
+def _drives_no_hinge(element: Element) -> bool:
+    name, attributes = element.name, element.attributes
     elsewhere = name in _ROBOT_ACTUATORS and {"tendon", "site", "body", "cranksite"} & set(attributes)
     return name in ("muscle", "cylinder", "adhesion") or bool(elsewhere)
 
 
-def _read_urdf(path: Path, elements: list[tuple[str, dict[str, str], int]]) -> RobotSource:
-    tree = ElementTree.fromstring(path.read_text(encoding="utf-8"))
-    notes = (*_use_meshes(tree, path, elements), *_mend_inertia(tree))
-    for link in tree.findall("link"):
-        for visual in link.findall("visual"):
-            link.remove(visual)
-    for other in (*tree.findall("mujoco"), *tree.findall("gazebo"), *tree.findall("transmission")):
-        tree.remove(other)
-    options = ElementTree.SubElement(ElementTree.SubElement(tree, "mujoco"), "compiler")
-    options.attrib |= {"strippath": "false", "fusestatic": "true", "balanceinertia": "true", "discardvisual": "true"}
+def _read_urdf(path: Path, elements: tuple[Element, ...]) -> RobotSource:
+    text, notes = urdf_text(path, elements)
     try:
-        spec = mujoco.MjSpec.from_string(ElementTree.tostring(tree, encoding="unicode"))
+        spec = mujoco.MjSpec.from_string(text)
         base = spec.worldbody.first_body()
         if base is None:
             raise UsageError("the robot has no link that moves", source=str(path))
         if not list(base.joints):
             base.add_freejoint(name="root")
+        for mesh in spec.meshes:
+            _take_points(mesh, Path(mesh.file))
+            mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL  # links name their inertia; meshes may be flat
         return _compiled(path, spec, elements, notes)
     except ValueError as error:
         raise _unusable(path, elements, error) from None
 
 
-def _use_meshes(
-    tree: ElementTree.Element, path: Path, elements: list[tuple[str, dict[str, str], int]]
-) -> tuple[str, ...]:
-    """Point the collision meshes of a URDF to their files; leave out those that MuJoCo cannot read."""
-    meshes = [(attributes["filename"], line) for name, attributes, line in elements if name == "mesh" and attributes]
-    lines = dict(reversed(meshes))  # the first of each
-    notes = []
-    for link in tree.findall("link"):
-        for collision in link.findall("collision"):
-            mesh = collision.find("geometry/mesh")
-            if mesh is None:
-                continue
-            named = mesh.get("filename", "")
-            found = _mesh_file(named, path)
-            if found is None:
-                raise UsageError(
-                    f"the mesh of link '{link.get('name')}' is missing: {named}",
-                    source=f"{path}:{lines.get(named, 0)}",
-                    hint="copy the description's whole folder, meshes included",
-                )
-            if found.suffix.lower() in _MESHES:
-                mesh.set("filename", str(found))
-            else:
-                link.remove(collision)
-                notes.append(
-                    f"collision mesh {found.name} of {link.get('name')} is left out: MuJoCo reads no such file"
-                )
-    return tuple(notes)
+def _take_points(mesh: mujoco.MjsMesh, file: Path) -> None:
+    """Give a mesh its points where MuJoCo does not read its file; it makes their hull."""
+    points = points_in(file) if file.is_file() else None
+    if points is not None:
+        mesh.file = ""
+        mesh.uservert = points.astype(np.float32).ravel()
 
 
-def _mend_inertia(tree: ElementTree.Element) -> tuple[str, ...]:
-    """Leave out products of inertia that no body can have, which MuJoCo refuses; return what was left out."""
-    notes = []
-    for link in tree.findall("link"):
-        inertia = link.find("inertial/inertia")
-        if inertia is None:
-            continue
-        xx, yy, zz, xy, xz, yz = (float(inertia.get(f"i{pair}", 0.0)) for pair in ("xx", "yy", "zz", "xy", "xz", "yz"))
-        whole = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-        if min(xx, yy, zz) > 0.0 and np.linalg.eigvalsh(whole)[0] <= 0.0:
-            inertia.attrib |= {"ixy": "0", "ixz": "0", "iyz": "0"}
-            notes.append(f"products of inertia of {link.get('name')} are left out: no body has such")
-    return tuple(notes)
+def _only_robot(spec: mujoco.MjSpec, path: Path, elements: tuple[Element, ...]) -> mujoco.MjsBody:
+    """Return the one body of the world that a robot hangs from; what stands around without joints is left out.
 
-
-def _mesh_file(named: str, path: Path) -> Path | None:
-    """Return the file of a mesh: ``package://NAME/...`` lies in a folder NAME beside or above the description."""
-    bare = re.sub(r"^(package|file|model)://", "", named)
-    folders = [path.parent, *path.parent.parents]
-    tails = [bare, *(["/".join(bare.split("/")[1:])] if "/" in bare else [])]
-    candidates = [Path(bare), *(folder / tail for folder in folders[:4] for tail in tails)]
-    return next((candidate.resolve() for candidate in candidates if candidate.is_file()), None)
-
-
-def _only_robot(spec: mujoco.MjSpec, path: Path) -> mujoco.MjsBody:
-    """Return the one body of the world that the robot hangs from."""
-    body = spec.worldbody.first_body()
-    if body is None:
+    Raises:
+        UsageError: There is none, or there are several.
+    """
+    around = [body for body in spec.bodies if body.name != "world" and body.parent.name == "world"]
+    robots = [body for body in around if list(body.find_all("joint"))]
+    if not around:
         raise UsageError("the model has no body", source=str(path))
-    return body
+    if len(robots) > 1:
+        names = ", ".join(f"'{body.name}'" for body in robots)
+        raise UsageError(
+            f"{len(robots)} bodies with joints hang from the world: {names}",
+            source=place_of(elements, "body", robots[1].name) or str(path),
+            allowed="one robot",
+            hint="give each a file of its own",
+        )
+    base = robots[0] if robots else around[0]
+    for body in around:
+        if body is not base and robots:
+            spec.delete(body)
+    return base
 
 
-def _compiled(
-    path: Path, spec: mujoco.MjSpec, elements: list[tuple[str, dict[str, str], int]], notes: tuple[str, ...]
-) -> RobotSource:
+def _compiled(path: Path, spec: mujoco.MjSpec, elements: tuple[Element, ...], notes: tuple[str, ...]) -> RobotSource:
     model = spec.compile()
     joints = [model.joint(number) for number in range(model.njnt)]
-    for joint in joints:
-        if int(joint.type[0]) not in (int(mujoco.mjtJoint.mjJNT_FREE), int(mujoco.mjtJoint.mjJNT_HINGE)):
-            raise UsageError(
-                f"joint '{joint.name}' is neither a hinge nor the free base",
-                source=_at(path, elements, "joint", joint.name),
-                hint="walking tasks drive hinges",
-            )
-    for number in range(1, model.nbody):
-        body = model.body(number)
-        if body.jntnum[0] and (body.mass[0] < 1e-6 or body.inertia.min() < 1e-12):
-            raise UsageError(
-                f"body '{body.name}' has no {'mass' if body.mass[0] < 1e-6 else 'inertia'}",
-                source=_at(path, elements, "link", body.name) if elements[0][0] == "robot" else str(path),
-                hint="give it its <inertial>",
-            )
     hinges = [joint.name for joint in joints if int(joint.type[0]) == int(mujoco.mjtJoint.mjJNT_HINGE)]
     driven = [
         model.joint(model.actuator(number).trnid[0]).name
         for number in range(model.nu)
         if int(model.actuator(number).trntype[0]) == int(mujoco.mjtTrn.mjTRN_JOINT)
     ]
-    used = tuple(name for name in hinges if name in driven) if driven else tuple(hinges)
-    return RobotSource(path, spec.modelname or path.stem, model, used, notes)
+    coupled = _coupled(model)
+    used = tuple(name for name in hinges if (name in driven or not driven) and name not in coupled)
+    source = RobotSource(path, spec.modelname or path.stem, model, used, elements, notes, coupled)
+    for number in range(1, model.nbody):
+        body = model.body(number)
+        if not body.jntnum[0]:
+            continue
+        light = model.body_subtreemass[number] < _LEAST_MASS or body.mass[0] < _LEAST_MASS
+        if light or body.inertia.min() < body.mass[0] * _LEAST_RADIUS**2:
+            raise UsageError(
+                f"body '{body.name}' has no {'mass' if light else 'inertia'}",
+                source=source.place_of_body(body.name),
+                hint="give it its <inertial>",
+            )
+    return source
 
 
-def _refused(path: Path, line: int, name: str, attributes: dict[str, str], what: str, hint: str) -> UsageError:
-    called = attributes.get("name") or attributes.get("body1") or ""
-    return UsageError(f"<{name}{f' {called!r}' if called else ''}>: {what}", source=f"{path}:{line}", hint=hint)
+def _coupled(model: mujoco.MjModel) -> tuple[str, ...]:
+    kinds = [int(kind) == int(mujoco.mjtEq.mjEQ_JOINT) for kind in model.eq_type]
+    return tuple(
+        model.joint(int(joint)).name for joint, is_joint in zip(model.eq_obj1id, kinds, strict=True) if is_joint
+    )
 
 
-def _at(path: Path, elements: list[tuple[str, dict[str, str], int]], kind: str, name: str) -> str:
-    line = next((line for tag, attributes, line in elements if tag == kind and attributes.get("name") == name), 0)
-    return f"{path}:{line}" if line else str(path)
+def _refused(element: Element, what: str, hint: str) -> UsageError:
+    called = element.attributes.get("name") or element.attributes.get("body1") or ""
+    return UsageError(f"<{element.name}{f' {called!r}' if called else ''}>: {what}", source=element.place, hint=hint)
 
 
-def _unusable(path: Path, elements: list[tuple[str, dict[str, str], int]], error: ValueError) -> UsageError:
-    """Return MuJoCo's own complaint, with the line of the element that it names."""
+def _unusable(path: Path, elements: tuple[Element, ...], error: ValueError) -> UsageError:
+    """Return MuJoCo's own complaint, with the place of the element that it names."""
     text = " ".join(str(error).split())
     named = {part for quoted in re.findall(r"'([^']+)'", text) for part in (quoted, Path(quoted).name)}
-    values = ((value, at) for _, attributes, at in elements for value in attributes.values())
-    line = next((at for value, at in values if named & {value, Path(value).name}), 0)
+    values = ((value, one.place) for one in elements for value in one.attributes.values())
+    place = next((at for value, at in values if named & {value, Path(value).name}), None)
+    line = re.search(r"\bline (\d+)", text)
+    if elements[0].name == "robot":
+        text = re.sub(r",? *\bline \d+", "", text)  # of the text that MuJoCo was given, not of the user's file
+    elif place is None and line:
+        place = f"{path}:{line[1]}"
     hint = "copy the model's whole folder, meshes included" if "opening file" in text else None
-    return UsageError(f"MuJoCo cannot use it: {text}", source=f"{path}:{line}" if line else str(path), hint=hint)
+    if "not found" in text:
+        hint = "it refers to what another file has: read the one that includes both"
+    if "inertia" in text or "mass" in text:
+        hint = "give it its <inertial>, with the mass and inertia of a body that can be"
+    return UsageError(f"MuJoCo cannot use it: {text}", source=place or str(path), hint=hint)

@@ -260,6 +260,8 @@ def test_sides_that_are_no_mirror_images_are_named(tmp_path: Path) -> None:
     assert wrong(stool()) == set()
     heavy = stool().replace('<mass value="0.3"/>', '<mass value="3"/>', 1)
     assert wrong(heavy) == {"mass of lf_shank and rf_shank"}
+    longer = stool().replace('<origin xyz="0 0 -0.2"/><geometry>', '<origin xyz="0 0 -0.26"/><geometry>', 1)
+    assert "feet" in wrong(longer)
     knee = stool().index('name="rf_knee"')
     turned = stool()[:knee] + stool()[knee:].replace('xyz="0 1 0"', 'xyz="0 -1 0"', 1)
     assert "range of lf_knee and rf_knee" in wrong(turned)
@@ -268,6 +270,14 @@ def test_sides_that_are_no_mirror_images_are_named(tmp_path: Path) -> None:
 def test_limits_in_degrees_are_named(tmp_path: Path) -> None:
     robot = described(tmp_path, stool().replace('upper="1.5"', 'upper="86"')).robot
     assert "unit of lf_hip" in {one.what for one in examine(robot) if not one.right}
+
+
+def test_a_large_ball_of_a_foot_touches_at_its_lowest_point(tmp_path: Path) -> None:
+    crouching = '<keyframe><key qpos="0 0 0.3 1 0 0 0' + " 0.9 -1.8" * 4 + '"/></keyframe>'
+    robot = described(tmp_path, dog('<geom size="0.06" pos="0 0 -0.2"/>', keys=crouching)).robot
+    (foot,) = next(link for link in robot.links if link.name == "lf_shank").geoms
+    x, _, z = (float(value) for value in foot.split('pos="')[1].split('"')[0].split())
+    assert np.hypot(x, z + 0.2) == pytest.approx(0.06 - 0.015, abs=2e-3)
 
 
 def test_a_thin_rod_is_a_body(tmp_path: Path) -> None:
@@ -325,6 +335,8 @@ def test_what_a_robot_lacks_to_stand_is_told_although_it_lies_on_the_ground(tmp_
             "joint 'lf_knee' of a leg has no actuator, and other legs have one more",
             'name="lf_knee"',
         ),
+        (stool().replace("lf_knee", "lf&quot;knee"), "the name 'lf\"knee' has a character", "lf&quot;knee"),
+        (stool().replace("lf_knee", "root"), "a joint is named 'root', as the robot's free joint is", '"root"'),
         (dog(foot=""), "the foot 'lf_shank' has no shape that could touch the ground", 'name="lf_shank"'),
         (dog(axis="1 0 0"), "the knees turn about the x axis of the base 'trunk': the robot walks along y", '"trunk"'),
         (
@@ -351,6 +363,8 @@ def test_what_a_robot_lacks_to_stand_is_told_although_it_lies_on_the_ground(tmp_
         "no such link",
         "mimic",
         "no actuator",
+        "quotes",
+        "root",
         "no shape",
         "sideways",
         "lying",

@@ -18,6 +18,8 @@ _SWING = 0.2
 _SWING_SECONDS = 0.6
 DROP = 0.1
 """Height from which a robot is dropped [m]."""
+_UNEVEN = 0.03
+"""Height between feet from which a pose does not stand on all of them [m]."""
 _STRAIN = 0.8
 """Share of its torque limit that a joint may need to stand."""
 
@@ -116,11 +118,26 @@ def _ground(robot: OwnRobot) -> Iterator[Examined]:
     for joint in robot.joints:
         data.joint(joint.name).qpos[0] = joint.pos
     mujoco.mj_forward(model, data)
+    soles = {foot: _sole_level(model, data, foot) for foot in robot.feet}
+    low, *_, high = sorted(soles, key=lambda foot: soles[foot])
+    apart = soles[high] - soles[low]
+    yield Examined(
+        "feet",
+        apart < _UNEVEN,
+        f"{low} is {apart * 1000:.0f} mm below {high} in the default pose",
+        "is a leg longer, or its pose another?",
+    )
     deepest = min((float(contact.dist) for contact in data.contact), default=0.0)
     buried = max(0.0, -deepest) * 1000
     yield Examined(
         "start", buried < 5.0, f"{buried:.0f} mm in the ground", "raise init_height: feet start under ground"
     )
+
+
+def _sole_level(model: mujoco.MjModel, data: mujoco.MjData, foot: str) -> float:
+    """Return the height of a foot's lowest sphere over the ground [m]."""
+    geoms = np.flatnonzero(model.geom_bodyid == model.body(foot).id)
+    return min(float(data.geom_xpos[geom][2] - model.geom_size[geom][0]) for geom in geoms)
 
 
 def _standing(robot: OwnRobot) -> Iterator[Examined]:

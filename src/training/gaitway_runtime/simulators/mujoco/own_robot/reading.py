@@ -174,6 +174,7 @@ def _compiled(path: Path, spec: mujoco.MjSpec, elements: tuple[Element, ...], no
     coupled = _coupled(model)
     used = tuple(name for name in hinges if (name in driven or not driven) and name not in coupled)
     source = RobotSource(path, spec.modelname or path.stem, model, used, elements, notes, coupled)
+    _check_names(source)
     for number in range(1, model.nbody):
         body = model.body(number)
         if not body.jntnum[0]:
@@ -186,6 +187,19 @@ def _compiled(path: Path, spec: mujoco.MjSpec, elements: tuple[Element, ...], no
                 hint="give it its <inertial>",
             )
     return source
+
+
+def _check_names(source: RobotSource) -> None:
+    """Refuse names that the robot's own scene cannot have: with quotes, or that of its free joint."""
+    model = source.model
+    bodies = [(name, source.place_of_body(name)) for name in (model.body(k).name for k in range(1, model.nbody))]
+    joints = [(name, source.place_of_joint(name)) for name in (model.joint(k).name for k in range(1, model.njnt))]
+    for name, place in (*bodies, *joints):
+        if re.search(r'["<>]', name):
+            raise UsageError(f"the name {name!r} has a character that names cannot have here", source=place)
+    for name, place in joints:
+        if name == "root":
+            raise UsageError("a joint is named 'root', as the robot's free joint is", source=place, hint="rename it")
 
 
 def _coupled(model: mujoco.MjModel) -> tuple[str, ...]:
@@ -212,7 +226,7 @@ def _unusable(path: Path, elements: tuple[Element, ...], error: ValueError) -> U
     elif place is None and line:
         place = f"{path}:{line[1]}"
     hint = "copy the model's whole folder, meshes included" if "opening file" in text else None
-    if "not found" in text:
+    if re.search(r"'[^']+' not found", text):
         hint = "it refers to what another file has: read the one that includes both"
     if "inertia" in text or "mass" in text:
         hint = "give it its <inertial>, with the mass and inertia of a body that can be"

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from ....tasks.arrays import Array
 
+_ROUND = (int(mujoco.mjtGeom.mjGEOM_SPHERE), int(mujoco.mjtGeom.mjGEOM_CAPSULE))
+"""Shapes whose lowest point is no corner of their box."""
+
 
 def _touching(model: mujoco.MjModel, body: int) -> list[int]:
     """Return the geoms of a body, and of those welded to it, that touch something; all of them where none does."""
@@ -36,9 +39,13 @@ def points_of(model: mujoco.MjModel, geom: int) -> Array:
 
 def world_points(model: mujoco.MjModel, data: mujoco.MjData, body: int) -> Array:
     """Return points on the hull of what a body touches with, in the world [m], (n, 3); its origin where it has none."""
-    found = [
-        points_of(model, g) @ data.geom_xmat[g].reshape(3, 3).T + data.geom_xpos[g] for g in _touching(model, body)
-    ]
+    found = []
+    for geom in _touching(model, body):
+        turn, middle = data.geom_xmat[geom].reshape(3, 3), data.geom_xpos[geom]
+        found.append(points_of(model, geom) @ turn.T + middle)
+        if int(model.geom_type[geom]) in _ROUND:
+            along = turn[:, 2] * (model.geom_size[geom][1] if int(model.geom_type[geom]) == _ROUND[1] else 0.0)
+            found.append(np.array((middle - along, middle + along)) - (0.0, 0.0, model.geom_size[geom][0]))
     return np.vstack(found) if found else data.xpos[body][None].copy()
 
 

@@ -286,6 +286,13 @@ def test_a_thin_rod_is_a_body(tmp_path: Path) -> None:
     assert len(described(tmp_path, text).robot.joints) == 8
 
 
+def test_a_biped_on_points_is_told_why_it_falls(tmp_path: Path) -> None:
+    text = WALKER.format(legs=WALKING_LEG.format("left", 0.1) + WALKING_LEG.format("right", -0.1))
+    points = text.replace('type="box" pos="0.02 0 -0.03" size="0.1 0.04 0.02"', 'size="0.02"')
+    looked = {one.what: one for one in examine(described(tmp_path, points).robot)}
+    assert not looked["standing"].right and "on two points nobody stands still" in looked["standing"].hint
+
+
 def test_a_foot_that_is_not_level_at_zero_stands_on_its_whole_sole(tmp_path: Path) -> None:
     text = WALKER.format(legs=WALKING_LEG.format("left", 0.1) + WALKING_LEG.format("right", -0.1))
     found = described(tmp_path, text.replace('_foot" pos="0 0 -0.3"', '_foot" pos="0 0 -0.3" euler="0 20 0"'))

@@ -146,7 +146,9 @@ def _standing(robot: OwnRobot) -> Iterator[Examined]:
         "standing",
         stood.held,
         f"after 3 s the base is {stood.sank * 100:.1f} cm lower and {np.rad2deg(stood.tilt):.0f} degrees tilted",
-        "raise the gains, or put the feet under the centre of mass",
+        "on two points nobody stands still: it would have to step, or needs soles"
+        if len(robot.feet) == 2 and all(len(link.geoms) == 1 for link in robot.links if link.name in robot.feet)
+        else "raise the gains, or put the feet under the centre of mass",
     )
     # What a robot that lies on the ground feels says nothing of what standing would ask.
     asked = stood if stood.held else stand_stiffly(robot)

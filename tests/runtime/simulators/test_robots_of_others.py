@@ -8,106 +8,12 @@ import mujoco
 import numpy as np
 import pytest
 from gaitway_runtime.simulators.mujoco.own_robot.checking import examine
-from gaitway_runtime.simulators.mujoco.own_robot.describing import Described, describe
+from gaitway_runtime.simulators.mujoco.own_robot.describing import describe
 from gaitway_runtime.simulators.mujoco.own_robot.gains import model_of
 from gaitway_runtime.simulators.mujoco.own_robot.reading import read_robot
 from gaitway_runtime.simulators.mujoco.own_robot.shapes import lowest
-from gaitway_runtime.spec.errors import UsageError
 
-LEGS = {"lf": (0.2, 0.1), "rf": (0.2, -0.1), "lh": (-0.2, 0.1), "rh": (-0.2, -0.1)}
-
-DOG = """<mujoco model="dog"><compiler angle="radian"/>
-<default><joint damping="0.1"/></default>
-<worldbody><body name="trunk" pos="0 0 0.5" {trunk}><freejoint/>
-<geom type="box" size="0.2 0.1 0.05" mass="8"/>
-{legs}
-{more}
-</body></worldbody>
-<actuator>{motors}</actuator>
-{keys}
-</mujoco>"""
-DOG_LEG = """<body name="{leg}_thigh" pos="{x} {y} 0" {thigh}><joint name="{leg}_hip" axis="{axis}" range="-1.5 1.5"
-{extra}/>
-<geom type="capsule" size="0.01" fromto="0 0 0 {down}" mass="0.8"/>
-<body name="{leg}_shank" pos="{down}" {shank}><joint name="{leg}_knee" axis="{axis}" range="-2.5 2.5"/>
-<inertial pos="0 0 -0.1" mass="0.3" diaginertia="0.001 0.001 0.0003"/>
-{foot}</body></body>"""
-FOOT = '<geom size="0.02" pos="0 0 -0.2"/>'
-
-
-def dog(
-    foot: str = FOOT,
-    *,
-    axis: str = "0 1 0",
-    down: str = "0 0 -0.2",
-    thigh: str = "",
-    shank: str = "",
-    trunk: str = "",
-    more: str = "",
-    motors: str = "",
-    keys: str = "",
-    extra: str = "",
-) -> str:
-    legs = [
-        DOG_LEG.format(
-            leg=leg,
-            x=x,
-            y=y,
-            foot=foot,
-            axis=axis,
-            down=down.format(side="" if y > 0 else "-"),
-            thigh=thigh,
-            shank=shank,
-            extra=extra,
-        )
-        for leg, (x, y) in LEGS.items()
-    ]
-    drives = "".join(f'<motor joint="{leg}_{joint}" ctrlrange="-30 30"/>' for leg in LEGS for joint in ("hip", "knee"))
-    return DOG.format(legs="\n".join(legs), more=more, motors=drives + motors, keys=keys, trunk=trunk)
-
-
-URDF = """<robot name="stool">
-  <link name="base"><inertial><mass value="8"/>
-    <inertia ixx="0.1" iyy="0.1" izz="0.15" ixy="0" ixz="0" iyz="0"/></inertial>
-    <collision><geometry><box size="0.4 0.2 0.1"/></geometry></collision></link>
-  {legs}
-{more}
-</robot>"""
-URDF_LEG = """
-  <link name="{leg}_thigh"><inertial><mass value="0.8"/><origin xyz="0 0 -0.1"/>
-    <inertia ixx="0.004" iyy="0.004" izz="0.001" ixy="0" ixz="0" iyz="0"/></inertial></link>
-  <joint name="{leg}_hip" type="revolute"><parent link="base"/><child link="{leg}_thigh"/>
-    <origin xyz="{x} {y} 0"/><axis xyz="0 1 0"/><limit lower="-1.5" upper="1.5" effort="30" velocity="20"/></joint>
-  <link name="{leg}_shank"><inertial><mass value="0.3"/><origin xyz="0 0 -0.1"/>
-    <inertia ixx="0.001" iyy="0.001" izz="0.0003" ixy="0" ixz="0" iyz="0"/></inertial>
-    <collision><origin xyz="0 0 -0.2"/><geometry>{foot}</geometry></collision></link>
-  <joint name="{leg}_knee" type="revolute"><parent link="{leg}_thigh"/><child link="{leg}_shank"/>
-    <origin xyz="0 0 -0.2"/><axis xyz="0 1 0"/><limit lower="-2.5" upper="-0.1" effort="30" velocity="20"/></joint>"""
-
-
-def stool(foot: str = '<sphere radius="0.02"/>', more: str = "") -> str:
-    legs = [URDF_LEG.format(leg=leg, x=x, y=y, foot=foot) for leg, (x, y) in LEGS.items()]
-    return URDF.format(legs="".join(legs), more=more)
-
-
-def written(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / ("robot.urdf" if "<robot" in text else "robot.xml")
-    path.write_text(text)
-    return path
-
-
-def described(tmp_path: Path, text: str) -> Described:
-    return describe(read_robot(written(tmp_path, text)))
-
-
-def refused(tmp_path: Path, text: str) -> UsageError:
-    with pytest.raises(UsageError) as caught:
-        described(tmp_path, text)
-    return caught.value
-
-
-def line_of(text: str, part: str) -> int:
-    return text[: text.index(part)].count("\n") + 1
+from tests.fakes.robots import FOOT, described, dog, line_of, refused, stool, walker, written
 
 
 @pytest.mark.parametrize(
@@ -159,6 +65,18 @@ def test_a_weight_welded_to_the_robot_may_be_a_point(tmp_path: Path) -> None:
     found = described(tmp_path, stool(more=box(inertial("0.5", "0"))))
     assert found.robot.mass == pytest.approx(8.5 + 4 * 1.1)
     assert "box has mass without inertia: it counts as a point" in found.guesses
+
+
+def test_a_mark_on_the_ground_is_no_base(tmp_path: Path) -> None:
+    mark = '<link name="base_footprint"/><joint name="lift" type="fixed"><origin xyz="0 0 0.4"/>'
+    joint = mark + '<parent link="base_footprint"/><child link="base"/></joint>'
+    robot = described(tmp_path, stool(more=joint)).robot
+    assert (robot.links[0].name, robot.stand_height) == ("base", described(tmp_path, stool()).robot.stand_height)
+    text = dog().replace('pos="0.2 0.1 0"', 'pos="0.2 0.1 0.4"').replace('pos="0.2 -0.1 0"', 'pos="0.2 -0.1 0.4"')
+    text = text.replace('pos="-0.2 0.1 0"', 'pos="-0.2 0.1 0.4"').replace('pos="-0.2 -0.1 0"', 'pos="-0.2 -0.1 0.4"')
+    error = refused(tmp_path, text)
+    assert error.message == "the origin of the base 'trunk' is at the feet and not in the trunk"
+    assert error.source == f"{tmp_path}/robot.xml:{line_of(text, 'trunk')}"
 
 
 def test_a_foot_may_be_a_body_of_its_own(tmp_path: Path) -> None:
@@ -233,19 +151,8 @@ def test_a_pose_keeps_to_the_ranges_of_both_sides(tmp_path: Path) -> None:
     assert knees["rf_knee"] == knees["lf_knee"] > 0.5
 
 
-WALKER = """<mujoco><worldbody><body name="pelvis" pos="0 0 1"><freejoint/>
-<geom type="box" size="0.05 0.1 0.05" mass="4"/>
-<geom type="box" pos="0.08 0 0.3" size="0.1 0.1 0.2" mass="10"/>{legs}</body></worldbody></mujoco>"""
-WALKING_LEG = """<body name="{0}_thigh" pos="0 {1} 0"><joint name="{0}_hip" axis="0 1 0" range="-90 90"/>
-<geom type="capsule" size="0.02" fromto="0 0 0 0 0 -0.3" mass="2"/>
-<body name="{0}_shank" pos="0 0 -0.3"><joint name="{0}_knee" axis="0 1 0" range="0 140"/>
-<geom type="capsule" size="0.02" fromto="0 0 0 0 0 -0.3" mass="1"/>
-<body name="{0}_foot" pos="0 0 -0.3"><joint name="{0}_ankle" axis="0 1 0" range="-60 60"/>
-<geom type="box" pos="0.02 0 -0.03" size="0.1 0.04 0.02" mass="0.5"/></body></body></body>"""
-
-
 def test_a_biped_stands_with_its_weight_over_its_soles(tmp_path: Path) -> None:
-    text = WALKER.format(legs=WALKING_LEG.format("left", 0.1) + WALKING_LEG.format("right", -0.1))
+    text = walker()
     found = described(tmp_path, text)
     assert found.standing.held
     knees = [joint.pos for joint in found.robot.joints if joint.name.endswith("knee")]
@@ -287,14 +194,14 @@ def test_a_thin_rod_is_a_body(tmp_path: Path) -> None:
 
 
 def test_a_biped_on_points_is_told_why_it_falls(tmp_path: Path) -> None:
-    text = WALKER.format(legs=WALKING_LEG.format("left", 0.1) + WALKING_LEG.format("right", -0.1))
+    text = walker()
     points = text.replace('type="box" pos="0.02 0 -0.03" size="0.1 0.04 0.02"', 'size="0.02"')
     looked = {one.what: one for one in examine(described(tmp_path, points).robot)}
     assert not looked["standing"].right and "on two points nobody stands still" in looked["standing"].hint
 
 
 def test_a_foot_that_is_not_level_at_zero_stands_on_its_whole_sole(tmp_path: Path) -> None:
-    text = WALKER.format(legs=WALKING_LEG.format("left", 0.1) + WALKING_LEG.format("right", -0.1))
+    text = walker()
     found = described(tmp_path, text.replace('_foot" pos="0 0 -0.3"', '_foot" pos="0 0 -0.3" euler="0 20 0"'))
     assert found.standing.held
     level = described(tmp_path, text)
@@ -309,97 +216,6 @@ def test_what_a_robot_lacks_to_stand_is_told_although_it_lies_on_the_ground(tmp_
     asked = looked["torque of lf_knee"]
     assert not asked.right and int(asked.found.split("%")[0]) > 150
     assert "it falls over" in looked["drop"].found
-
-
-@pytest.mark.parametrize(
-    ("text", "message", "part"),
-    [
-        (stool(more='<xacro:leg name="x"/>'), "<xacro:leg> is xacro's: it is not yet a URDF", "<xacro:leg"),
-        (stool().replace('mass value="8"', 'mass value="${trunk_mass}"'), "<mass> is xacro's", "${trunk_mass}"),
-        (stool().replace('ixx="0.1"', 'ixx="heavy"'), "<inertia> has ixx='heavy'", "heavy"),
-        (stool().replace('xyz="0.2 0.1 0"', 'xyz="0.2, 0.1, 0"'), "<origin> has xyz='0.2, 0.1, 0'", "0.2, 0.1"),
-        (stool(more="<ros:plugin/>"), "it is not XML", "<ros:plugin"),
-        (
-            stool('<mesh filename="package:///stool/foot.stl"/>'),
-            "the mesh of link 'lf_shank' is missing: package:///stool/foot.stl",
-            "package:///stool/foot.stl",
-        ),
-        (stool().replace('<mass value="0.3"/>', '<mass value="-1"/>', 1), "a mass is negative: -1", 'value="-1"'),
-        (stool().replace('lower="-2.5" upper="-0.1"', 'lower="1" upper="0"'), "the lower limit is above", 'lower="1"'),
-        (stool(more='<link name="lone"/>'), "2 links hang from no joint: base, lone", '"lone"'),
-        (
-            stool().replace('<parent link="lf_thigh"/>', '<parent link="nowhere"/>'),
-            "joint 'lf_knee' has no parent among the links: nowhere",
-            'name="lf_knee"',
-        ),
-        (
-            stool().replace('<axis xyz="0 1 0"/>', '<axis xyz="0 1 0"/><mimic joint="rf_hip"/>', 1),
-            "joint 'lf_hip' of a leg follows another joint",
-            'name="lf_hip"',
-        ),
-        (
-            dog().replace('<motor joint="lf_knee" ctrlrange="-30 30"/>', ""),
-            "joint 'lf_knee' of a leg has no actuator, and other legs have one more",
-            'name="lf_knee"',
-        ),
-        (stool().replace("lf_knee", "lf&quot;knee"), "the name 'lf\"knee' has a character", "lf&quot;knee"),
-        (stool().replace("lf_knee", "root"), "a joint is named 'root', as the robot's free joint is", '"root"'),
-        (dog(foot=""), "the foot 'lf_shank' has no shape that could touch the ground", 'name="lf_shank"'),
-        (dog(axis="1 0 0"), "the knees turn about the x axis of the base 'trunk': the robot walks along y", '"trunk"'),
-        (
-            dog(trunk='euler="1.57 0 0"'),
-            "the z axis of the base 'trunk' is 90 degrees from up as the robot stands",
-            '"trunk"',
-        ),
-        (
-            dog(FOOT + '<joint axis="0 0 1"/>'),
-            "body 'lf_shank' has 2 joints",
-            'name="lf_shank"',
-        ),
-    ],
-    ids=[
-        "xacro",
-        "xacro's value",
-        "no number",
-        "commas",
-        "prefix",
-        "mesh",
-        "negative mass",
-        "limits the wrong way round",
-        "two roots",
-        "no such link",
-        "mimic",
-        "no actuator",
-        "quotes",
-        "root",
-        "no shape",
-        "sideways",
-        "lying",
-        "two joints",
-    ],
-)
-def test_what_cannot_be_read_is_named_with_its_line(tmp_path: Path, text: str, message: str, part: str) -> None:
-    error = refused(tmp_path, text)
-    assert error.message.startswith(message)
-    suffix = "urdf" if "<robot" in text else "xml"
-    assert error.source == f"{tmp_path}/robot.{suffix}:{line_of(text, part)}"
-
-
-def test_a_legged_robot_on_wheels_is_refused(tmp_path: Path) -> None:
-    wheels = "".join(
-        f'''<link name="{leg}_wheel"><inertial><mass value="0.4"/>
-        <inertia ixx="0.001" iyy="0.001" izz="0.001" ixy="0" ixz="0" iyz="0"/></inertial><collision>
-        <origin rpy="1.5707963 0 0"/><geometry><cylinder radius="0.06" length="0.03"/></geometry></collision></link>
-        <joint name="{leg}_roll" type="continuous"><parent link="{leg}_shank"/><child link="{leg}_wheel"/>
-        <origin xyz="0 0 -0.2"/><axis xyz="0 1 0"/><limit effort="10" velocity="20"/></joint>'''
-        for leg in LEGS
-    )
-    text = stool(more=wheels)
-    error = refused(tmp_path, text)
-    assert error.message.startswith("'lf_wheel' is a wheel: 'lf_roll' turns without end")
-    assert error.source == f"{tmp_path}/robot.urdf:{line_of(text, 'lf_roll')}"
-    fixed = text.replace('type="continuous"', 'type="fixed"')
-    assert described(tmp_path, fixed).robot.feet == ("lf_shank", "rf_shank", "lh_shank", "rh_shank")
 
 
 CORNERS = [(x, y, z) for x in (-0.03, 0.03) for y in (-0.02, 0.02) for z in (-0.02, 0.02)]
@@ -440,27 +256,3 @@ def test_a_foot_in_a_format_that_mujoco_does_not_read_touches_where_it_ends(
 def test_an_open_mesh_of_a_urdf_is_a_shape(tmp_path: Path) -> None:
     (tmp_path / "pad.obj").write_text("".join(f"v {x} {y} {z}\n" for x, y, z in CORNERS) + "f 1 2 3\nf 2 3 4\n")
     assert described(tmp_path, stool('<mesh filename="pad.obj"/>')).standing.held
-
-
-def test_a_table_in_the_scene_is_no_robot_and_a_second_robot_one_too_many(tmp_path: Path) -> None:
-    table = '<worldbody>\n<body name="table" pos="3 0 0"><geom size="0.5"/></body>'
-    assert described(tmp_path, dog().replace("<worldbody>", table, 1)).robot.links[0].name == "trunk"
-    text = dog().replace("<worldbody>", table.replace("<geom", '<freejoint/><geom mass="1"'), 1)
-    error = refused(tmp_path, text)
-    assert error.message == "2 bodies with joints hang from the world: 'table', 'trunk'"
-    second = line_of(text, 'name="trunk"')
-    assert error.source == f"{tmp_path}/robot.xml:{second}"
-
-
-def test_a_fault_of_an_included_file_is_named_where_it_is(tmp_path: Path) -> None:
-    (tmp_path / "parts.xml").write_text(
-        '<mujoco>\n<worldbody><body name="trunk"><geom size="1" mass="1"/></body></worldbody></mujoco>'
-    )
-    error = refused(tmp_path, '<mujoco>\n<include file="parts.xml"/></mujoco>')
-    assert error.message.startswith("body 'trunk' has no free joint")
-    assert error.source == f"{tmp_path}/parts.xml:2"
-    error = refused(tmp_path, '<mujoco>\n\n<include file="else.xml"/></mujoco>')
-    assert (error.message, error.source) == (
-        "the file that it includes is missing: else.xml",
-        f"{tmp_path}/robot.xml:3",
-    )

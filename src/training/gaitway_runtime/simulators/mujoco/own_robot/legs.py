@@ -16,6 +16,8 @@ _TILT = 0.35
 """Angle from the vertical from which a base counts as turned [rad]."""
 _ROUND = 0.004
 """By how much the lowest point of a wheel may move as it turns [m]."""
+_LOW = 0.4
+"""Height of the base's origin over the soles, over that of the lowest hip, below which it is not in the trunk."""
 _FRAME = "x to the front, y to the left, z up"
 
 
@@ -81,6 +83,7 @@ def check_legs(source: RobotSource, data: mujoco.MjData, legs: Sequence[tuple[in
                 hint="walking tasks step: fix the wheels to walk on them",
             )
     _check_drives(source, legs)
+    _check_origin(source, data, legs)
     if len(legs) == 4:
         knees = np.array([axis for _, joints in legs for axis in data.xaxis[list(joints)[1:]]])
         if np.all(np.abs(knees[:, 0]) > 0.9):
@@ -105,6 +108,20 @@ def _check_drives(source: RobotSource, legs: Sequence[tuple[int, Sequence[int]]]
                 source=source.place_of_joint(idle[0]),
                 hint="give it a motor",
             )
+
+
+def _check_origin(source: RobotSource, data: mujoco.MjData, legs: Sequence[tuple[int, Sequence[int]]]) -> None:
+    """Refuse a base whose origin is near the ground: its height says then nothing of how the robot stands."""
+    model = source.model
+    ground = min((lowest(model, data, foot) for foot, _ in legs), default=0.0)
+    hips = min((float(data.xanchor[joints[0]][2]) for _, joints in legs), default=0.0)
+    if float(data.xpos[1][2]) - ground < _LOW * (hips - ground):
+        base = model.body(1).name
+        raise UsageError(
+            f"the origin of the base '{base}' is at the feet and not in the trunk",
+            source=source.place_of_body(base),
+            hint="shift the base's own frame up, and its parts down",
+        )
 
 
 def _is_wheel(model: mujoco.MjModel, data: mujoco.MjData, foot: int) -> bool:

@@ -39,6 +39,7 @@ def urdf_text(path: Path, elements: tuple[Element, ...]) -> tuple[str, tuple[str
         tree = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:
         raise UsageError(f"it is not XML: {error}", source=f"{path}:{error.position[0]}") from None
+    _drop_footprint(tree)
     notes = (*_use_meshes(tree, path, elements), *_mend_inertia(tree, path, elements))
     for link in tree.findall("link"):
         for visual in link.findall("visual"):
@@ -54,6 +55,35 @@ def urdf_text(path: Path, elements: tuple[Element, ...]) -> tuple[str, tuple[str
         "inertiafromgeom": "false",
     }
     return ElementTree.tostring(tree, encoding="unicode"), notes
+
+
+def _drop_footprint(tree: ElementTree.Element) -> None:
+    """Take the trunk as the base where the root is a mark on the ground beneath it, such as ``base_footprint``.
+
+    That is a link without mass and shape whose only joint is fixed and shifts without turning.
+    """
+    while True:
+        joints = tree.findall("joint")
+        hung = {_named(joint, "child") for joint in joints}
+        root = next(link for link in tree.findall("link") if link.get("name") not in hung)
+        below = [joint for joint in joints if _named(joint, "parent") == root.get("name")]
+        if list(root) or len(below) != 1 or below[0].get("type") != "fixed":
+            return
+        origin = below[0].find("origin")
+        if origin is None or not _only_shifts(origin):
+            return
+        tree.remove(below[0])
+        tree.remove(root)
+
+
+def _only_shifts(origin: ElementTree.Element) -> bool:
+    shift, turn = (np.array((origin.get(key) or "0").split(), float) for key in ("xyz", "rpy"))
+    return bool(np.any(shift != 0.0) and np.all(turn == 0.0))
+
+
+def _named(joint: ElementTree.Element, role: str) -> str | None:
+    link = joint.find(role)
+    return None if link is None else link.get("link")
 
 
 def _check(element: Element) -> None:

@@ -179,6 +179,24 @@ def test_limits_in_degrees_are_named(tmp_path: Path) -> None:
     assert "unit of lf_hip" in {one.what for one in examine(robot) if not one.right}
 
 
+def test_a_torque_limit_that_no_motor_has_is_none(tmp_path: Path) -> None:
+    found = described(tmp_path, stool().replace('effort="30"', 'effort="1e9"'))
+    assert all(5.0 <= joint.effort < 100.0 for joint in found.robot.joints)
+    assert any(guess.startswith("torque limits of lf_hip") for guess in found.guesses)
+    assert all(link.joint.armature < 0.1 for link in found.robot.links if link.joint)
+
+
+def test_a_waist_below_the_base_is_no_leg(tmp_path: Path) -> None:
+    chest = '<body name="chest" pos="0 0 1.3"><freejoint/><geom type="box" size="0.08 0.1 0.15" mass="8"/>'
+    waist = '<body name="pelvis" pos="0 0 -0.3"><joint name="waist" axis="0 1 0" range="-60 60"/>'
+    text = walker().replace('<body name="pelvis" pos="0 0 1"><freejoint/>', chest + waist)
+    text = text.replace('<geom type="box" pos="0.08 0 0.3" size="0.1 0.1 0.2" mass="10"/>', "")
+    found = described(tmp_path, text.replace("</worldbody>", "</body></worldbody>"))
+    joints = {joint.name: joint for joint in found.robot.joints}
+    assert not joints["waist"].leg and joints["waist"].pos == 0.0 and joints["left_hip"].leg
+    assert found.standing.held and joints["left_knee"].pos == joints["right_knee"].pos > 0.3
+
+
 def test_a_large_ball_of_a_foot_touches_at_its_lowest_point(tmp_path: Path) -> None:
     crouching = '<keyframe><key qpos="0 0 0.3 1 0 0 0' + " 0.9 -1.8" * 4 + '"/></keyframe>'
     robot = described(tmp_path, dog('<geom size="0.06" pos="0 0 -0.2"/>', keys=crouching)).robot

@@ -20,7 +20,7 @@ _NEAR_GROUND = 0.25
 """Share of the robot's height within which an end of a limb counts as a foot."""
 _SAME_PLACE = 0.02
 """Distance from another's axis within which a mirrored joint counts as the same [m]."""
-_SAME_AXIS = 0.1
+_SAME_AXIS = 0.2
 """How far along that axis it may be [m]: where on its axis a joint has its origin means nothing."""
 
 _SWEEPS, _ANGLES = 2, 13
@@ -183,6 +183,9 @@ def _legs(model: mujoco.MjModel, data: mujoco.MjData, joints: tuple[str, ...]) -
             found.append(Leg(model.body(body).name, chain, sole_of(model, data, body)))
     if len(found) == 2:
         found = [replace(leg, sole=sole_of(model, data, model.body(leg.foot).id, level=False)) for leg in found]
+    shared = {name for leg in found for name in leg.joints if all(name in other.joints for other in found)}
+    if len(found) > 1:  # a waist between the base and all legs is no leg's
+        found = [replace(leg, joints=tuple(name for name in leg.joints if name not in shared)) for leg in found]
     x = {leg.foot: data.body(leg.foot).xpos for leg in found}
     middle = np.mean([place[0] for place in x.values()]) if x else 0.0
     spread = max((abs(place[0] - middle) for place in x.values()), default=0.0)

@@ -23,6 +23,10 @@ from .soles import SOLE_RADIUS
 _HEAVY = 0.1
 """Share of the robot's mass from which a body that is no limb counts as trunk."""
 
+_NO_MOTOR = 200.0
+"""Torque limit over what a leg needs to walk beyond which it is no motor's, but says that there is none."""
+_STRONG = 4.0
+"""Torque limit over what a leg needs to walk up to which a larger one means a larger rotor."""
 _ROTOR = 4.0e-4
 """Rotor inertia over torque limit [kg m^2/(N m)], about that of the drives of Go2, ANYmal and H1."""
 
@@ -64,7 +68,9 @@ def describe(source: RobotSource, name: str | None = None) -> Described:
 def _described(source: RobotSource, anatomy: Anatomy, name: str | None) -> Described:
     pose, guessed = standing_pose(source, anatomy)
     stand = base_height(source, anatomy, pose)
-    limits = effort_limits(source, anatomy.joints)
+    named = effort_limits(source, anatomy.joints)
+    most = _NO_MOTOR * leg_effort(float(source.model.body_subtreemass[1]), stand)
+    limits = {joint: limit for joint, limit in named.items() if limit <= most}
     called = re.sub(r"[^a-z0-9]+", "_", (name or source.name).lower()).strip("_") or "robot"
     if called in ROBOTS:
         called = f"my_{called}"
@@ -93,7 +99,7 @@ def _guesses(anatomy: Anatomy, limits: dict[str, float], posed: bool, source: Ro
     if stiff:
         found.append(f"held stiff, for nothing drives them: {', '.join(stiff)}")
     if unlimited:
-        found.append(f"torque limits of {', '.join(unlimited)}: five times what standing asks of them")
+        found.append(f"torque limits of {', '.join(unlimited)}: five times what standing asks, as no motor's are named")
     if not all(source.model.dof_armature[source.model.joint(name).dofadr[0]] for name in anatomy.joints):
         found.append(f"rotor inertia where the file names none: {_ROTOR:g} kg m^2 for each N m of the torque limit")
     if anatomy.partners is None:
@@ -152,7 +158,7 @@ def _rotors(source: RobotSource, anatomy: Anatomy, limits: dict[str, float], sta
     leg = leg_effort(float(model.body_subtreemass[1]), stand)
     for name in anatomy.joints:
         named = float(model.dof_armature[model.joint(name).dofadr[0]])
-        found[name] = named if named > 0.0 else max(_ROTOR * limits.get(name, leg), 0.001)
+        found[name] = named if named > 0.0 else max(_ROTOR * min(limits.get(name, leg), _STRONG * leg), 0.001)
     return found
 
 

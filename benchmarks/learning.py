@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import math
 import os
 import statistics
 import sys
@@ -35,7 +36,7 @@ os.environ |= THREAD_ENVIRONMENT  # before a numerical library is loaded, as in 
 
 from gaitway_runtime.evaluation import gate
 from gaitway_runtime.evaluation.metrics import summarize
-from gaitway_runtime.evaluation.rollout import run_episodes
+from gaitway_runtime.evaluation.rollout import Episode, run_episodes
 from gaitway_runtime.evaluation.subject import read_subject
 from gaitway_runtime.learners.base import LearnerTraining
 from gaitway_runtime.learners.rsl_rl import LEARNER, embedded
@@ -65,7 +66,7 @@ COLUMNS = (
     "success",
     "gate",
 )
-"""What stands in every row; a column for each metric that the task's gate bounds follows."""
+"""What stands in every row; columns follow for what the task's gate bounds, and for how episodes are to end."""
 
 
 class Curve:
@@ -136,7 +137,8 @@ def _tasks_edited(edited: Callable[[Training], Training] | None) -> Iterator[Non
 def judge(out: Path, *, first: int, every: int, episodes: int, overrides: tuple[str, ...]) -> None:
     """Play every so many iterations' checkpoint and the last, and print what it reached as a table."""
     task = json.loads((out / RUN).read_text())["task"]
-    columns = (*COLUMNS, *(bound.metric for bound in gate.gate_of(task).thresholds if bound.metric not in _STANDING))
+    bounded = (bound.metric for bound in gate.gate_of(task).thresholds if bound.metric not in _STANDING)
+    columns = (*COLUMNS, *bounded, *_endings(task, ()))
     curve = {row["iteration"]: row for row in map(json.loads, (out / CURVE).read_text().splitlines())}
     saved = {int(path.stem.split("_")[1]): path for path in (out / "checkpoints").glob("model_*.pt")}
     wanted = [number for number in sorted(saved) if number % every == 0 or number == max(saved)]
@@ -320,9 +322,20 @@ def _played(task: str, checkpoint: Path, episodes: int, overrides: tuple[str, ..
         "length": metrics.mean_episode_length,
         "success": verdict.success_rate,
         **metrics.measurements,
+        **_endings(task, rollout.episodes),
     }
     rounded = {name: None if number is None else round(number, 3) for name, number in numbers.items()}
     return {**rounded, "gate": "met" if verdict.passed else "not met"}
+
+
+def _endings(task: str, episodes: Sequence[Episode]) -> dict[str, float]:
+    """Return for each bound on how an episode ends the mean of what ended, and the share that is within it."""
+    found = {}
+    for bound in gate.rule_of(task, episodes).last:
+        last = [abs(episode.last[bound.metric]) for episode in episodes]
+        found[f"last {bound.metric}"] = statistics.fmean(last) if last else math.nan
+        found[str(bound)] = statistics.fmean(map(bound.holds, last)) if last else math.nan
+    return found
 
 
 def _arguments() -> argparse.Namespace:

@@ -87,6 +87,12 @@ def test_the_pole_must_be_upright_and_the_cart_on_its_rail_at_the_end(
     assert verdict.successes == success
 
 
+@pytest.mark.parametrize(("away", "turned", "success"), [(0.01, 0.1, 1), (0.01, 1.6, 0), (0.03, 0.1, 0)])
+def test_the_hand_must_end_where_it_was_to_go_and_turned_as_asked(away: float, turned: float, success: int) -> None:
+    ended = episode(position_error=away, orientation_error=turned)
+    assert judge("Isaac-Reach-Franka-v0", [ended], metrics()).successes == success
+
+
 def test_the_callers_threshold_wins_over_the_tasks() -> None:
     mixed = [episode()] * 8 + [episode(Ending.TERMINATED)] * 2
     assert judge("Some-Task-v0", mixed, metrics(), success_threshold=0.8).passed

@@ -16,7 +16,9 @@ class Commands:
 
     def get_term(self, name: str) -> Any:
         """Return a term that measures itself."""
-        return SimpleNamespace(metrics={"position_error": torch.tensor([0.01, 0.2])})
+        return SimpleNamespace(
+            metrics={"position_error": torch.tensor([0.01, 0.2]), "orientation_error": torch.tensor([0.1, 3.0])}
+        )
 
 
 def world(*commands: str) -> Any:
@@ -37,7 +39,7 @@ def world(*commands: str) -> Any:
     [
         ("Isaac-Cartpole-v0", (), {"pole_angle", "cart_position"}),
         ("Isaac-Ant", (), {"forward_speed"}),
-        ("Isaac-Reach-Franka", ("ee_pose",), {"position_error"}),
+        ("Isaac-Reach-Franka", ("ee_pose",), {"position_error", "orientation_error"}),
         ("Somebodys-Own-Task", (), set()),
     ],
 )
@@ -59,4 +61,6 @@ def test_a_bipeds_steps_are_measured() -> None:
 
 def test_a_pose_is_measured_by_isaac_labs_own_term() -> None:
     env = world("ee_pose")
-    assert measurements_of(env, "Isaac-Reach-Franka-v0")["position_error"](env).tolist() == pytest.approx([0.01, 0.2])
+    measured = measurements_of(env, "Isaac-Reach-Franka-v0")
+    assert measured["position_error"](env).tolist() == pytest.approx([0.01, 0.2])
+    assert measured["orientation_error"](env).tolist() == pytest.approx([0.1, 3.0])

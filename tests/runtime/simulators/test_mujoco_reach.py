@@ -9,6 +9,8 @@ from gaitway_runtime.simulators.mujoco.commands import quaternion
 from gaitway_runtime.simulators.mujoco.kinematics import LinkChain
 from gaitway_runtime.simulators.mujoco.models import compile_robot
 from gaitway_runtime.tasks.environment import find_environment
+from gaitway_runtime.tasks.mdp import observations, rewards, shaping
+from gaitway_runtime.tasks.state import State
 from mujoco.batch import Batch
 
 from .conftest import OpenEnv
@@ -96,6 +98,60 @@ def test_a_quaternion_of_roll_pitch_and_yaw() -> None:
     assert quaternion(quarter, none, none)[0] == pytest.approx([half, half, 0, 0])
     assert quaternion(none, quarter, none)[0] == pytest.approx([half, 0, half, 0])
     assert quaternion(none, none, quarter)[0] == pytest.approx([half, 0, 0, half])
+
+
+def multiplied(left: tuple[float, ...], right: np.ndarray) -> tuple[float, ...]:
+    """Return the product of two quaternions w, x, y, z."""
+    product = np.zeros(4)
+    mujoco.mju_mulQuat(product, np.array(left), right)
+    return tuple(product)
+
+
+def about(axis: tuple[float, float, float], angle: float) -> np.ndarray:
+    """Return the quaternion of a turn [rad]."""
+    return np.array([math.cos(angle / 2), *(math.sin(angle / 2) * np.array(axis))])
+
+
+DOWN = (0.0, 1.0, 0.0, 0.0)
+"""The hand's axis points down."""
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0], ids=["as drawn", "the same, the other sign"])
+@pytest.mark.parametrize(
+    ("hand", "angle", "tilt", "lacking"),
+    [
+        (DOWN, 0.0, 0.0, (0.0, 0.0, 0.0)),
+        # Turned by 0.4 rad about its own axis, which points down: what it lacks is the way back.
+        (multiplied(DOWN, about((0.0, 0.0, 1.0), 0.4)), 0.4, 0.0, (0.0, 0.0, -math.sin(0.2))),
+        (multiplied(DOWN, about((0.0, 1.0, 0.0), 0.4)), 0.4, 0.4, (0.0, -math.sin(0.2), 0.0)),
+        # Half a turn and a little more is less than half a turn the other way.
+        (multiplied(DOWN, about((0.0, 0.0, 1.0), 3.4)), 2 * math.pi - 3.4, 0.0, (0.0, 0.0, math.sin(1.7))),
+    ],
+)
+def test_a_hand_is_off_by_the_angle_of_the_shortest_turn(
+    hand: tuple[float, ...], angle: float, tilt: float, lacking: tuple[float, ...], sign: float
+) -> None:
+    state = State(step_dt=1 / 30, max_episode_length=360)
+    state.hand_quat = np.array([hand])
+    state.command = np.array([(0.5, 0.0, 0.3, *(sign * np.array(DOWN)))])
+    assert rewards.orientation_command_error(state) == pytest.approx([angle], abs=1e-6)
+    assert shaping.hand_tilt(state) == pytest.approx([tilt], abs=1e-6)
+    assert observations.hand_turn(state)[0] == pytest.approx(lacking)
+    assert shaping.orientation_near(state, std=angle or 1.0) == pytest.approx(
+        [1.0 - math.tanh(angle and 1.0)], abs=1e-6
+    )
+
+
+def test_the_critic_sees_what_the_hand_lacks_from_the_first_step_on(open_env: OpenEnv) -> None:
+    env = open_env(REACH, num_envs=8, training=True)
+    for _ in range(2):
+        seen = env.reset()
+        pos, _ = LinkChain(env.engine.model, "panda_hand").pose(env.engine.qpos)
+        assert seen["critic"][:, 32:35] == pytest.approx(pos - env.state.command[:, :3], abs=1e-6)
+        assert np.linalg.norm(seen["critic"][:, 35:], axis=1) == pytest.approx(
+            np.sin(0.5 * rewards.orientation_command_error(env.state)), abs=1e-5
+        )
+        env.step(np.ones((8, 7), np.float32))
 
 
 def test_the_fingers_stay_open_whatever_the_arm_does(open_env: OpenEnv) -> None:

@@ -111,6 +111,7 @@ _MEASUREMENTS: Mapping[str, Measurement] = {
     "flight_time": _flight_time,
     "single_stance": _single_stance,
     "position_error": _pose_metric("position_error"),
+    "orientation_error": _pose_metric("orientation_error"),
 }
 """What success rules ask for, by name."""
 

@@ -194,27 +194,29 @@ class Engine:
         self.read_motion(state)
         if self.spec.wrench_bodies:
             state.incoming_wrench_b[:] = self._sensordata[:, self.layout.wrench]
-        if self._hand:
-            state.hand_pos, state.hand_quat = self._hand.pose(self.qpos)
         return self._diverged()
 
     def read_motion(self, state: State) -> None:
-        """Read joint and root quantities of all worlds from the present state."""
+        """Read joint, root and hand quantities of all worlds from the present state."""
         state.joint_pos = self.qpos[:, self.layout.joint_qpos]
         state.joint_vel = self.qvel[:, self.layout.joint_dof]
         if self.spec.base:
             root = root_motion(self.qpos, self.qvel, self.base_com)
             for name, value in root.items():
                 setattr(state, name, value)
+        if self._hand:
+            state.hand_pos, state.hand_quat = self._hand.pose(self.qpos)
 
     def read_motion_of(self, state: State, ids: Ids) -> None:
-        """Read joint and root quantities of some worlds, after their state was written."""
+        """Read joint, root and hand quantities of some worlds, after their state was written."""
         qpos, qvel = self.qpos[ids], self.qvel[ids]
         state.joint_pos[ids] = qpos[:, self.layout.joint_qpos]
         state.joint_vel[ids] = qvel[:, self.layout.joint_dof]
         if self.spec.base:
             for name, value in root_motion(qpos, qvel, self.base_com[ids]).items():
                 getattr(state, name)[ids] = value
+        if self._hand:
+            state.hand_pos[ids], state.hand_quat[ids] = self._hand.pose(qpos)
 
     def restart(self, state: State, ids: Ids, start: Start) -> None:
         """Put worlds into a new state, with nothing of their past (warm start, contacts) left."""

@@ -40,8 +40,22 @@ def projected_gravity(state: State) -> Array:
 
 
 def generated_commands(state: State) -> Array:
-    """Velocity command vx, vy [m/s] and wz [rad/s] in the base frame."""
+    """The command in the base frame: vx, vy [m/s] and wz [rad/s], or a pose, position [m] and quaternion w, x, y, z."""
     return state.command
+
+
+def hand_offset(state: State) -> Array:
+    """Position of the end effector less the one to reach, base frame [m]."""
+    return state.hand_pos - state.command[:, :3]
+
+
+def hand_turn(state: State) -> Array:
+    """Turn that the end effector lacks, in its own frame: its axis times the sine of half its angle, the short way."""
+    hand, asked = state.hand_quat, state.command[:, 3:7]
+    alike = np.einsum("nk,nk->n", hand, asked)
+    turn: Array = hand[:, :1] * asked[:, 1:] - asked[:, :1] * hand[:, 1:] - np.cross(hand[:, 1:], asked[:, 1:])
+    turn *= np.where(alike < 0.0, -1.0, 1.0)[:, None]
+    return turn
 
 
 def foot_air_time(state: State) -> Array:

@@ -1,4 +1,4 @@
-"""Reward terms that only training sees: what makes a quadruped learn real steps within minutes on two cores.
+"""Reward terms that only training sees: what makes a robot learn real steps, or poses, within minutes on two cores.
 
 They are never part of the reported reward, and ``--no-shaping`` leaves them out. Each returns (N,), unweighted.
 """
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..arrays import Array, row_sum
 from ..state import State
 from . import observations
-from .rewards import commanded_to_walk
+from .rewards import commanded_to_walk, orientation_command_error
 
 LF, LH, RF, RH = range(4)
 
@@ -75,3 +75,26 @@ def base_height(state: State, height: float, spread: float) -> Array:
 def commanded_to_move(state: State) -> NDArray[np.bool_]:
     """Where the robot is commanded to walk, or to turn at more than 0.2 rad/s."""
     return commanded_to_walk(state) | (np.abs(state.command[:, 2]) > 0.2)
+
+
+def orientation_near(state: State, std: float) -> Array:
+    """``1 - tanh(angle / std)``: 1 where the end effector is turned as commanded."""
+    near: Array = 1.0 - np.tanh(orientation_command_error(state) / std)
+    return near
+
+
+def hand_tilt(state: State) -> Array:
+    """Angle between where down is, seen from the end effector, and where the commanded pose has it [rad].
+
+    The part of the orientation's error that is not a turn about the vertical. An arm whose last joint is too slow to
+    turn its hand all the way otherwise tilts the hand to come nearer, and stays there.
+    """
+    alike = np.einsum("kn,kn->n", _down(state.hand_quat), _down(state.command[:, 3:7]))
+    tilt: Array = np.arccos(np.clip(alike, -1.0, 1.0))
+    return tilt
+
+
+def _down(quat: Array) -> Array:
+    """Return the direction of gravity in the frames of unit quaternions w, x, y, z, (N, 4), entries first: (3, N)."""
+    w, x, y, z = quat.T
+    return np.stack((2.0 * (w * y - x * z), -2.0 * (w * x + y * z), 2.0 * (x * x + y * y) - 1.0))

@@ -2,11 +2,31 @@
 
 from ...spec.catalog import Gate, LocalScale, SuccessRule, Task, Threshold, register
 
-NEAR = 0.02
-"""Distance from the commanded position at which it counts as reached [m]."""
+NEAR = Threshold("position_error", "<=", 0.02, "m")
+TURNED = Threshold("orientation_error", "<=", 0.2, "rad")
+
+POSITION = SuccessRule(
+    sentence="the hand is within 2 cm of the last commanded position when the episode ends", last=(NEAR,)
+)
+POSE = SuccessRule(
+    sentence="the hand is within 2 cm and 0.2 rad of the last commanded pose when the episode ends",
+    last=(NEAR, TURNED),
+)
 
 
-def register_reach(module: str, *, robot: str, shown: str, stem: str, joints: int, moved: int) -> None:
+def register_reach(
+    module: str,
+    *,
+    robot: str,
+    shown: str,
+    stem: str,
+    joints: int,
+    moved: int,
+    recipe: str,
+    local: LocalScale,
+    reached: SuccessRule,
+    success_rate: float,
+) -> None:
     """Register the reach task of an arm.
 
     Args:
@@ -16,6 +36,10 @@ def register_reach(module: str, *, robot: str, shown: str, stem: str, joints: in
         stem: Its part of Isaac Lab's task name.
         joints: Joints that are observed.
         moved: Joints that the actions move.
+        recipe: Name of its settings in ``recipe``.
+        local: Scale of a training on this machine.
+        reached: What its training is made for, ``POSITION`` or ``POSE``.
+        success_rate: Share of episodes that are to end like that.
     """
     register(
         Task(
@@ -28,12 +52,9 @@ def register_reach(module: str, *, robot: str, shown: str, stem: str, joints: in
             actions=moved,
             control_hz=30,
             episode_length_s=12,
-            success=SuccessRule(
-                sentence=f"the hand is within {NEAR * 100:g} cm of the last commanded position when the episode ends",
-                last=(Threshold("position_error", "<=", NEAR, "m"),),
-            ),
-            gate=Gate(success_rate=0.9),
-            local=LocalScale(512, 120, 20),
-            recipes={"rsl_rl": "gaitway_runtime.tasks.reach.recipe:RSL_RL"},
+            success=reached,
+            gate=Gate(success_rate=success_rate),
+            local=local,
+            recipes={"rsl_rl": f"gaitway_runtime.tasks.reach.recipe:{recipe}"},
         )
     )

@@ -6,11 +6,31 @@ import math
 from functools import partial
 
 from ..environment import Action, EnvCfg, Observation, PoseCommand, Reset, Reward, Shaping, Training
-from ..mdp import observations, rewards
+from ..mdp import observations, rewards, shaping
 from ..robots import RobotSpec
 
 _LATER = 4500
 """Control steps after which Isaac Lab punishes fast movements more."""
+
+POSITION = (
+    Reward("position_near", partial(rewards.position_command_error_tanh, std=0.25), 1.0),
+    Reward("position_at", partial(rewards.position_command_error_tanh, std=0.05), 1.0),
+)
+"""What training rewards where the position alone is to be learned."""
+
+POSE = (
+    *POSITION,
+    Reward("orientation", rewards.orientation_command_error, -0.5),
+    Reward("orientation_at", partial(shaping.orientation_near, std=0.25), 1.0),
+    Reward("tilt", shaping.hand_tilt, -0.5),
+)
+"""The same where the orientation is to be learned too."""
+
+OFF = (
+    Observation(name="hand_offset", func=observations.hand_offset, size=3, units="m", frame="base"),
+    Observation(name="hand_turn", func=observations.hand_turn, size=3, frame="end effector"),
+)
+"""How far the hand is off, for the critic."""
 
 
 def reaching(
@@ -19,6 +39,8 @@ def reaching(
     *,
     pitch: float,
     spread: tuple[float, float],
+    shaped: tuple[Reward, ...] = POSITION,
+    privileged: tuple[Observation, ...] = (),
     notes: tuple[str, ...] = (),
 ) -> EnvCfg:
     """Return the task of an arm.
@@ -28,6 +50,8 @@ def reaching(
         moved: Joints that the actions move.
         pitch: Of every commanded pose: where the end effector's axis points down [rad].
         spread: Factor on the default joint positions at the start of an episode.
+        shaped: What training rewards beside the task's own terms.
+        privileged: What the critic sees beside what the policy does.
         notes: What a reader of the contract must know.
     """
     joints = len(spec.joint_names)
@@ -85,13 +109,6 @@ def reaching(
             pitch=(pitch, pitch),
             yaw=(-math.pi, math.pi),
         ),
-        training=Training(
-            shaping=Shaping(
-                terms=(
-                    Reward("position_near", partial(rewards.position_command_error_tanh, std=0.25), 1.0),
-                    Reward("position_at", partial(rewards.position_command_error_tanh, std=0.05), 1.0),
-                )
-            ),
-        ),
+        training=Training(shaping=Shaping(terms=shaped), privileged=privileged),
         notes=notes,
     )

@@ -2,7 +2,7 @@
 
 import math
 
-from ..environment import reaching
+from ..environment import OFF, POSE, reaching
 from .robot import ARM, SPEC
 
 REACH = reaching(
@@ -10,5 +10,7 @@ REACH = reaching(
     ARM,
     pitch=math.pi,
     spread=(0.5, 1.5),
+    shaped=POSE,
+    privileged=OFF,
     notes=("the fingers' drives hold them open; no action moves them",),
 )

@@ -46,9 +46,9 @@ def test_a_robots_file_becomes_a_module_with_a_task(gaitway: Callable, folder: P
 
     named = gaitway("robot", "new", str(source), "--name", "my_dog", "--json")
     assert named.json["task"] == "My-Dog-Flat"
-    listed = apart("tasks", "--with", "my_dog.py", "--import", "my_dog")
-    own = next(task for task in listed if task["name"] == "My-Dog-Flat")
+    own = apart("tasks", "My-Dog-Flat", "--with", "my_dog.py", "--import", "my_dog")
     assert (own["observations"], own["actions"]) == (48, 12)
+    assert own["settable"]["agent.symmetric"] and own["settable"]["agent.fast_update"], "as the dogs that ship"
     planned = apart("train", "--task", "My-Dog-Flat", "--with", "my_dog.py", "--import", "my_dog", "--dry-run")
     assert planned["plan"]["settings"]["num_envs"]["value"] == 512
 

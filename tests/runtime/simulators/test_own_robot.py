@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from gaitway_runtime.learners.rsl_rl.symmetric import Symmetry
+from gaitway_runtime.simulators.mujoco.contract import mirrors
 from gaitway_runtime.simulators.mujoco.models import mjcf
 from gaitway_runtime.simulators.mujoco.own_robot.checking import examine
 from gaitway_runtime.simulators.mujoco.own_robot.describing import Described, describe
@@ -40,6 +42,11 @@ def test_legs_joints_and_symmetry_are_found(go2: Described) -> None:
     assert [joint.flipped for joint in robot.joints] == [True] * 4 + [False] * 8
     assert robot.trunk == ("base",)
     assert robot.mass == pytest.approx(15.206, abs=0.01)
+
+
+def test_its_mirror_is_one_that_networks_can_be_symmetric_by(go2: Described) -> None:
+    found = mirrors(walking_on_flat_ground(go2.robot), go2.robot.spec)
+    assert Symmetry.of(found).products == [[0, 1], [1, 0]]
 
 
 def test_torque_costs_a_larger_robot_less(go2: Described) -> None:

@@ -128,9 +128,16 @@ def register_own(robot: OwnRobot, environment: str) -> None:
             success=bounds,
             gate=Gate(success_rate=0.7, thresholds=(Threshold("survival_rate", ">=", 0.95), *bounds.mean)),
             local=LocalScale(256, 600, 50) if two_legs else LocalScale(512, 200, 25),
-            recipes={"rsl_rl": f"{RECIPE}:{'BIPED_RSL_RL' if two_legs else 'WIDE_RSL_RL'}", "skrl": f"{RECIPE}:SKRL"},
+            recipes={"rsl_rl": f"{RECIPE}:{_recipe(robot)}", "skrl": f"{RECIPE}:SKRL"},
         )
     )
+
+
+def _recipe(robot: OwnRobot) -> str:
+    """Return the name of a robot's settings: those of the shipped robots of its kind."""
+    if len(robot.feet) == 2:
+        return "BIPED_RSL_RL"
+    return "SYMMETRIC_WIDE_RSL_RL" if robot.spec.mirrors else "WIDE_RSL_RL"
 
 
 def walking_on_flat_ground(robot: OwnRobot) -> EnvCfg:

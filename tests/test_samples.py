@@ -16,13 +16,14 @@ from gaitway.cli.main import main
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = {
     "Isaac-Velocity-Flat-Anymal-C-v0": ROOT / "samples" / "anymal-c-flat" / "model_194.pt",
-    "Isaac-Velocity-Rough-Anymal-C-v0": ROOT / "samples" / "anymal-c-rough" / "model_650.pt",
+    "Isaac-Velocity-Rough-Anymal-C-v0": ROOT / "samples" / "anymal-c-rough" / "model_1250.pt",
     "Isaac-Velocity-Flat-Unitree-Go2-v0": ROOT / "samples" / "go2-flat" / "model_139.pt",
     "Isaac-Velocity-Rough-Unitree-Go2-v0": ROOT / "samples" / "go2-rough" / "model_599.pt",
     "Isaac-Velocity-Flat-H1-v0": ROOT / "samples" / "h1-flat" / "model_599.pt",
     "Isaac-Velocity-Flat-G1-v0": ROOT / "samples" / "g1-flat" / "model_479.pt",
+    "Isaac-Velocity-Rough-H1-v0": ROOT / "samples" / "h1-rough" / "model_2000.pt",
 }
-FLAT, ROUGH, GO2, GO2_ROUGH, H1, G1 = SAMPLES
+FLAT, ROUGH, GO2, GO2_ROUGH, H1, G1, H1_ROUGH = SAMPLES
 SCALE = 24
 """Robots side by side, and episodes: one each."""
 
@@ -62,7 +63,9 @@ def test_the_command_says_that_the_quadruped_passes_its_gate_on_flat_ground() ->
     assert run["metrics"]["mean_reward"] >= 15
 
 
-@pytest.mark.parametrize(("task", "reward"), [(ROUGH, 15), (GO2_ROUGH, 20), (GO2, 30), (H1, 25), (G1, 25)])
+@pytest.mark.parametrize(
+    ("task", "reward"), [(ROUGH, 15), (GO2_ROUGH, 20), (GO2, 30), (H1, 25), (G1, 25), (H1_ROUGH, 18)]
+)
 def test_each_other_robot_passes_its_gate(task: str, reward: float) -> None:
     """As the command judges it, without the films, which take most of its time."""
     job = ValidateJob(task=task, simulator="mujoco")

@@ -13,6 +13,7 @@ from gaitway_runtime.spec import catalog
 from gaitway_runtime.spec.errors import UsageError
 from gaitway_runtime.spec.job import TrainJob
 from gaitway_runtime.tasks.environment import Reward, Shaping, VelocityCommand, find_environment
+from gaitway_runtime.tasks.velocity.anymal_environment import FALL
 
 from .conftest import OpenEnv
 
@@ -269,7 +270,7 @@ def test_a_fall_costs_below_the_floor_and_is_not_reported(open_env: OpenEnv) -> 
     env.env_steps = 1_000_000  # half way up the ramp of penalties
     steps = [env.step(still(env)) for _ in range(15)]
     (fell,) = [step for step in steps if step.terminated[1]]
-    assert fell.rewards[1] == pytest.approx(-0.5 * 4.0, abs=0.1)
+    assert fell.rewards[1] == pytest.approx(-0.5 * FALL, abs=0.1)
     assert fell.rewards[0] >= 0.0 and fell.reward_terms["shaping/fall"][0] == 0.0
     assert abs(fell.task_rewards[1]) < 1.0
 

@@ -3,8 +3,8 @@
 ``ROUGH_TERRAINS_CFG``: tiles of 8 m, levels along x, columns along y; a ``-Play`` task has five by five tiles of any
 kind and difficulty. The ground is the same in every run (fixed seed), so that a recorded trajectory can be drawn later.
 Differences from Isaac Lab: stairs and boxes are made of cells of 0.1 m, and the border is flat ground around the field.
-Where walls are asked for, stairs and boxes have vertical ones; without, they are part of the height field alone, and
-their walls are ramps of one cell.
+Stairs and boxes have vertical walls where feet meet them; where none are asked for they are part of the height field
+alone, and their walls are ramps of one cell.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class RoughTerrain:
     on rough ground a robot takes much longer to find out how to walk."""
     obstacles: Obstacles = OBSTACLES
     """Heights of boxes and rough ground."""
-    walls: bool = False
+    walls: bool = True
     """Whether stairs and boxes have vertical walls, as Isaac Lab's, in place of ramps of one cell."""
     kind: str | None = None
     """The only kind of ground, one of :data:`KIND_NAMES`; None: all of them, in Isaac Lab's proportions."""

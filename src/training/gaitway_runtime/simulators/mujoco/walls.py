@@ -68,6 +68,7 @@ def with_columns(spec: mujoco.MjSpec, robot: RobotSpec) -> mujoco.MjModel:
                 # Not at the body's origin: of a geom that is compiled there MuJoCo never reads the place again.
                 pos=[x, y, -_DEPTH],
                 size=[RESOLUTION / 2, RESOLUTION / 2, _BOUNDS],
+                mass=0.0,
                 contype=block.group,
                 conaffinity=0,
                 # The robot's geoms have priority: theirs counts.

@@ -28,6 +28,9 @@ FLAT_REWARDS = (
 ROUGH_WEIGHTS = {"dof_torques_l2": -1.0e-5, "feet_air_time": 0.125, "flat_orientation_l2": 0.0}
 """Where Isaac Lab's rough task weighs differently from its flat one."""
 
+FALL = 8.0
+"""What a fall on rough ground costs in training: with 4, fewer robots pass the highest stairs and boxes."""
+
 TURN = 0.5
 """What a rough turn is worth in training: ANYmal learned to walk along well before it turned without it."""
 
@@ -67,4 +70,5 @@ def rough_ground(flat: EnvCfg, sole: float) -> EnvCfg:
         Steps(sole=sole, air_time=0.25, clearance=0.12, ahead=0.15, clear=0.6, turn=TURN),
         weights=ROUGH_WEIGHTS,
         terrain=RoughTerrain(flat_steps=1_000_000),
+        fall=FALL,
     )

@@ -24,10 +24,9 @@ from ..robots import RobotSpec
 from ..terrain import LEVELS, RoughTerrain
 from .terms import DIAGNOSTICS, GROUND_DIAGNOSTICS, HEIGHT_SCAN, TRACKING, critic_terms, policy_terms
 
-WALLS = (
-    "stairs and boxes are made of cells of 0.1 m; their walls are ramps of one cell, or vertical under the feet with "
-    "env.terrain.walls=true"
-)
+_CELLS = "stairs and boxes are made of cells of 0.1 m; their walls are "
+WALLS = f"{_CELLS}vertical where feet meet them (ramps of one cell with env.terrain.walls=false)"
+RAMPS = f"{_CELLS}ramps of one cell (vertical where feet meet them with env.terrain.walls=true)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +117,9 @@ def stepping(steps: Steps) -> Shaping:
     )
 
 
-def on_rough_ground(flat: EnvCfg, steps: Steps, *, weights: Mapping[str, float], terrain: RoughTerrain) -> EnvCfg:
+def on_rough_ground(
+    flat: EnvCfg, steps: Steps, *, weights: Mapping[str, float], terrain: RoughTerrain, fall: float = FALL
+) -> EnvCfg:
     """Return a robot's task on rough ground from that on flat ground.
 
     Args:
@@ -126,6 +127,7 @@ def on_rough_ground(flat: EnvCfg, steps: Steps, *, weights: Mapping[str, float],
         steps: Properties of a step on rough ground.
         weights: Rewards that weigh differently.
         terrain: The ground.
+        fall: What a fall costs in training.
     """
     shaped = stepping(steps)
     level = Reward("flat_orientation", rewards.flat_orientation_l2, -2.0, fade_steps=3_000_000)
@@ -140,9 +142,9 @@ def on_rough_ground(flat: EnvCfg, steps: Steps, *, weights: Mapping[str, float],
             # The curriculum compares the way walked with the last command: it needs commands that last.
             command_resampling_time=None,
             push=Push(),
-            shaping=replace(shaped, terms=(*shaped.terms, level), penalty_ramp_steps=2_000_000, fall=FALL),
+            shaping=replace(shaped, terms=(*shaped.terms, level), penalty_ramp_steps=2_000_000, fall=fall),
         ),
-        notes=(*(note for note in flat.notes if "resamples" not in note), WALLS),
+        notes=(*(note for note in flat.notes if "resamples" not in note), WALLS if terrain.walls else RAMPS),
     )
 
 

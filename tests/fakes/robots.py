@@ -62,8 +62,9 @@ def dog(
 
 
 URDF = """<robot name="stool">
-  <link name="base"><inertial><mass value="8"/>
+  <link name="base"><inertial><mass value="8"/><origin xyz="0 0 0"/>
     <inertia ixx="0.1" iyy="0.1" izz="0.15" ixy="0" ixz="0" iyz="0"/></inertial>
+    <visual><geometry><mesh filename="package://stool/meshes/base.dae"/></geometry></visual>
     <collision><geometry><box size="0.4 0.2 0.1"/></geometry></collision></link>
   {legs}
 {more}

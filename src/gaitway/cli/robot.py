@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from gaitway_runtime.spec.files import replacing
 
 from ..errors import ConfigError, UsageError
 from . import output
@@ -79,14 +80,11 @@ def _module_name(robot: str) -> str:
 
 def _write(path: Path, text: str) -> None:
     """Write a file as a whole: where that fails, or is interrupted, what was there stays."""
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror or error}", source="--output") from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _check(source: Path, video: Path | None, as_json: bool) -> int:

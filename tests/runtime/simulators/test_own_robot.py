@@ -19,6 +19,8 @@ from gaitway_runtime.simulators.mujoco.own_robot.writing import module_of
 from gaitway_runtime.spec.errors import UsageError
 from gaitway_runtime.tasks.velocity.own import walking_on_flat_ground
 
+from tests.fakes.robots import stool
+
 
 def model_text(robot: str) -> str:
     """MJCF of a robot that ships with the project, without its drives and sensors: what a user might have."""
@@ -80,30 +82,6 @@ def test_a_humanoid_has_two_feet_and_arms(tmp_path: Path) -> None:
     cfg = walking_on_flat_ground(robot)
     assert cfg.training.assist is not None
     assert cfg.training.assist.upright == pytest.approx(9.81 * robot.mass * robot.stand_height)
-
-
-URDF = """<robot name="stool">
-  <link name="base"><inertial><mass value="8"/><origin xyz="0 0 0"/>
-    <inertia ixx="0.1" iyy="0.1" izz="0.15" ixy="0" ixz="0" iyz="0"/></inertial>
-    <visual><geometry><mesh filename="package://stool/meshes/base.dae"/></geometry></visual>
-    <collision><geometry><box size="0.4 0.2 0.1"/></geometry></collision></link>
-  {legs}
-</robot>"""
-LEG = """
-  <link name="{leg}_thigh"><inertial><mass value="0.8"/><origin xyz="0 0 -0.1"/>
-    <inertia ixx="0.004" iyy="0.004" izz="0.001" ixy="0" ixz="0" iyz="0"/></inertial></link>
-  <joint name="{leg}_hip" type="revolute"><parent link="base"/><child link="{leg}_thigh"/>
-    <origin xyz="{x} {y} 0"/><axis xyz="0 1 0"/><limit lower="-1.5" upper="1.5" effort="30" velocity="20"/></joint>
-  <link name="{leg}_shank"><inertial><mass value="0.3"/><origin xyz="0 0 -0.1"/>
-    <inertia ixx="0.001" iyy="0.001" izz="0.0003" ixy="0" ixz="0" iyz="0"/></inertial>
-    <collision><origin xyz="0 0 -0.2"/><geometry>{foot}</geometry></collision></link>
-  <joint name="{leg}_knee" type="revolute"><parent link="{leg}_thigh"/><child link="{leg}_shank"/>
-    <origin xyz="0 0 -0.2"/><axis xyz="0 1 0"/><limit lower="-2.5" upper="-0.1" effort="30" velocity="20"/></joint>"""
-
-
-def stool(foot: str = '<sphere radius="0.02"/>') -> str:
-    places = {"lf": (0.2, 0.1), "rf": (0.2, -0.1), "lh": (-0.2, 0.1), "rh": (-0.2, -0.1)}
-    return URDF.format(legs="".join(LEG.format(leg=leg, x=x, y=y, foot=foot) for leg, (x, y) in places.items()))
 
 
 def test_a_urdf_needs_no_free_base_and_names_its_torque_limits(tmp_path: Path) -> None:

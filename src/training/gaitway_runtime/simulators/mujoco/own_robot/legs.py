@@ -54,15 +54,14 @@ def check_legs(source: RobotSource, data: mujoco.MjData, legs: Sequence[tuple[in
     model = source.model
     for foot, joints in legs:
         for number in joints:
+            name = model.joint(number).name
             if int(model.jnt_type[number]) != int(mujoco.mjtJoint.mjJNT_HINGE):
-                name = model.joint(number).name
                 raise UsageError(
                     f"joint '{name}' of a leg is no hinge",
                     source=source.place_of_joint(name),
                     hint="legs bend on hinges",
                 )
-            if model.joint(number).name in source.coupled:
-                name = model.joint(number).name
+            if name in source.coupled:
                 raise UsageError(
                     f"joint '{name}' of a leg follows another joint",
                     source=source.place_of_joint(name),

@@ -58,10 +58,15 @@ def _ahead(model: mujoco.MjModel, data: mujoco.MjData, anatomy: Anatomy) -> floa
 
 
 def _sole_centre(model: mujoco.MjModel, data: mujoco.MjData, leg: Leg) -> Array:
+    centre: Array = np.mean(_sole_points(model, data, leg), axis=0)
+    return centre
+
+
+def _sole_points(model: mujoco.MjModel, data: mujoco.MjData, leg: Leg) -> list[Array]:
+    """Return where the spheres of a leg's sole are in the world [m]."""
     foot = model.body(leg.foot).id
     turn = data.xmat[foot].reshape(3, 3)
-    centre: Array = np.mean([data.xpos[foot] + turn @ point for point in leg.sole], axis=0)
-    return centre
+    return [data.xpos[foot] + turn @ point for point in leg.sole]
 
 
 def base_height(source: RobotSource, anatomy: Anatomy, pose: Array) -> float:
@@ -70,7 +75,7 @@ def base_height(source: RobotSource, anatomy: Anatomy, pose: Array) -> float:
     data.qpos[:] = pose
     mujoco.mj_kinematics(model, data)
     mujoco.mj_comPos(model, data)
-    return float(data.xpos[1, 2] - min(lowest(model, data, model.body(foot).id) for foot in anatomy.feet))
+    return float(data.xpos[1, 2] - min(_level(model, data, leg) for leg in anatomy.legs))
 
 
 def start_height(stand: float) -> float:
@@ -84,15 +89,13 @@ def _bend(model: mujoco.MjModel, data: mujoco.MjData, anatomy: Anatomy, leg: Leg
     places = model.jnt_qposadr[numbers]
     low, high = np.array([_range(model, anatomy, name) for name in leg.joints]).T
     mujoco.mj_kinematics(model, data)
-    foot = model.body(leg.foot).id
     beside = _sole_centre(model, data, leg)[1]
     height = _BENT[len(anatomy.legs)] * _reach(model, leg)
 
     def missed(angles: Array) -> Array:
         data.qpos[places] = angles
         mujoco.mj_kinematics(model, data)
-        turn = data.xmat[foot].reshape(3, 3)
-        points = [data.xpos[foot] + turn @ point for point in leg.sole]
+        points = _sole_points(model, data, leg)
         centre, hip = np.mean(points, axis=0), data.xanchor[numbers[0]]
         tilt = [point[2] - points[0][2] for point in points[1:]]
         wanted = hip[2] - height + SOLE_RADIUS

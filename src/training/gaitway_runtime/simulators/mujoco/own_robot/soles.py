@@ -38,8 +38,10 @@ def sole_of(model: mujoco.MjModel, data: mujoco.MjData, body: int, *, level: boo
         for angle in _TILTS[1:]:
             tilted = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
             turned = points @ tilted.T
-            if _area(turned, float(turned[:, 2].min())) > _FLATTER * area:
-                area, best = _area(turned, float(turned[:, 2].min())), (turned, float(turned[:, 2].min()), tilted)
+            lowered = float(turned[:, 2].min())
+            larger = _area(turned, lowered)
+            if larger > _FLATTER * area:
+                area, best = larger, (turned, lowered, tilted)
     points, ground, tilted = best
     low = points[points[:, 2] < ground + _UNDERSIDE, :2]
     (x0, y0), (x1, y1) = low.min(axis=0), low.max(axis=0)

@@ -151,11 +151,7 @@ def _mend_inertia(tree: ElementTree.Element, path: Path, elements: tuple[Element
         UsageError: A link that moves has mass without inertia.
     """
     notes = []
-    moved = {
-        child.get("link")
-        for joint in tree.findall("joint")
-        if joint.get("type") != "fixed" and (child := joint.find("child")) is not None
-    }
+    moved = {_named(joint, "child") for joint in tree.findall("joint") if joint.get("type") != "fixed"}
     for link in tree.findall("link"):
         inertial = link.find("inertial")
         inertia = link.find("inertial/inertia")

@@ -3,7 +3,6 @@ import resource
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from gaitway_runtime.learners.base import LearnerTraining, TrainingOutcome, Trai
 from gaitway_runtime.learners.rsl_rl import LEARNER, embedded
 from gaitway_runtime.policies.reader import read_checkpoint
 from gaitway_runtime.simulators.base import Transition
-from gaitway_runtime.spec.contract import ObservationTerm, PolicyContract
 from gaitway_runtime.spec.errors import JobFailed, UsageError
 from gaitway_runtime.spec.job import TrainJob
 
@@ -125,25 +123,6 @@ def test_bfloat16_products_leave_the_weights_and_the_first_ratio_exact(
     assert {value.dtype for name, value in weights.items() if name.startswith("mlp")} == {torch.float32}
     plain, _ = train(tmp_path / "plain", 2, *own)
     assert not same(weights, load(plain.final_checkpoint)["actor_state_dict"]), "it makes no difference"
-
-
-def test_late_inputs_have_no_say_at_first(tmp_path: Path) -> None:
-    class TwoTerms(DoubleIntegrator):
-        @property
-        def contract(self) -> PolicyContract:
-            parts = (ObservationTerm(name="pos", start=0, stop=1), ObservationTerm(name="scan", start=1, stop=4))
-            return replace(super().contract, observations=parts)
-
-    env = TwoTerms(4, critic=True)
-    frozen = ("agent.algorithm.learning_rate=0", "agent.algorithm.schedule=fixed")
-    outcome, _ = train(tmp_path / "frozen", 1, "agent.late_inputs=['scan']", *frozen, env=env)
-    for network in ("actor", "critic"):
-        first = load(outcome.final_checkpoint)[f"{network}_state_dict"]["mlp.0.weight"]
-        assert (first[:, 1:4] == 0.0).all() and (first[:, 0] != 0.0).all()
-    outcome, _ = train(tmp_path / "learning", 1, "agent.late_inputs=['scan']", env=env)
-    assert (load(outcome.final_checkpoint)["actor_state_dict"]["mlp.0.weight"][:, 1:] != 0.0).any()
-    with pytest.raises(UsageError, match="no observation 'height'"):
-        train(tmp_path / "wrong", 1, "agent.late_inputs=['height']", env=env)
 
 
 def test_a_quiet_start_begins_with_actions_of_about_zero(tmp_path: Path) -> None:

@@ -167,6 +167,13 @@ def test_episodes_begin_on_isaac_labs_levels_and_evaluation_draws_them_anew(open
     assert (evaluation._ground.levels != before).any()
 
 
+def test_training_can_begin_at_the_lowest_level(open_env: OpenEnv) -> None:
+    cfg = with_overrides(find_environment(ROUGH), ("env.terrain.easy_start=true", "env.terrain.levels=2,5"))
+    training, evaluation = (open_env(cfg, num_envs=100, training=flag) for flag in (True, False))
+    assert set(training._ground.levels) == {2} and len(set(training._ground.kinds)) == 6
+    assert set(evaluation._ground.levels) == {2, 3, 4, 5}
+
+
 @pytest.mark.parametrize("broken", [np.nan, 1e8])
 def test_a_world_that_diverges_on_rough_ground_is_counted_and_reset(open_env: OpenEnv, broken: float) -> None:
     env = open_env(ROUGH, num_envs=20, training=True)

@@ -81,6 +81,9 @@ class RslRlCfg:
     """With ``fast_update``: play the next rollout while the last one is learnt from, with networks that are then one
     update old. For four cores and more; needs two threads and a single process. Other numbers, but the same with every
     run of a seed."""
+    settle: float = 0.0
+    """Share of the training, at its end, over which the learning rate falls to a tenth (an adaptive one: what it
+    adapts to), so that the last policy is no accident of the last updates."""
     initial_std: tuple[tuple[str, float], ...] = ()
     """Standard deviations at the start of the actions whose joint's name contains a text; the last match counts."""
     quiet_start: bool = False
@@ -88,6 +91,10 @@ class RslRlCfg:
     deviations: mirrored copies of samples are as probable as the samples."""
     late_inputs: tuple[str, ...] = ()
     """Observation terms whose weights start from zero: many noisy inputs that say nothing before the robot walks."""
+    late_steps: int = 0
+    """Environment steps, over all worlds, for which those weights stay at zero."""
+    late_rate: float = 1.0
+    """What part of every step those weights then take."""
     actor: ActorCfg = field(default_factory=ActorCfg)
     critic: ModelCfg = field(default_factory=ModelCfg)
     algorithm: PpoCfg = field(default_factory=PpoCfg)

@@ -134,6 +134,9 @@ class RoughTerrain:
     flat_steps: int = 0
     """Environment steps, over all worlds, for which training starts its episodes on the flat ground around the field:
     on rough ground a robot takes much longer to find out how to walk."""
+    easy_start: bool = False
+    """Whether all robots in training begin on the least of these levels and climb from there: one that meets obstacles
+    which it cannot pass yet learns to stand still before them."""
     obstacles: Obstacles = OBSTACLES
     """Heights of boxes and rough ground."""
     walls: bool = True

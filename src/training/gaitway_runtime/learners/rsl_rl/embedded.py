@@ -28,9 +28,11 @@ from ..checkpoints import SavedTraining, check_layout, check_normalizer, check_w
 from ..loop import Session, marked
 from ..monitor import NotFinite
 from ..state import array_of
+from . import late_inputs
 from .older import converted
 from .precision import mix_precision, obstacle_to_bfloat16
 from .runner import RunnerState, attach, grouped_class, load_into, note_scalar
+from .schedules import Progress, schedule
 from .symmetric import Turn
 from .ways import choose
 
@@ -203,6 +205,12 @@ class RslRlEmbeddedRun:
             ways = choose(runner.alg, config, session.env.mirrors, _groups(session.env), drawn=session.saved is None)
             log.info("learning with %s", ", ".join(ways.told))
             runner.current_learning_iteration = session.first
+            progress = Progress(
+                iteration=lambda: session.monitor.iteration,
+                total=session.total,
+                steps_per_iteration=self.steps_per_iteration,
+            )
+            schedule(runner.alg, session.env, config, progress)
             attach(
                 runner,
                 session.monitor,
@@ -272,7 +280,7 @@ def _make_runner(
         _skip_mirror_loss(runner.alg)
     if mixed:
         mix_precision(runner.alg)
-    _zero_inputs(runner.alg, env, config.late_inputs)
+    late_inputs.zero(runner.alg, env, config.late_inputs)
     _set_initial_std(runner.alg, env, config)
     if config.quiet_start:
         _quieten(runner.alg.actor.mlp[-1])
@@ -284,25 +292,6 @@ def _quieten(last: torch.nn.Linear) -> None:
     with torch.no_grad():
         last.weight.mul_(0.01)
         last.bias.zero_()
-
-
-def _zero_inputs(algorithm: Any, env: Env, names: tuple[str, ...]) -> None:
-    """Set the first weights of some of the policy's inputs to zero; they come first in the critic's inputs too.
-
-    Raises:
-        UsageError: The policy has no observation term of that name.
-    """
-    for name in names:
-        term = env.contract.observation(name)
-        if term is None:
-            raise UsageError(
-                f"the policy has no observation '{name}'",
-                source="--set agent.late_inputs",
-                allowed=", ".join(known.name for known in env.contract.observations),
-            )
-        for model in (algorithm.actor, algorithm.critic):
-            with torch.no_grad():
-                model.mlp[0].weight[:, term.start : term.stop] = 0.0
 
 
 def _set_initial_std(algorithm: Any, env: Env, config: RslRlCfg) -> None:

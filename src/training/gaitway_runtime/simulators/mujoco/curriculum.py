@@ -37,7 +37,8 @@ class TerrainLevels:
         self._allowed = terrain.tiles(cfg.kind, cfg.levels)
         columns = np.flatnonzero(self._allowed.any(axis=0))
         self.columns = columns[np.arange(num_envs) * len(columns) // num_envs]
-        self.rows = self._draw_rows(self.columns)
+        lowest = training and cfg.easy_start
+        self.rows = self._allowed[:, self.columns].argmax(axis=0) if lowest else self._draw_rows(self.columns)
         self._beside = np.full(num_envs, training and cfg.flat_steps > 0)
 
     @property

@@ -37,8 +37,7 @@ class TerrainLevels:
         self._allowed = terrain.tiles(cfg.kind, cfg.levels)
         columns = np.flatnonzero(self._allowed.any(axis=0))
         self.columns = columns[np.arange(num_envs) * len(columns) // num_envs]
-        lowest = training and cfg.easy_start
-        self.rows = self._allowed[:, self.columns].argmax(axis=0) if lowest else self._draw_rows(self.columns)
+        self.rows = self._lowest_rows() if training and cfg.easy_start else self._draw_rows(self.columns)
         self._beside = np.full(num_envs, training and cfg.flat_steps > 0)
 
     @property
@@ -95,6 +94,11 @@ class TerrainLevels:
         outside = self.terrain.half_size[0] + AROUND / 2
         places[:, 0], places[:, 2] = np.where(np.arange(len(places)) % 2, outside, -outside), 0.0
         return places
+
+    def _lowest_rows(self) -> NDArray[np.int64]:
+        """Return the first allowed row of every world's column, (N,)."""
+        rows: NDArray[np.int64] = self._allowed[:, self.columns].argmax(axis=0)
+        return rows
 
     def _draw_rows(self, columns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Draw an allowed row for each of n columns, (n,)."""

@@ -11,6 +11,7 @@ from ..robots import RobotSpec
 from ..terrain import RoughTerrain
 from . import quadruped
 from .quadruped import SPREAD, Steps
+from .recipe import FLAT_STEPS
 
 FLAT_REWARDS = (
     Reward("track_lin_vel_xy_exp", partial(rewards.track_lin_vel_xy_exp, variance=0.25), 1.0),
@@ -70,6 +71,6 @@ def rough_ground(flat: EnvCfg, sole: float) -> EnvCfg:
         flat,
         Steps(sole=sole, air_time=0.25, clearance=0.12, ahead=0.15, clear=0.6),
         weights=ROUGH_WEIGHTS,
-        terrain=RoughTerrain(flat_steps=1_000_000),
+        terrain=RoughTerrain(flat_steps=FLAT_STEPS),
         fall=FALL,
     )

@@ -25,6 +25,7 @@ from ..robots import RobotSpec
 from ..state import State
 from ..terrain import RoughTerrain
 from .quadruped import SPREAD, WALLS, played
+from .recipe import BIPED_FLAT_STEPS
 from .terms import DIAGNOSTICS, GROUND_DIAGNOSTICS, HEIGHT_SCAN, TRACKING, critic_terms, policy_terms
 
 
@@ -164,7 +165,7 @@ def on_rough_ground(flat: EnvCfg, changed: Mapping[str, Reward | None], gait: Ga
         flat,
         observations=(*flat.observations, HEIGHT_SCAN),
         rewards=tuple(term for term in terms if term is not None),
-        terrain=RoughTerrain(flat_steps=2_500_000),
+        terrain=RoughTerrain(flat_steps=BIPED_FLAT_STEPS, easy_start=True),
         command=COMMAND,
         diagnostics=(*BIPED_DIAGNOSTICS, *GROUND_DIAGNOSTICS),
         training=replace(

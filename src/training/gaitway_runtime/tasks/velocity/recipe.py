@@ -32,14 +32,34 @@ where an ANYmal's has three, and is learned from five times instead of three."""
 _SCANNING = (256, 128, 128)
 """Hidden layers of a network that reads a height scan."""
 
-ROUGH_RSL_RL = replace(
-    SYMMETRIC_RSL_RL,
-    late_inputs=("height_scan",),
-    actor=replace(RSL_RL.actor, hidden_dims=_SCANNING),
-    critic=replace(RSL_RL.critic, hidden_dims=_SCANNING),
-)
+FLAT_STEPS, WIDE_FLAT_STEPS, BIPED_FLAT_STEPS = 1_000_000, 1_250_000, 2_000_000
+"""Environment steps for which a training on rough ground begins its episodes on flat ground, where a scan says nothing:
+for ANYmal, for robots that begin with wide movements, and for bipeds."""
 
-WIDE_ROUGH_RSL_RL = replace(ROUGH_RSL_RL, actor=replace(WIDE_RSL_RL.actor, hidden_dims=_SCANNING))
+
+def with_late_scan(recipe: RslRlCfg, flat_steps: int) -> RslRlCfg:
+    """Return a recipe for rough ground from that for flat ground.
+
+    Args:
+        recipe: The recipe for flat ground.
+        flat_steps: Environment steps for which episodes begin on flat ground.
+    """
+    return replace(recipe, late_inputs=("height_scan",), late_steps=flat_steps, late_rate=0.3, settle=0.15)
+
+
+def _scanning(recipe: RslRlCfg, flat_steps: int) -> RslRlCfg:
+    """Return a quadruped's recipe for rough ground: no bonus for noise, which makes robots fall there."""
+    return replace(
+        with_late_scan(recipe, flat_steps),
+        actor=replace(recipe.actor, hidden_dims=_SCANNING),
+        critic=replace(recipe.critic, hidden_dims=_SCANNING),
+        algorithm=replace(recipe.algorithm, entropy_coef=0.0),
+    )
+
+
+ROUGH_RSL_RL = _scanning(SYMMETRIC_RSL_RL, FLAT_STEPS)
+
+WIDE_ROUGH_RSL_RL = _scanning(SYMMETRIC_WIDE_RSL_RL, WIDE_FLAT_STEPS)
 
 SKRL = SkrlCfg(
     rollouts=24,

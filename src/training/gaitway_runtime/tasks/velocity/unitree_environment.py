@@ -10,6 +10,7 @@ from ..robots import RobotSpec
 from ..terrain import Obstacles, RoughTerrain
 from . import quadruped
 from .quadruped import Steps
+from .recipe import WIDE_FLAT_STEPS
 
 FLAT_REWARDS = (
     Reward("track_lin_vel_xy_exp", partial(rewards.track_lin_vel_xy_exp, variance=0.25), 1.5),
@@ -50,14 +51,16 @@ def flat_ground(spec: RobotSpec, foot_radius: float, motor: str) -> EnvCfg:
 def rough_ground(flat: EnvCfg, foot_radius: float) -> EnvCfg:
     """Return the task on rough ground, whose boxes are lower than a larger robot's.
 
-    Walls are ramps: these robots are half as high as an ANYmal, and have not learned to climb vertical ones in minutes.
+    These robots are half as high as an ANYmal. Training begins on the lowest level, once they walk on flat ground, and
+    walls are ramps: on vertical ones they need more than ten minutes.
     """
     return quadruped.on_rough_ground(
         flat,
         Steps(sole=foot_radius, air_time=0.2, clearance=0.09, ahead=0.15, clear=0.6),
         weights={"feet_air_time": 0.01, "flat_orientation_l2": 0.0},
         terrain=RoughTerrain(
-            flat_steps=1_000_000,
+            flat_steps=WIDE_FLAT_STEPS,
+            easy_start=True,
             walls=False,
             obstacles=Obstacles(boxes=(0.025, 0.1), roughness=(0.01, 0.06), roughness_step=0.01),
         ),

@@ -7,7 +7,7 @@ and matter little: with large deviations they leave most of an update to the leg
 from dataclasses import replace
 
 from ...learning import DistributionCfg
-from ..recipe import BIPED_RSL_RL, SKRL
+from ..recipe import BIPED_FLAT_STEPS, BIPED_RSL_RL, SKRL, with_late_scan
 
 RSL_RL = replace(
     BIPED_RSL_RL,
@@ -18,6 +18,6 @@ RSL_RL = replace(
     ),
 )
 
-ROUGH_RSL_RL = replace(RSL_RL, late_inputs=("height_scan",))
+ROUGH_RSL_RL = with_late_scan(RSL_RL, BIPED_FLAT_STEPS)
 
 __all__ = ["ROUGH_RSL_RL", "RSL_RL", "SKRL"]

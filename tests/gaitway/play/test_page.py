@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,6 +155,18 @@ def test_play_writes_the_page_of_a_checkpoint(gaitway: Callable, flat_page: Path
     ran = gaitway("play", str(policy), "--output", str(tmp_path / "here.html"), "--no-browser", "--json")
     assert ran.code == 0
     assert ran.json == {"page": str(tmp_path / "here.html"), "bytes": (tmp_path / "here.html").stat().st_size}
+
+
+def test_the_page_of_an_exported_policy_needs_no_torch(flat_page: Path, tmp_path: Path) -> None:
+    """The command line of every infer writes one: importing torch for it took longer than the rest."""
+    policy, page = flat_page.parent / "exported" / "policy.onnx", tmp_path / "here.html"
+    code = "import sys; from gaitway.cli.main import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stderr)"
+    command = [sys.executable, "-c", code, "play", str(policy), "--output", str(page), "--no-browser"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert page.is_file()
+    loaded = set(done.stderr.splitlines()[-1].split())
+    assert "mujoco" in loaded
+    assert not {"torch", "onnxruntime", "mlflow"} & loaded
 
 
 def test_a_run_gets_its_page_and_its_report_a_link(start: Callable[..., Run], flat_page: Path) -> None:

@@ -9,11 +9,11 @@ import onnx
 import pytest
 import torch
 from gaitway_runtime.policies.export import export_policy
-from gaitway_runtime.policies.formats.onnx import CONTRACT_KEY, OPSET
+from gaitway_runtime.policies.formats.onnx import OPSET
 from gaitway_runtime.policies.network import Policy
 from gaitway_runtime.policies.reader import read_checkpoint
 from gaitway_runtime.policies.sessions import checkpoint_session, open_session
-from gaitway_runtime.spec.contract import PolicyContract
+from gaitway_runtime.spec.contract import CONTRACT_KEY, PolicyContract
 from gaitway_runtime.spec.errors import JobFailed, UsageError
 from gaitway_runtime.spec.export_formats import EXPORT_FORMATS
 

@@ -57,6 +57,9 @@ RELATIVE_TERMS = ("joint_pos", "joint_pos_rel")
 CONTRACT_FILE = "contract.json"
 """Name of the document beside the exports and inside a TorchScript archive."""
 
+CONTRACT_KEY = "policy_contract"
+"""Key of the whole document in an ONNX file's metadata."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ObservationTerm:

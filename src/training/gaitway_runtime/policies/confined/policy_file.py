@@ -14,15 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...spec.checkpoint_files import members_of, sha256_of
-from ...spec.contract import CONTRACT_FILE, PolicyContract
+from ...spec.contract import CONTRACT_FILE, CONTRACT_KEY, PolicyContract
 from ...spec.errors import UsageError
 from ...spec.registry import ForeignError, call_foreign
 from ..bundles import bundle_beside, is_bundle, read_bundle
-from ..checkpoint import open_checkpoint
-from ..formats.onnx import CONTRACT_KEY
-from ..formats.torchscript import check_code, code_files
-from ..reader import read_checkpoint
-from ..sessions import checkpoint_session
+from ..torchscript_code import check_code, code_files
 from .onnx_loader import OBSERVATIONS
 from .process import ConfinedPolicy
 
@@ -119,53 +115,14 @@ def opened(file: PolicyFile, activation: str | None = None) -> Iterator[AskedPol
         UsageError: It cannot be read or run.
     """
     if file.kind == "checkpoint":
-        yield _CheckpointPolicy(file.path, activation)
+        from .checkpoint_policy import CheckpointPolicy
+
+        yield CheckpointPolicy(file.path, activation)
         return
     with ConfinedPolicy(file.path, file.kind) as policy:
         if not 1 <= policy.inputs <= MOST_INPUTS:
             raise UsageError(f"the policy takes {policy.inputs} inputs", source=str(file.path))
         yield policy
-
-
-class _CheckpointPolicy:
-    """The network of a checkpoint, rebuilt from its weights alone: nothing of the file runs."""
-
-    confined = "weights alone are read"
-    gains: tuple[tuple[float, ...], ...] = ()
-
-    def __init__(self, path: Path, activation: str | None) -> None:
-        policy = read_checkpoint(open_checkpoint(path), activation=activation)
-        self._session = checkpoint_session(policy)
-        self.inputs, self.outputs = policy.observation_size, policy.action_size
-        self.recurrent = self._session.recurrent
-        self.contract = policy.contract
-
-    def act(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self.recurrent and self._rows(rows):
-            self._session.reset()
-        with _one_thread():
-            return self._session.act(rows)
-
-    def reset(self, mask: NDArray[np.bool_] | None = None) -> None:
-        self._session.reset(mask)
-
-    def _rows(self, rows: NDArray[np.float32]) -> bool:
-        changed = getattr(self, "_count", len(rows)) != len(rows)
-        self._count = len(rows)
-        return changed
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let torch compute with one thread: several cost more than they bring for so small a network."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _inspect_bundle(path: Path) -> PolicyFile:

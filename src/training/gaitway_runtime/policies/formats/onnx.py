@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...spec.contract import PolicyContract
+from ...spec.contract import CONTRACT_KEY, PolicyContract
 from ...spec.errors import JobFailed, UsageError
 from ...spec.registry import ForeignError, call_foreign
 from ..network import FeedForward, Policy
@@ -21,9 +21,6 @@ from .feed_forward import write_feed_forward
 
 OPSET = 18
 """ONNX operator set of the export; the one that rsl_rl's own export uses too."""
-
-CONTRACT_KEY = "policy_contract"
-"""Key of the whole contract in the ONNX file's metadata."""
 
 
 def _write(policy: Policy, contract: PolicyContract, path: Path) -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import io
-import re
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 
-from ...spec.checkpoint_files import damage_of, members_of
 from ...spec.contract import CONTRACT_FILE, PolicyContract
-from ...spec.errors import UsageError
 from ...spec.registry import ForeignError, call_foreign
 from ..network import Policy
 from ..sessions import PolicySession, TorchSession, embedded_contract, unreadable_export
+from ..torchscript_code import check_code
 from .base import ExportFormat, quiet_torch
 
 
@@ -33,47 +30,6 @@ def _write(policy: Policy, contract: PolicyContract, path: Path) -> None:
         for name in source.namelist():
             if not name.endswith(".debug_pkl"):
                 target.writestr(zipfile.ZipInfo(name), source.read(name))
-
-
-_REACHES_OUT = re.compile(
-    r"\b(?:torch|ops\.aten|aten)\s*[.:]+\s*(?:save|load|from_file)\b|\bops\.(?!prim\b|aten\b)\w+"
-    r"|\btorch\.hub\.\w+\s*\(|\b(?:from_file|save)\("
-)
-"""Calls in an archive's code that write or read files, and operators of extensions."""
-
-_CODE_LIMIT = 16 * 2**20
-"""Most code that is looked through [bytes]; a policy's has a few KiB."""
-
-
-def code_files(members: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
-    """Return the source files among the members of a TorchScript archive; none in an archive of another kind."""
-    return [entry for entry in members if "/code/" in entry.filename and entry.filename.endswith(".py")]
-
-
-def check_code(path: Path) -> None:
-    """Refuse an archive whose code reaches beyond its tensors; it is read as text, and nothing of it has run then.
-
-    torch reads an archive without a look at its checksums, which are checked here.
-
-    Raises:
-        UsageError: It is damaged, writes or reads files, calls operators of an extension, or is too long to be looked
-            through.
-    """
-    code = code_files(members_of(path) or ())
-    if sum(entry.file_size for entry in code) > _CODE_LIMIT:
-        raise UsageError("the exported policy holds too much code to be looked through", source=str(path))
-    damage = damage_of(path) if code else "it is no archive with a program inside"
-    if damage:
-        raise UsageError(f"the exported policy cannot be read: {damage}", source=str(path))
-    with zipfile.ZipFile(path) as archive:
-        texts = [archive.read(entry).decode("utf-8", errors="replace") for entry in code]
-    found = next((match for text in texts if (match := _REACHES_OUT.search(text))), None)
-    if found:
-        raise UsageError(
-            f"the exported policy's code does more than compute ('{found[0]}'): it is not run",
-            source=str(path),
-            hint="export the policy from its checkpoint",
-        )
 
 
 def _open(path: Path, threads: int) -> PolicySession:

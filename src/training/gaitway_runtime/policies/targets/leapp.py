@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...spec.contract import PolicyContract
-from ..formats.onnx import CONTRACT_KEY, OPSET
+from ...spec.contract import CONTRACT_KEY, PolicyContract
+from ..formats.onnx import OPSET
 from ..network import Policy
 from . import whole_loop
 from .base import VELOCITY_COMMAND, ExportTarget, command_names, in_action_order

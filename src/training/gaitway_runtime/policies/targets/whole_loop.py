@@ -13,9 +13,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ...spec.contract import ObservationTerm, PolicyContract
+from ...spec.contract import CONTRACT_KEY, ObservationTerm, PolicyContract
 from ..bundles import LOOP_FILE
-from ..formats.onnx import CONTRACT_KEY
 from ..network import Policy
 from .base import ExportTarget, command_names, frame_scales, frame_size, of_terms
 from .graph import COMPARED, write_graph

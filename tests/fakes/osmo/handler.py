@@ -166,13 +166,14 @@ class Handler(BaseHTTPRequestHandler):
             retry = int(query.get("retry_id", [str(found.retry_id)])[0])
             task = f"{task} retry-{retry}" if retry else task
         last = int(query.get("last_n_lines", ["0"])[0])
-        cut = self.osmo.cut_logs_after if self.osmo.cut_logs_of in workflow.id else None
-        self.osmo.cut_logs_after = self.osmo.cut_logs_after if cut is None else None
+        cut = self.osmo.cut(workflow.id)
         stalled, self.osmo.stall_logs_after = self.osmo.stall_logs_after, None
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+        if self.osmo.logs_take_s:
+            self.osmo.closed(self.osmo.logs_take_s)
         sent = max(0, len(workflow.lines) - last) if last else 0
         lines = workflow.follow(sent, self.osmo.closed)
         for count, line in enumerate(line for line in lines if not task or f" [{task}]" in line):

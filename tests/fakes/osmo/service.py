@@ -72,9 +72,13 @@ class OsmoService:
         self.login_expired = False
         self.cancel_breaks = False
         self.cut_logs_after: int | None = None
-        """Lines after which the next log stream breaks, once."""
+        """Lines after which the next log stream breaks."""
         self.cut_logs_of = ""
         """Part of the id of the workflow whose stream that is to be."""
+        self.cut_logs_times = 1
+        """Streams that break so."""
+        self.logs_take_s = 0.0
+        """Time from the beginning of a stream to its first line: OSMO fetches a stored log from object storage [s]."""
         self.stall_logs_after: int | None = None
         """Lines after which the next log stream falls silent, once."""
         self._late = ""
@@ -163,9 +167,18 @@ class OsmoService:
         if self._silent and self._silent in path:
             self._silence.wait()
 
-    def closed(self) -> None:
-        """Wait until the service is closed."""
-        self._silence.wait()
+    def closed(self, longest: float | None = None) -> None:
+        """Wait until the service is closed, or a time is over [s]."""
+        self._silence.wait(longest)
+
+    def cut(self, workflow_id: str) -> int | None:
+        """Lines after which this stream of a workflow's log is to break; None for one that does not."""
+        if self.cut_logs_after is None or self.cut_logs_of not in workflow_id:
+            return None
+        found, self.cut_logs_times = self.cut_logs_after, self.cut_logs_times - 1
+        if not self.cut_logs_times:
+            self.cut_logs_after, self.cut_logs_times = None, 1
+        return found
 
     def failure(self, path: str) -> tuple[int, str] | None:
         with self._lock:

@@ -40,6 +40,9 @@ _SENT = ("Read timed out", "Connection aborted", "Connection reset", "Remote end
 _GATEWAY = re.compile(r"Status Code: 50[24]\b")
 """What the command says of an answer of something between it and OSMO, which had passed the request on."""
 
+_BUSY = re.compile(r"Status Code: 503\b")
+"""What the command says of a service, or something between it and OSMO, that cannot answer now."""
+
 _PREFACE = re.compile(r"^((Error message:|Workflow \S* ?submit failed:)\s*)+")
 _NOISE = re.compile(r"^(Error code:|Server responded|Status Code:|Header:|Body:?$|Traceback|  )")
 
@@ -167,7 +170,7 @@ def log_stream(
         while (line := _next(lines, idle if opened else TIMEOUT_S)) is not None:
             if line is _SILENCE:
                 if not opened:
-                    raise PlatformError("osmo workflow logs gave no answer", hint="osmo version")
+                    raise Unwell(f"osmo workflow logs gave no answer in {TIMEOUT_S:g} s", hint="osmo version")
                 if not goes_on():
                     return
             elif opened:
@@ -208,6 +211,8 @@ def error_of(code: int, stdout: str, stderr: str, words: tuple[str, ...]) -> Gai
     what = f"osmo {' '.join(words[:2])}"
     if any(mark in message for mark in _SENT) or _GATEWAY.search(stdout):
         return NoAnswer(f"OSMO gave no answer in time: {message}", hint="osmo version")
+    if _BUSY.search(stdout):
+        return Unwell("OSMO cannot answer now (503)", hint="try again in a minute")
     for marks, make in _KNOWN:
         if any(mark in message for mark in marks):
             return make(message)

@@ -25,6 +25,9 @@ from .query import query_workflow
 IDLE_S = 5.0
 """Silence after which a stream is not trusted any more [s]."""
 
+STORED_IDLE_S = 60.0
+"""As :data:`IDLE_S`, of a stream that was opened after the workflow had ended, which has an end [s]."""
+
 LIVE_S = 4.0
 """Time after which a stream is compared with the times of its lines: one that goes along with them is live [s]."""
 
@@ -39,6 +42,15 @@ PATIENCE = 6
 
 _LINE = re.compile(r"(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[([^\]]+?)(?: retry-(\d+))?\](\[osmo\])? ?(.*)", re.DOTALL)
 _CUT = "Log stream has timed out or failed."
+
+
+class CutShort(client.Unwell):
+    """The log of a workflow that has ended came in part, however often it was asked for."""
+
+    def __init__(self, workflow_id: str, lines: list[str]) -> None:
+        super().__init__(f"OSMO sent the log of {workflow_id} in part, {READS} times", hint="try again in a minute")
+        self.came = lines
+        """Lines of the last part."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +86,20 @@ def read_lines(workflow_id: str, selection: LogSelection | None = None) -> list[
     """Return a log as far as it goes now, as OSMO writes it.
 
     Raises:
+        CutShort: The workflow has ended, and its log comes in part.
         GaitwayError: It cannot be read at all.
     """
     words = _words(selection or LogSelection())
+    idle = IDLE_S
     for _ in range(READS):
-        lines, whole = _read_once(workflow_id, words)
+        lines, whole = _read_once(workflow_id, words, idle)
         if whole or query_workflow(workflow_id).word in GOING_ON:
-            break
-    return lines
+            return lines
+        idle = STORED_IDLE_S
+    raise CutShort(workflow_id, lines)
 
 
-def _read_once(workflow_id: str, words: Sequence[str]) -> tuple[list[str], bool]:
+def _read_once(workflow_id: str, words: Sequence[str], idle: float) -> tuple[list[str], bool]:
     """Return the lines of one stream, and whether it was read to its end, or to where a job that goes on is."""
     pace, whole = _Pace(), True
 
@@ -93,7 +108,7 @@ def _read_once(workflow_id: str, words: Sequence[str]) -> tuple[list[str], bool]
         whole = False
         return False
 
-    stream = client.log_stream(workflow_id, words, idle=IDLE_S, goes_on=goes_on)
+    stream = client.log_stream(workflow_id, words, idle=idle, goes_on=goes_on)
     lines: list[str] = []
     for line in stream:
         whole = whole and _CUT not in line
@@ -133,7 +148,7 @@ def task_lines(workflow_id: str) -> list[LogLine]:
     """Return the lines that tasks have written; none where OSMO has lost the log.
 
     Raises:
-        Unwell: OSMO cannot be asked now.
+        Unwell: OSMO cannot be asked now, or sends the log in part.
     """
     try:
         lines = read_lines(workflow_id)
@@ -152,15 +167,30 @@ def task_lines(workflow_id: str) -> list[LogLine]:
 
 
 def read_log(workflow_id: str, selection: LogSelection) -> Iterator[str]:
-    """Yield a part of the log as far as it goes now, as a person reads it."""
+    """Yield a part of the log as far as it goes now, as a person reads it.
+
+    Raises:
+        GaitwayError: It cannot be read at all, or comes in part; what came was yielded.
+    """
     if selection.error and selection.task is None:
         selection = replace(selection, task=_failed_task(workflow_id))
-    for line in read_lines(workflow_id, selection):
+    lines, problem = _come(workflow_id, selection)
+    for line in lines:
         found = parse_line(line)
         of_task = selection.task is None or (found is not None and found.task == selection.task)
         of_attempt = selection.attempt is None or (found is not None and found.attempt == selection.attempt)
         if selection.error or (of_task and of_attempt):
             yield from _shown(line)
+    if problem:
+        raise problem
+
+
+def _come(workflow_id: str, selection: LogSelection | None = None) -> tuple[list[str], CutShort | None]:
+    """Return what comes of a log, and the error where that is a part of it."""
+    try:
+        return read_lines(workflow_id, selection), None
+    except CutShort as problem:
+        return problem.came, problem
 
 
 def follow_log(
@@ -199,9 +229,9 @@ def follow_log(
 
 
 def _rest(workflow_id: str, seen: SeenLines) -> Iterator[str]:
-    """Yield what the stored log of an ended workflow has beyond the lines that were seen."""
+    """Yield what the stored log of an ended workflow has beyond the lines that were seen, as far as it comes."""
     seen.restart()
-    for line in read_lines(workflow_id):
+    for line in _come(workflow_id)[0]:
         if seen.is_new(line):
             yield from _shown(line)
 

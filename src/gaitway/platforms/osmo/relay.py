@@ -21,7 +21,7 @@ from pathlib import Path
 from ...errors import PlatformError
 from ..container import CHOOSE_PYTHON, to_yaml
 from . import client
-from .logs import IDLE_S, PATIENCE, SeenLines, parse_line
+from .logs import IDLE_S, PATIENCE, STORED_IDLE_S, SeenLines, parse_line
 from .payload import encoded
 from .status import has_ended
 
@@ -146,7 +146,7 @@ def _lines(relay: str) -> Iterator[str]:
         over = not goes_on()  # asked before the log is read: then it is there whole
         seen.restart()
         failures += 1
-        for line in client.log_stream(relay, idle=IDLE_S, goes_on=goes_on):
+        for line in client.log_stream(relay, idle=STORED_IDLE_S if over else IDLE_S, goes_on=goes_on):
             found = parse_line(line)
             if seen.is_new(line) and found and not found.by_osmo:
                 failures = 0

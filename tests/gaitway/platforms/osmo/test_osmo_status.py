@@ -65,19 +65,50 @@ def test_the_log_is_the_jobs_own(service: OsmoService, gaitway: Any) -> None:
     assert "::gaitway-result::" not in out
 
 
-@pytest.mark.parametrize("how", ["cut", "stall", "busy"])
-def test_a_log_that_comes_in_part_is_no_log_without_a_result(service: OsmoService, gaitway: Any, how: str) -> None:
+@pytest.mark.parametrize("how", ["cut", "stall", "slow", "asks to slow down (429)", "cannot answer now (503)"])
+def test_a_log_that_comes_in_part_is_no_log_without_a_result(
+    service: OsmoService, gaitway: Any, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = start(gaitway)
     (workflow,) = service.workflows
     service.wait(workflow)
-    if how == "busy":
-        service.fail_next(f"{workflow}/logs", 429)
+    if how.endswith("3)") or how.endswith("9)"):
+        service.fail_next(f"{workflow}/logs", int(how[-4:-1]))
         asked = gaitway("status", name)
-        assert (asked.code, "OSMO asks to slow down" in asked.err) == (4, True), asked.out
+        assert (asked.code, f"OSMO {how}" in asked.err) == (4, True), asked.out
+    elif how == "slow":
+        # Each time it is asked for, longer than the silence after which a stream of a running job is given up.
+        monkeypatch.setattr(logs, "IDLE_S", 0.01)
+        service.logs_take_s = 0.5
     else:
         setattr(service, f"{how}_logs_after", 1)
     ended = gaitway("status", name, "--json").json
     assert (ended["status"], ended["iterations"]) == ("succeeded", 3), ended["detail"]
+
+
+def test_a_log_that_always_comes_in_part_leaves_the_result_open(service: OsmoService, gaitway: Any) -> None:
+    name = start(gaitway)
+    (workflow,) = service.workflows
+    service.wait(workflow)
+    service.cut_logs_after, service.cut_logs_times = 1, 2 * logs.READS
+    said = f"OSMO sent the log of {workflow} in part"
+    asked = gaitway("status", name)
+    assert (asked.code, said in asked.err) == (4, True), asked.out
+    shown = gaitway("logs", name)
+    assert (shown.code, said in shown.err, len(shown.out.splitlines())) == (4, True, 1), shown.err
+    assert gaitway("status", name, "--json").json["iterations"] == 3
+
+
+def test_a_log_of_which_nothing_comes_is_no_empty_log(
+    service: OsmoService, gaitway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(gaitway)
+    (workflow,) = service.workflows
+    service.wait(workflow)
+    service.fall_silent(f"{workflow}/logs")
+    monkeypatch.setattr(client, "TIMEOUT_S", 0.1)
+    with pytest.raises(client.Unwell, match=r"osmo workflow logs gave no answer in 0\.1 s"):
+        logs.task_lines(workflow)
 
 
 @pytest.mark.parametrize("bar", ["99%", "98%^99%", "99%^"])

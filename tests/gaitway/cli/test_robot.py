@@ -1,6 +1,7 @@
 """``gaitway robot new`` and ``robot check``, and the task that comes of it."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.robots import dog, line_of, stool
 from gaitway_runtime.simulators.mujoco.models import mjcf
 
 
@@ -86,3 +88,29 @@ def test_what_is_no_robot_is_refused_with_its_line(gaitway: Callable, folder: Pa
     assert refused.code == 2
     assert "body 'top' has no free joint" in refused.err
     assert "table.xml:2" in refused.err
+
+
+def test_what_mujoco_warns_of_is_said_in_our_words(folder: Path) -> None:
+    """MuJoCo itself prints it, two of three ways past Python, and leaves a MUJOCO_LOG.TXT in the folder."""
+    tail = """<joint name="still" type="revolute"><parent link="base"/><child link="tail"/>
+      <limit lower="0" upper="0" effort="1" velocity="1"/></joint><link name="tail"><inertial><mass value="0.1"/>
+      <inertia ixx="1e-3" iyy="1e-3" izz="1e-3" ixy="0" ixz="0" iyz="0"/></inertial></link>"""
+    text = stool(more=tail).replace("<collision>", '<collision name="shape">')
+    (folder / "stool.urdf").write_text(text)
+    (folder / "dog.xml").write_text(dog().replace("<compiler ", '<statistic meaninertia="1"/><compiler ', 1))
+    line = line_of(text, 'name="still"')
+    told = {name: _said(folder, name) for name in ("stool.urdf", "dog.xml")}
+    assert [name for name in told if "WARNING" in told[name] or "UserWarning" in told[name]] == []
+    note = f"  guessed  MuJoCo says: joint 'still' has equal lower and upper limits, limit ignored (stool.urdf:{line})"
+    assert note in told["stool.urdf"].splitlines()
+    assert "MuJoCo says" not in told["dog.xml"], "a word that a later MuJoCo will not know concerns nobody here"
+    assert {path.suffix for path in folder.iterdir()} == {".urdf", ".xml", ".py"}
+
+
+def _said(folder: Path, name: str) -> str:
+    """Return all that ``robot new`` writes to its streams, on a terminal that is wide enough."""
+    command = [sys.executable, "-m", "gaitway", "robot", "new", name]
+    environ = {**os.environ, "COLUMNS": "300"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environ, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr

@@ -12,6 +12,7 @@ import numpy as np
 from ....tasks.arrays import Array
 from ....tasks.scene import document
 from ....tasks.velocity.own import OwnJoint, OwnRobot
+from ..own_warnings import quieten
 from .reading import RobotSource
 
 _SAG = 0.05
@@ -155,6 +156,7 @@ def model_of(robot: OwnRobot, timestep: float = 0.002, *, fixed: bool = False, v
     if fixed:
         text = re.sub(r'<freejoint name="root"/>', "", text)
         text = text.replace(f'pos="0 0 {spec.init_height:g}"', f'pos="0 0 {spec.init_height + 1.0:g}"', 1)
+    quieten()  # what cannot stand may diverge
     return mujoco.MjModel.from_xml_string(text)
 
 

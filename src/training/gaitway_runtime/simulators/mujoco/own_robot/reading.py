@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mujoco
 import numpy as np
 
 from ....spec.errors import UsageError
+from ..own_warnings import gathered
 from .elements import Element, elements_of, place_of
 from .meshes import points_in
 from .urdf import urdf_text
@@ -57,11 +58,22 @@ def read_robot(path: Path) -> RobotSource:
     """
     elements = elements_of(path)
     kind = elements[0].name
-    if kind == "robot":
-        return _read_urdf(path, elements)
-    if kind == "mujoco":
-        return _read_mjcf(path, elements)
-    raise UsageError(f"<{kind}> is neither MJCF nor URDF", source=f"{path}:1", allowed="<mujoco>, <robot>")
+    readers = {"robot": _read_urdf, "mujoco": _read_mjcf}
+    if kind not in readers:
+        raise UsageError(f"<{kind}> is neither MJCF nor URDF", source=f"{path}:1", allowed="<mujoco>, <robot>")
+    with gathered() as warned:
+        source = readers[kind](path, elements)
+    notes = tuple(f"MuJoCo says: {line}{_line_of(elements, line)}" for line in warned)
+    return replace(source, notes=(*source.notes, *notes))
+
+
+def _line_of(elements: tuple[Element, ...], text: str) -> str:
+    """Return the place of the joint or body that a warning names, in brackets; nothing where it names none."""
+    for kind, name in re.findall(r"\b(joint|body) '([^']+)'", text):
+        place = place_of(elements, kind, name)
+        if place:
+            return f" ({place})"
+    return ""
 
 
 def _read_mjcf(path: Path, elements: tuple[Element, ...]) -> RobotSource:

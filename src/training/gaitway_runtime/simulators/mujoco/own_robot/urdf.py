@@ -44,6 +44,8 @@ def urdf_text(path: Path, elements: tuple[Element, ...]) -> tuple[str, tuple[str
     for link in tree.findall("link"):
         for visual in link.findall("visual"):
             link.remove(visual)
+    for collision in tree.iter("collision"):
+        collision.attrib.pop("name", None)  # nobody asks for it; MuJoCo prints a line for two of one name
     for other in (*tree.findall("mujoco"), *tree.findall("gazebo"), *tree.findall("transmission")):
         tree.remove(other)
     options = ElementTree.SubElement(ElementTree.SubElement(tree, "mujoco"), "compiler")

@@ -191,11 +191,11 @@ class _Actor:
         "Batch size-invariance for policy optimization", 2021; weights cut off at one: Espeholt et al., "IMPALA", 2018).
         """
         network, (std, log_std) = self.network, self._std.values()
-        inverse, constant = 1.0 / std, log_std.sum() + 0.5 * LOG_2PI * len(std)
+        density = _Density(std, log_std)
         network.begin()
         for piece in network.pieces(slice(0, len(self._inputs))):
             means = self._means[piece].copy_(network.forward(self._inputs[piece]))
-            log_prob = (self._actions[piece] - means).mul_(inverse).square_().sum(1).mul_(-0.5).sub_(constant)
+            _, log_prob = density(self._actions[piece], means)
             self._advantages[piece].mul_((log_prob - self._log_prob[piece]).exp_().clamp_(max=1.0))
             self._log_prob[piece] = log_prob
         self._old_std = std.clone()
@@ -206,14 +206,13 @@ class _Actor:
         size: int = batch.stop - batch.start
         low, high = 1.0 - algorithm.clip_param, 1.0 + algorithm.clip_param
         std, log_std = self._std.values()
-        inverse, constant = 1.0 / std, log_std.sum() + 0.5 * LOG_2PI * len(std)
+        density = _Density(std, log_std)
         surrogate, moved, log_std_gradient = torch.zeros(()), torch.zeros_like(std), torch.zeros_like(std)
         network.begin()
         for piece in network.pieces(batch):
             means = network.forward(self._inputs[piece])
             moved += (self._means[piece] - means).square_().sum(0)
-            scaled = (self._actions[piece] - means).mul_(inverse)
-            log_prob = scaled.square().sum(1).mul_(-0.5).sub_(constant)
+            scaled, log_prob = density(self._actions[piece], means)
             ratio = log_prob.sub_(self._log_prob[piece]).exp_()
             loss = -self._advantages[piece] * ratio
             clipped = -self._advantages[piece] * ratio.clamp(low, high)
@@ -222,7 +221,7 @@ class _Actor:
             by_log_prob = torch.where(loss >= clipped, loss, 0.0).div_(size).unsqueeze(1)
             by_scaled = scaled * by_log_prob
             log_std_gradient += (by_scaled * scaled).sum(0) - by_log_prob.sum()
-            network.backward(self._inputs[piece], by_scaled.mul_(inverse))
+            network.backward(self._inputs[piece], by_scaled.mul_(density.inverse))
         self._std.set_gradient(log_std_gradient - algorithm.entropy_coef)
         network.end()
         entropy = log_std.sum() + (0.5 + 0.5 * LOG_2PI) * len(std)
@@ -230,6 +229,24 @@ class _Actor:
         # Exactly zero while nothing has moved: rsl_rl then leaves the learning rate as it is.
         divergence = ((std / self._old_std).log() + spread - 0.5).sum()
         return float(surrogate) / size, float(entropy), float(divergence)
+
+
+class _Density:
+    """The probability density of actions, with one deviation for each.
+
+    Args:
+        std: The deviations, (A,).
+        log_std: Their logarithms, (A,).
+    """
+
+    def __init__(self, std: torch.Tensor, log_std: torch.Tensor) -> None:
+        self.inverse = 1.0 / std
+        self._constant = log_std.sum() + 0.5 * LOG_2PI * len(std)
+
+    def __call__(self, actions: torch.Tensor, means: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return how many deviations actions are off their means, (N, A), and the density's logarithm, (N,)."""
+        scaled = (actions - means).mul_(self.inverse)
+        return scaled, scaled.square().sum(1).mul_(-0.5).sub_(self._constant)
 
 
 class _Deviation:

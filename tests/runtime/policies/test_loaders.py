@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import onnx
@@ -53,6 +54,85 @@ class Counting(torch.nn.Module):
         """Answer, and let time pass."""
         self.phase += 0.02
         return self.actor(rows) + torch.sin(self.phase)
+
+
+class Inner(torch.nn.Module):
+    """A memory in a plain attribute: a tuple, as torch's LSTM takes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = torch.nn.LSTM(6, 4)
+        self.state = (torch.zeros(1, 1, 4), torch.zeros(1, 1, 4))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Answer one robot."""
+        found, self.state = self.memory(rows.unsqueeze(0), self.state)
+        return found.squeeze(0)
+
+
+class Attributed(torch.nn.Module):
+    """A policy that keeps its hidden state in plain attributes, which no state dict has; some with a clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = Inner()
+        self.actor = torch.nn.Linear(4, 2)
+        self.last = torch.zeros(1, 2)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Answer one robot."""
+        self.last = 0.5 * self.last + self.actor(self.inner(rows))
+        return self.last
+
+
+class Clocked(Attributed):
+    """The same with a clock and a count of steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = 0.25
+        self.steps = 3
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Answer one robot, and let time pass."""
+        self.clock += 0.02
+        self.steps += 1
+        return self.actor(self.inner(rows)) + self.clock * self.steps
+
+
+@pytest.mark.parametrize("module", [Attributed, Clocked])
+def test_a_state_in_plain_attributes_is_kept_for_each_robot(module: type, tmp_path: Path) -> None:
+    asked = script(module(), tmp_path / "policy.pt")
+    fresh = lambda: torch.jit.load(tmp_path / "policy.pt")  # noqa: E731
+    alone = [fresh() for _ in range(3)]
+    rng = np.random.default_rng(0)
+    for step in range(4):
+        rows = rng.normal(size=(3, 6)).astype(np.float32)
+        if step == 2:
+            alone[1] = fresh()
+            asked.reset(np.array([False, True, False]))
+        with torch.inference_mode():
+            wanted = [each(torch.from_numpy(row[None])).numpy() for each, row in zip(alone, rows, strict=True)]
+        np.testing.assert_allclose(asked.act(rows), np.concatenate(wanted), atol=1e-6)
+    assert asked.batched == (module is Attributed)
+
+
+class Growing(torch.nn.Module):
+    """A policy whose memory is nothing at first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.actor = torch.nn.Linear(6, 2)
+        self.last = torch.jit.Attribute(None, Optional[torch.Tensor])  # noqa: UP045
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Answer one robot."""
+        found, last = self.actor(rows), self.last
+        if last is not None:
+            found = found + last
+        self.last = found
+        return found
 
 
 @pytest.mark.parametrize("module", [Remembering, Counting])
@@ -106,6 +186,7 @@ class Historic(torch.nn.Module):
     ("module", "reason"),
     [
         (Drawing, "its answers to one observation differ: it draws at random"),
+        (Growing, "it keeps a hidden state inside that changes its shape, last: let it begin with a tensor of zeros"),
         (Named, r"it takes Dict\[str, Tensor\], not one vector"),
         (Historic, r"it takes 2 inputs \(rows, history\)"),
     ],

@@ -20,6 +20,18 @@ _CODE_LIMIT = 16 * 2**20
 """Most code that is looked through [bytes]; a policy's has a few KiB."""
 
 
+_ATTRIBUTE = re.compile(r"^  (\w+) : ", re.MULTILINE)
+"""Declaration of what a module of an archive holds; ``training`` and its own are among them."""
+
+
+def attribute_names(path: Path) -> list[str]:
+    """Return the names of all that modules of an archive hold, each once: submodules and parameters are among them."""
+    with zipfile.ZipFile(path) as archive:
+        texts = [archive.read(entry).decode("utf-8", "replace") for entry in code_files(archive.infolist())]
+    names = (name for text in texts for name in _ATTRIBUTE.findall(text))
+    return [name for name in dict.fromkeys(names) if name != "training"]
+
+
 def code_files(members: Iterable[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     """Return the source files among the members of a TorchScript archive; none in an archive of another kind."""
     return [entry for entry in members if "/code/" in entry.filename and entry.filename.endswith(".py")]

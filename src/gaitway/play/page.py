@@ -20,6 +20,7 @@ from ..pages.assembly import assemble, inert_json, write_page
 SCRIPTS = ("policy.js", "robot.js", "load.js", "renderer.js", "app.js")
 FILMS = "videos/*_play/*.mp4"
 """Films beside a page, which it shows where a browser cannot draw."""
+RAMPS = "Walls of its ground are ramps of 10 cm here; in the simulation that trains and judges they are vertical."
 ENGINE = "MuJoCo 3.14.0 (WebAssembly, Apache-2.0)"
 
 
@@ -55,7 +56,7 @@ def _page(world: World, graph: Graph, arrays: dict[str, bytes], films: list[str]
         _asset("web", "page.html").decode(),
         title=f"Drive {world['task']}",
         style=_asset("web", "style.css").decode(),
-        about=html.escape(f"{ENGINE}, gaitway {__version__}. This file needs no network."),
+        about=html.escape(f"{ENGINE}, gaitway {__version__}. This file needs no network.{_ground(world)}"),
         films=inert_json(films),
         data="\n".join(
             f'<script type="text/plain" id="{name}">{base64.b64encode(content).decode()}</script>'
@@ -63,6 +64,12 @@ def _page(world: World, graph: Graph, arrays: dict[str, bytes], films: list[str]
         ),
         script="\n".join(_asset("web", name).decode() for name in SCRIPTS),
     )
+
+
+def _ground(world: World) -> str:
+    """Return what the page's ground differs in, as a sentence; nothing where it differs in nothing."""
+    ground = world["terrain"]
+    return f" {RAMPS}" if ground and ground["walls"] else ""
 
 
 def _layout(graph: Graph) -> dict[str, object]:

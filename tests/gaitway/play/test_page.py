@@ -37,6 +37,12 @@ def test_the_page_is_one_small_file_that_asks_for_nothing(request: pytest.Fixtur
     assert "MuJoCo 3.14.0" in text
 
 
+def test_the_page_says_where_its_ground_is_easier(flat_page: Path, rough_page: Path) -> None:
+    """Walls are columns that the simulation in Python moves along with the feet: the page has ramps."""
+    sentence = "Walls of its ground are ramps of 10 cm here"
+    assert (sentence in rough_page.read_text(), sentence in flat_page.read_text()) == (True, False)
+
+
 @pytest.mark.parametrize(("page", "physics"), [("flat_page", 1e-9), ("rough_page", 1e-5)])
 def test_the_page_agrees_with_python(request: pytest.FixtureRequest, page: str, physics: float) -> None:
     node = shutil.which("node")

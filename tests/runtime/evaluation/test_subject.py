@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from gaitway_runtime.evaluation.subject import apply_gains, read_subject
 from gaitway_runtime.policies.sessions import checkpoint_session
 from gaitway_runtime.simulators import mujoco
@@ -40,6 +41,22 @@ def test_a_policy_at_home_needs_no_adapter(tmp_path: Path) -> None:
         session = checkpoint_session(subject.policy)
         assert subject.adapter is None and subject.actor(session) is session
         assert subject.differences == ()
+
+
+def test_what_nothing_tells_of_a_policy_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its weights are the same whether it ends in a tanh or not."""
+    linear = {"actor.0.weight": torch.eye(4), "actor.0.bias": torch.zeros(4)}
+    linear |= {"actor.2.weight": torch.eye(4)[:2], "actor.2.bias": torch.zeros(2), "std": torch.ones(2)}
+    torch.save({"model_state_dict": linear, "iter": 1}, tmp_path / "model_1.pt")
+    read_subject(tmp_path / "model_1.pt", FakeEnv().contract, activation="elu")
+    assert "neither squashed (tanh) nor clamped; a network.yaml" in caplog.text
+    caplog.clear()
+    (tmp_path / "network.yaml").write_text(
+        "weights: model_state_dict\nlayers: actor\nactivation: elu\noutput: tanh(ACTIONS)\nignore: [std]\n"
+    )
+    subject = read_subject(tmp_path / "model_1.pt", FakeEnv().contract)
+    assert caplog.text == ""
+    assert float(subject.policy(torch.full((1, 4), 9.0)).max()) <= 1.0
 
 
 def test_away_from_home_observations_and_actions_are_matched_by_name(tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ class DrivableGround(TypedDict):
     centre: list[float]
     low: float
     high: float
+    walls: bool
+    """Whether the simulation in Python has vertical walls; the page has ramps of one cell."""
 
 
 class HeightScan(TypedDict):
@@ -253,6 +255,7 @@ def _ground(terrain: Terrain) -> DrivableGround:
         "centre": list(terrain.centre),
         "low": low,
         "high": high,
+        "walls": terrain.columns is not None,
     }
 
 

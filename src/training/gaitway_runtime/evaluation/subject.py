@@ -98,6 +98,8 @@ def read_subject(
     from ..policies.reader import read_checkpoint
 
     policy = read_checkpoint(checkpoint, activation=activation)
+    for assumption in policy.parts.assumptions:
+        log.warning("%s", assumption)
     home = read_contract(Path(contract)) if contract else policy.contract
     if home is None:
         check_fit(policy, here)

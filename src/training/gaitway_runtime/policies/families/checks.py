@@ -10,6 +10,17 @@ from ..training_config import TrainingConfig
 from ..weights import DESCRIBE, Linear
 
 
+def nothing_told(training: TrainingConfig, library: str) -> tuple[str, ...]:
+    """Return what is taken for granted of a policy where no configuration and no marker of ours tells."""
+    if training.agent or training.marker:
+        return ()
+    return (
+        f"nothing beside the checkpoint says how it was trained: the policy is taken for {library}'s own, its last "
+        "layer for the actions, neither squashed (tanh) nor clamped; a network.yaml beside it, or export --network "
+        "FILE, says otherwise (output: tanh(ACTIONS))",
+    )
+
+
 def check_class(training: TrainingConfig, paths: tuple[str, ...], own: tuple[str, ...], package: str) -> None:
     """Check that the configuration names one of the library's own classes, where it names one.
 

@@ -12,7 +12,15 @@ from ...spec.errors import UsageError
 from ..network import Normalizer, Output, PolicyParts
 from ..training_config import LARGEST, TrainingConfig
 from ..weights import StateDict, mlp_chain, recurrent_stack
-from .checks import check_class, check_hidden_sizes, check_keys, missing_normalizer, unclear_output, unused_normalizer
+from .checks import (
+    check_class,
+    check_hidden_sizes,
+    check_keys,
+    missing_normalizer,
+    nothing_told,
+    unclear_output,
+    unused_normalizer,
+)
 
 EPS = 1e-2
 """Added to the standard deviation by rsl_rl's ``EmpiricalNormalization`` (2.x to 5.x); it is not in the file."""
@@ -121,7 +129,7 @@ def parts_of(
         output_limit=training.output_limit("clip_actions"),
         iteration=iteration_in(entries),
         entries_read=actor.read,
-        assumptions=() if training.agent or training.marker else (_NOTHING_TOLD,),
+        assumptions=nothing_told(training, "rsl_rl"),
     )
 
 
@@ -139,12 +147,6 @@ def _check_recurrent(actor: ActorEntries, training: TrainingConfig) -> None:
             source=str(training.agent_file),
             hint="put the configuration of the run that made this checkpoint beside it",
         )
-
-
-_NOTHING_TOLD = (
-    "nothing beside the checkpoint says how it was trained: the policy is taken for rsl_rl's own, "
-    "its outputs for not clamped"
-)
 
 
 def _plain(activations: tuple[str, ...], crelu: str | None, source: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from ..expressions import input_pieces, output_terms, selection
 from ..network import Normalizer, Output, PolicyParts
 from ..training_config import TrainingConfig
 from ..weights import DESCRIBE, Linear, StateDict, has_entry, linear_chain, refuse_unread, state_dict, take
-from .checks import check_class, check_hidden_sizes, check_keys, missing_normalizer, unclear_output
+from .checks import check_class, check_hidden_sizes, check_keys, missing_normalizer, nothing_told, unclear_output
 
 NAME = "skrl 1.4-2.x"
 
@@ -97,9 +97,7 @@ def read(entries: Mapping[str, object], training: TrainingConfig) -> PolicyParts
         output_limit=_limit(training),
         selection=_selection(network, linears, scaler, training, of_2=_is_of_2(entries, training)),
         entries_read=frozenset({"policy", scaler_key, *_other_scalers(entries, training)}),
-        assumptions=()
-        if training.agent or training.marker
-        else ("nothing beside the checkpoint says how it was trained: its inputs and outputs are taken as they are",),
+        assumptions=nothing_told(training, "skrl"),
     )
 
 

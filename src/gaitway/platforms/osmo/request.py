@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from gaitway_runtime.spec.files import is_remote
-from gaitway_runtime.spec.job import Job, ShipJob
+from gaitway_runtime.spec.job import Job, ShipJob, ValidateJob
 from gaitway_runtime.spec.run_context import AzureContext
+from gaitway_runtime.spec.schemes import TRACKED, scheme_of
 
 from ...errors import ConfigError, UsageError, nearest
 from ...payload.archive import packed
@@ -55,6 +56,44 @@ def render(submission: Submission) -> Request:
         body = _built_in(submission, settings, words, route)
     data["route"] = dataclasses.asdict(route)
     return Request("osmo", body, (route.verdict, *_notes(submission, settings)), data)
+
+
+def check_checkpoint_server(submission: Submission) -> None:
+    """Refuse a checkpoint that an MLflow server keeps where the task gets to know of none.
+
+    Raises:
+        ConfigError: No server is named: not by a setting, and not to the task's environment.
+    """
+    if _needs_server(submission):
+        named = submission.settings["checkpoint_uri"]
+        raise ConfigError(
+            f"{_kept_by_server(submission)} is kept by an MLflow server, and none is named that the task could ask",
+            source=str(named.origin) if named.value else "--task, whose registered model is validated",
+            allowed="--tracking-uri URI, or an Azure ML workspace: --azure-subscription-id, --azure-resource-group, "
+            "--azure-workspace-name",
+            hint="a checkpoint file, or RUN@latest of a run of this folder, needs no server: it travels with the job",
+        )
+
+
+def _needs_server(submission: Submission) -> bool:
+    """Return whether a task would look for its checkpoint on a server that nobody has told it of.
+
+    A workflow of the user's own may tell it in ways that are not seen here.
+    """
+    options = chosen(submission).options
+    if not _kept_by_server(submission) or options.workflow_file or reports_to_server(submission, options):
+        return False
+    told = set(templates.parse_forwarded(submission.forwarded).environment)
+    told |= {word.partition(":")[2].partition("=")[0] for word in options.credentials}
+    return "MLFLOW_TRACKING_URI" not in told
+
+
+def _kept_by_server(submission: Submission) -> str | None:
+    """Return what a job reads from an MLflow server: the checkpoint it names, or the model that it validates."""
+    job = submission.job
+    if job.checkpoint_uri:
+        return job.checkpoint_uri if scheme_of(job.checkpoint_uri) in TRACKED else None
+    return "the registered model" if isinstance(job, ValidateJob) else None
 
 
 def settings_named(words: tuple[str, ...], job: type[Job]) -> dict[str, str]:
@@ -181,6 +220,8 @@ def _notes(submission: Submission, settings: Chosen) -> tuple[str, ...]:
         notes.append(f"the task cannot reach {options.tracking_uri}: its metrics go to files among its outputs")
     elif not tracked:
         notes.append("no MLflow server is named: metrics go to files among the outputs; gaitway download brings them")
+    if _needs_server(submission):
+        notes.append(f"needed to submit: the MLflow server that keeps {_kept_by_server(submission)} (--tracking-uri)")
     if options.with_tracking:
         notes.append(
             "--with-tracking adds nothing: the job reports to the MLflow server that is named"

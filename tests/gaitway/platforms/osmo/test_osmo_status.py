@@ -188,7 +188,7 @@ def test_a_job_that_trains_nothing_starts_again_too(service: OsmoService, gaitwa
         return 0 if taken.wait(LONGEST_S) else 1
 
     service.cluster.runner = runner
-    assert gaitway(verb, "--on", "osmo", *WORDS, "-c", "runs:/0123/checkpoints/final").code == 0
+    assert gaitway(verb, "--on", "osmo", *WORDS, "-c", "https://example.com/model_9.pt").code == 0
     (workflow,) = service.workflows.values()
     until(workflow, lambda: _count(workflow, "] up") == 1)
     service.lose_node(workflow.id)

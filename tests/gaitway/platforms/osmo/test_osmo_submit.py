@@ -140,12 +140,56 @@ def test_the_same_workflow_is_accepted_by_every_release(service: OsmoService, ga
         ),
     ],
 )
-def test_the_inference_examples(service: OsmoService, gaitway: Any, words: tuple[str, ...]) -> None:
+def test_the_inference_examples(
+    service: OsmoService, gaitway: Any, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.com")
     ran = gaitway("infer", "--on", "osmo", *words)
     assert ran.code == 0, ran.err
     job = job_of(submitted(service))
     assert (job["kind"], job["job"]["checkpoint_uri"]) == ("infer", words[1])
     assert submitted(service).id == "isaaclab-inference-1"
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (("infer", "-c", "runs:/abc123/checkpoints/final/model_999.pt"), "runs:/abc123/checkpoints/final/model_999.pt"),
+        (("train", "-c", "models:/my-model/1", "-M", "warm-start"), "models:/my-model/1"),
+        (("validate", "--task", TASK), "the registered model"),
+    ],
+)
+def test_a_checkpoint_of_a_server_that_nobody_names_is_refused_before_anything_is_sent(
+    service: OsmoService, gaitway: Any, words: tuple[str, ...], kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verb, *more = words
+    planned = gaitway(verb, "--on", "osmo", *more, "--dry-run")
+    assert planned.code == 0, planned.err
+    assert f"needed to submit: the MLflow server that keeps {kept} (--tracking-uri)" in planned.err + planned.out
+    refused = gaitway(verb, "--on", "osmo", *more)
+    assert refused.code == 3, refused.err
+    assert f"error: {kept} is kept by an MLflow server, and none is named that the task could ask" in refused.err
+    assert "  allowed: --tracking-uri URI, or an Azure ML workspace: --azure-subscription-id" in refused.err
+    assert not service.workflows
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")  # of this machine: a task cannot ask it either
+    assert gaitway(verb, "--on", "osmo", *more).code == 3
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        ("--tracking-uri", "https://mlflow.example.com"),
+        ("--azure-subscription-id", "0000", "--azure-resource-group", "rg", "--azure-workspace-name", "mlw"),
+        ("--", "azure_subscription_id=0000", "azure_resource_group=rg", "azure_workspace_name=mlw"),
+        ("--", "--set-env", "MLFLOW_TRACKING_URI=https://mlflow.example.com"),
+        ("--credential", "mlflow:MLFLOW_TRACKING_URI=uri"),
+    ],
+)
+def test_any_way_of_naming_the_server_will_do(service: OsmoService, gaitway: Any, named: tuple[str, ...]) -> None:
+    service.credentials.add("mlflow")
+    ran = gaitway("infer", "--on", "osmo", "-c", "runs:/abc123/checkpoints/final", *named)
+    assert ran.code == 0, ran.err
+    assert "needed to submit" not in ran.err
 
 
 @pytest.mark.parametrize("release", RELEASES[:2], indirect=True)

@@ -122,3 +122,17 @@ def test_a_servers_file_name_is_made_harmless(name: str) -> None:
     assert Path(plain).name == plain
     assert not plain.startswith(".")
     assert len(plain) <= 120
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "runs:/<run-id>/checkpoints/final",
+        "models:/<model_name>/1",
+        "https://<account>.blob.core.windows.net/<container>/<path>",
+    ],
+)
+def test_the_placeholder_of_an_example_is_called_that(text: str) -> None:
+    with pytest.raises(UsageError, match=r"has the placeholder of an example in it: <[a-z_-]+>\Z") as refused:
+        parse(text)
+    assert (refused.value.source, refused.value.hint) == (text, "gaitway checkpoints lists addresses ready to paste")

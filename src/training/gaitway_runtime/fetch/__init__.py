@@ -63,6 +63,13 @@ def parse(text: str) -> Address:
         raise UsageError(
             f"checkpoints cannot be fetched from a {scheme}: address", source=public_form(text), allowed=_forms()
         )
+    placeholder = re.search(r"<[^<>]+>", text)
+    if placeholder and scheme != "file":
+        raise UsageError(
+            f"the address still has the placeholder of an example in it: {placeholder[0]}",
+            source=public_form(text),
+            hint="gaitway checkpoints lists addresses ready to paste",
+        )
     address: Address = SCHEMES.get(scheme).parse(text)
     return address
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 from gaitway_runtime.spec.export_targets import EXPORT_TARGETS
 from gaitway_runtime.spec.job import InferJob
+from gaitway_runtime.spec.settings import flag_words
 
 from ..checkpoints import references
 from ..exporting import export_checkpoint
@@ -18,6 +19,7 @@ from ..ledger import Ledger
 from ..planning import place_flags_of
 from ..platforms.base import load
 from ..settings.resolve import candidates, choose, declared
+from ..settings.values import Setting
 from . import output
 from .command import SectionOption, SettingOption, VerbCommand, json_option, typed
 
@@ -42,7 +44,8 @@ def _export(
 ) -> None:
     """Export a checkpoint; nothing is written unless every file computes what the checkpoint does."""
     cli, ledger = typed(ctx), Ledger.at_home(os.environ)
-    said = {key: choose(item, candidates(item, cli, os.environ, None)).value for key, item in SETTINGS.items()}
+    settings = {key: choose(item, candidates(item, cli, os.environ, None)) for key, item in SETTINGS.items()}
+    said = {key: setting.value for key, setting in settings.items()}
     made = export_checkpoint(
         references.resolve(checkpoint, ledger, source_of=load),
         Path(folder),
@@ -57,12 +60,19 @@ def _export(
     document = made.as_dict()
     place = place_flags_of(checkpoint.partition("@")[0], ledger)
     words = ("gaitway", "infer", "--checkpoint-uri", checkpoint, "--task", document["task"] or "TASK", *place)
-    document["next"] = shlex.join(words)
+    document["next"] = shlex.join((*words, *_typed_flags(settings.values())))
     if as_json:
         output.document(document)
     else:
         _show(document)
     output.say_command("next:", document["next"])
+
+
+def _typed_flags(settings: Iterable[Setting]) -> Iterator[str]:
+    """Yield the flags that were typed; what the environment says, it says to the next command too."""
+    for setting in settings:
+        if setting.origin.layer == "cli":
+            yield from flag_words(setting.origin.detail, setting.value)
 
 
 def _show(document: Mapping[str, Any]) -> None:

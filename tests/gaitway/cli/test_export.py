@@ -49,6 +49,21 @@ def test_the_answer_for_people_names_files_and_parity(
     assert "observations" in contract["unknown"] and contract["source"]["checkpoint"] == "model.pt"
 
 
+@pytest.mark.parametrize("said", ["flag", "environment"])
+def test_what_comes_next_says_what_this_export_had_to_be_told(
+    gaitway: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(CHECKPOINTS / "rsl_rl-2.3.3" / "model.pt", "model_3.pt")
+    words = ("--activation", "elu") if said == "flag" else ()
+    if said == "environment":
+        monkeypatch.setenv("GAITWAY_ACTIVATION", "elu")
+    ran = gaitway("export", "model_3.pt", *words, "--format", "onnx", "--json")
+    assert ran.code == 0, ran.err
+    expected = "gaitway infer --checkpoint-uri model_3.pt --task TASK"
+    assert ran.json["next"] == expected + (" --activation elu --format onnx" if words else " --format onnx")
+
+
 @pytest.mark.parametrize(
     "arguments", [("export", "a-1@3", "--activation", "elu", "--output", "exported"), ("checkpoints", "a-1")]
 )

@@ -67,7 +67,13 @@ SECRETS = (
         "*_token.txt",
         "*-token.txt",
     ),
-    *("msal_token_cache*", "accesstokens.json", "azureprofile.json", "application_default_credentials.json"),
+    *(
+        "msal_token_cache*",
+        "accesstokens.json",
+        "azureauth.json",
+        "azureprofile.json",
+        "application_default_credentials.json",
+    ),
     # cloud and cluster
     *(".aws", ".azure", ".gcloud", ".kube", "kubeconfig", "*.kubeconfig", "kubeconfig.*"),
     *("service-account*.json", "service_account*.json", "*-service-account.json", "*_service_account.json"),
@@ -87,6 +93,8 @@ SECRET_PLACES = (
     *(".docker/config.json", ".config/gcloud/*", ".config/osmo/*", ".config/gh/hosts.yml", ".config/rclone/*"),
     *(
         ".config/wandb/*",
+        ".config/containers/auth.json",
+        ".ngc/*",
         ".mlflow/credentials",
         ".streamlit/secrets.toml",
         ".huggingface/*",
@@ -227,6 +235,9 @@ _CREDENTIALS = (
     ("a Google service account", rb"\"private_key_id\"\s*:\s*\"[0-9a-f]{20,}\""),
     ("a Slack token", rb"\bxox[abprs]-[A-Za-z0-9-]{20,}"),
     ("a Databricks token", rb"\bdapi[0-9a-f]{32}\b"),
+    ("a client secret", rb"(?i)\bclient_?secret[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9~._+/-]{30,}"),
+    ("a login of a container registry", rb"\"auth\"\s*:\s*\"[A-Za-z0-9+/]{20,}={0,2}\""),
+    ("a token of Anaconda", rb"/t/(?:[a-z]+-)?[0-9a-f][0-9a-f-]{31,}\b"),
     ("a JSON Web Token", rb"\beyJ[A-Za-z0-9_-]{20,}\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}"),
     (
         "a password in an address",

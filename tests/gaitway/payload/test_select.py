@@ -282,7 +282,8 @@ SECRETS = """.env prod.env .env.local .envrc terraform.tfvars prod.auto.tfvars.j
 credentials.json credentials.yaml secrets.yml .pgpass .vault-token hf_token hf_token.txt .huggingface/token
 client_secret_12.json service-account.json my-service-account.json kubeconfig dev.kubeconfig .aws/credentials
 .ssh/config deploy_rsa id_ed25519 server.key .s3cfg kaggle.json .my.cnf msal_token_cache.json token.json .npmrc
-.config/wandb/settings .bash_history vault.ppk .netrc .gnupg/secring.gpg passwords.txt api_key.txt"""
+.config/wandb/settings .bash_history vault.ppk .netrc .gnupg/secring.gpg passwords.txt api_key.txt
+.ngc/config .config/containers/auth.json azureauth.json .dockerconfigjson"""
 HARMLESS = """train.py secrets.py credentials.py tokenizer.json tokenizer_config.json .env.example prod.env.sample
 keys.py
 history.csv environment.yaml walker/token_embedding.py config.json docker/config.json kube/config.yaml access.py
@@ -311,6 +312,9 @@ def test_secrets_by_their_usual_names_never_travel(tmp_path: Path, tracked: bool
         ("a GitHub token", "ghp_" + "a" * 36),
         ("a Hugging Face token", "hf_" + "a" * 34),
         ("an NVIDIA API key", "nvapi-" + "a" * 60),
+        ("a login of a container registry", '{"auths": {"nvcr.io": {"auth": "' + "b" * 60 + '"}}}'),
+        ("a client secret", '{"clientId": "x", "clientSecret": "' + "c" * 40 + '"}'),
+        ("a token of Anaconda", "https://conda.example.com/t/lab-" + "d" * 40 + "/team"),
         ("a password in an address", "postgres://me:hunter2hunter2" + "@db.example.com/x"),
     ],
 )

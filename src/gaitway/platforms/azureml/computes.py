@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -15,6 +15,8 @@ from .options import SERVERLESS, is_default
 
 KUBERNETES, CLUSTER = "Kubernetes", "AmlCompute"
 GPU = "nvidia.com/gpu"
+SHOWN_SIZES = 5
+"""VM sizes that an error names, the smallest first."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def check_compute(azure: Azure, document: JsonObject, submission: Submission) ->
     need = _need_of(document, submission)
     name = str(document.get("compute") or "").removeprefix("azureml:")
     if name in ("", SERVERLESS):
-        _check_size(azure, str(need.instance_type), need, need.origin("instance_type"))
+        _check_size(azure, str(need.instance_type), need)
         return None
     about = _properties(_found(azure, name, submission))
     state = str(about.get("provisioningState", "Succeeded"))
@@ -177,25 +179,36 @@ def _check_cluster(azure: Azure, compute: str, kind: str, about: JsonObject, nee
         _check_room(_sizes(azure).get(size.lower()), need, f"compute {compute}")
 
 
-def _check_size(azure: Azure, name: str, need: Need, source: str) -> None:
+def _check_size(azure: Azure, name: str, need: Need) -> None:
     """Check a VM size of serverless compute: that the location has it, its GPUs, its tier, and the quota for it."""
     sizes = _sizes(azure)
     if not sizes:
         return
+    by_default = is_default(need.submission, "instance_type")
+    source = f"instance_type = {name} (default on serverless compute)" if by_default else need.origin("instance_type")
     size = sizes.get(name.lower())
     if size is None:
-        close = nearest(name, [found.name for found in sizes.values()], 1)
-        raise UsageError(
-            f"there is no VM size '{name}' in the workspace's region",
-            source=source,
-            hint=f"did you mean {close}?" if close else "az ml compute list-sizes",
-        )
+        raise _no_such_size(name, sizes.values(), need, source)
     _check_room(size, need, f"VM size {size.name}")
     if need.spot and not size.spot:
         raise UsageError(
             f"VM size {size.name} is not offered as spot", source=need.origin("job_tier"), hint="--job-tier Standard"
         )
     _check_quota(azure, size, need, source)
+
+
+def _no_such_size(name: str, sizes: Collection[VmSize], need: Need, source: str) -> UsageError:
+    """Return the refusal of a VM size, with the smallest that would do; a name that somebody typed may be misspelt."""
+    enough = sorted((size for size in sizes if size.gpus >= need.gpus), key=lambda size: (size.gpus, size.cores))
+    by_default = is_default(need.submission, "instance_type")
+    close = "" if by_default else nearest(name, [size.name for size in sizes], 1)
+    choose_one = "name one of them with --instance-type" if enough else "az ml compute list-sizes"
+    return UsageError(
+        f"there is no VM size '{name}' in the workspace's region",
+        source=source,
+        allowed=", ".join(size.name for size in enough[:SHOWN_SIZES]) or None,
+        hint=f"did you mean {close}?" if close else choose_one,
+    )
 
 
 def _check_room(size: VmSize | None, need: Need, what: str) -> None:

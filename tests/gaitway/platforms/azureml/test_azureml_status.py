@@ -218,6 +218,10 @@ def small_nodes(cloud: AzureCloud) -> tuple[str, ...]:
     return ("--compute", "low", "--num-gpus", "2")
 
 
+def default_size_elsewhere(cloud: AzureCloud) -> list[str]:
+    return ["--compute", "serverless"]
+
+
 def no_such_size(cloud: AzureCloud) -> tuple[str, ...]:
     return ("--compute", "serverless", "--instance-type", "Standard_NC24ads_A100_v5")
 
@@ -318,6 +322,17 @@ def no_version(cloud: AzureCloud) -> tuple[str, ...]:
         ("train", too_many_nodes, 2, ["low has at most 2 nodes, the job asks for 3", "--num-nodes 2"]),
         ("train", small_nodes, 2, ["low has 1 GPU a node, the job asks for 2"]),
         ("train", no_such_size, 2, ["no VM size", "did you mean Standard_NC24ads_A100_v4?"]),
+        (
+            "train",
+            default_size_elsewhere,
+            2,
+            [
+                "no VM size 'Standard_NV36ads_A10_v5' in the workspace's region",
+                "from: instance_type = Standard_NV36ads_A10_v5 (default on serverless compute)",
+                "allowed: Standard_NC24ads_A100_v4, Standard_NC96ads_A100_v4, Standard_ND96isr_H100_v5",
+                "hint: name one of them with --instance-type",
+            ],
+        ),
         ("train", no_gpu, 2, ["Standard_DS3_v2 has no GPU a node", "az ml compute list-sizes"]),
         ("train", never_spot, 2, ["Standard_ND96isr_H100_v5 is not offered as spot", "--job-tier Standard"]),
         ("train", little_quota, 4, ["standardNCADSA100v4Family has 24 cores left of 24, the job needs 96"]),

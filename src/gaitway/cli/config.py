@@ -142,7 +142,7 @@ def _payload(ctx: click.Context, /, as_json: bool, **_: Any) -> None:
         return
     output.table(("FILE", "SIZE"), [(file.path, output.file_size(file.size)) for file in selected.files])
     output.answer()
-    for line in output.payload_summary(selected):
+    for line in output.payload_summary(selected, listed=True):
         output.answer(line)
     output.answer(f"archive {output.file_size(archive)}")
     for verdict in verdicts:

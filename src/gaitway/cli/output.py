@@ -190,15 +190,20 @@ def plan(plan: Plan) -> Iterator[str]:
     yield from _block("note", plan.notes)
 
 
-def payload_summary(payload: Payload) -> list[str]:
-    """Return how much a payload is and where it comes from."""
+def payload_summary(payload: Payload, *, listed: bool = False) -> list[str]:
+    """Return how much a payload is and where it comes from.
+
+    Args:
+        payload: What is shipped.
+        listed: Whether what is left out is named beside this.
+    """
     lines = [f"{len(payload.files)} files · {file_size(payload.size)} · sha256 {payload.sha256[:12]}"]
     lines.append(f"from {', '.join(payload.roots)}")
     if payload.commit:
         dirty = f"{len(payload.dirty)} files not as committed" if payload.dirty else "all files as committed"
         lines.append(f"commit {payload.commit[:12]}, {dirty}")
     if payload.left_out:
-        lines.append(f"{len(payload.left_out)} left out (gaitway payload lists them)")
+        lines.append(f"{len(payload.left_out)} left out" + " (gaitway payload lists them)" * (not listed))
     return lines
 
 

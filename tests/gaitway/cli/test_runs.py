@@ -113,6 +113,7 @@ def test_the_payload_is_shown_with_each_platforms_verdict(gaitway: Callable, tmp
     assert ran.code == 0
     assert "code.py" in ran.out and "local     fits: no limit" in ran.out
     assert "left out: .env  (may hold secrets)" in ran.err
+    assert "1 left out\n" in ran.out, "they are listed below: no word of where to look"
     document = gaitway("payload", "--training-path", str(tmp_path / "mine"), "--json").json
     assert document["sha256"][:12] in ran.out
     assert {"platform": "local", "limit": None, "fits": True, "verdict": "fits: no limit"} in document["platforms"]

@@ -235,7 +235,10 @@ _CREDENTIALS = (
     ("a Google service account", rb"\"private_key_id\"\s*:\s*\"[0-9a-f]{20,}\""),
     ("a Slack token", rb"\bxox[abprs]-[A-Za-z0-9-]{20,}"),
     ("a Databricks token", rb"\bdapi[0-9a-f]{32}\b"),
-    ("a client secret", rb"(?i)\bclient_?secret[\"']?\s*[=:]\s*[\"']?[A-Za-z0-9~._+/-]{30,}"),
+    (
+        "a client secret",
+        rb"(?i)\bclient_?secret[\"']?\s*[=:]\s*[\"']?(?![a-z_]+\.[a-z_])[a-z_~.-]*\d[A-Za-z0-9~._+/-]{30,}",
+    ),
     ("a login of a container registry", rb"\"auth\"\s*:\s*\"[A-Za-z0-9+/]{20,}={0,2}\""),
     ("a token of Anaconda", rb"/t/(?:[a-z]+-)?[0-9a-f][0-9a-f-]{31,}\b"),
     ("a JSON Web Token", rb"\beyJ[A-Za-z0-9_-]{20,}\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}"),

@@ -313,7 +313,7 @@ def test_secrets_by_their_usual_names_never_travel(tmp_path: Path, tracked: bool
         ("a Hugging Face token", "hf_" + "a" * 34),
         ("an NVIDIA API key", "nvapi-" + "a" * 60),
         ("a login of a container registry", '{"auths": {"nvcr.io": {"auth": "' + "b" * 60 + '"}}}'),
-        ("a client secret", '{"clientId": "x", "clientSecret": "' + "c" * 40 + '"}'),
+        ("a client secret", '{"clientId": "x", "clientSecret": "abc8Q~' + "c" * 34 + '"}'),
         ("a token of Anaconda", "https://conda.example.com/t/lab-" + "d" * 40 + "/team"),
         ("a password in an address", "postgres://me:hunter2hunter2" + "@db.example.com/x"),
     ],

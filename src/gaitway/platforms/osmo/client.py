@@ -212,7 +212,7 @@ def error_of(code: int, stdout: str, stderr: str, words: tuple[str, ...]) -> Gai
     if any(mark in message for mark in _SENT) or _GATEWAY.search(stdout):
         return NoAnswer(f"OSMO gave no answer in time: {message}", hint="osmo version")
     if _BUSY.search(stdout):
-        return Unwell("OSMO cannot answer now (503)", hint="try again in a minute")
+        return Unwell("OSMO does not answer as it should (503)", hint="try again in a minute")
     for marks, make in _KNOWN:
         if any(mark in message for mark in marks):
             return make(message)

@@ -58,23 +58,6 @@ def render(submission: Submission) -> Request:
     return Request("osmo", body, (route.verdict, *_notes(submission, settings)), data)
 
 
-def check_checkpoint_server(submission: Submission) -> None:
-    """Refuse a checkpoint that an MLflow server keeps where the task gets to know of none.
-
-    Raises:
-        ConfigError: No server is named: not by a setting, and not to the task's environment.
-    """
-    if _needs_server(submission):
-        named = submission.settings["checkpoint_uri"]
-        raise ConfigError(
-            f"{_kept_by_server(submission)} is kept by an MLflow server, and none is named that the task could ask",
-            source=str(named.origin) if named.value else "--task, whose registered model is validated",
-            allowed="--tracking-uri URI, or an Azure ML workspace: --azure-subscription-id, --azure-resource-group, "
-            "--azure-workspace-name",
-            hint="a checkpoint file, or RUN@latest of a run of this folder, needs no server: it travels with the job",
-        )
-
-
 def _needs_server(submission: Submission) -> bool:
     """Return whether a task would look for its checkpoint on a server that nobody has told it of.
 
@@ -221,7 +204,10 @@ def _notes(submission: Submission, settings: Chosen) -> tuple[str, ...]:
     elif not tracked:
         notes.append("no MLflow server is named: metrics go to files among the outputs; gaitway download brings them")
     if _needs_server(submission):
-        notes.append(f"needed to submit: the MLflow server that keeps {_kept_by_server(submission)} (--tracking-uri)")
+        notes.append(
+            f"nothing here names the MLflow server that keeps {_kept_by_server(submission)}: unless the image or "
+            "the pod sets MLFLOW_TRACKING_URI, the task needs --tracking-uri or an Azure ML workspace"
+        )
     if options.with_tracking:
         notes.append(
             "--with-tracking adds nothing: the job reports to the MLflow server that is named"

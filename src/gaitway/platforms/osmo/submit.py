@@ -17,7 +17,7 @@ from .handover import OUTPUTS_NAMED, check_handed_over
 from .options import chosen, names_outputs
 from .payload import LOCAL_FILE, Route
 from .placement import check_placement
-from .request import check_checkpoint_server, render
+from .request import render
 from .search import PAUSES_S, find_run
 from .submit_record import FOLDER, write_record
 from .workflow import run_folder
@@ -33,7 +33,6 @@ def submit_workflow(submission: Submission, request: Request, run_dir: Path) -> 
         raise UsageError("a dry run is asked for, and a submission", source=templates.SOURCE, hint="gaitway.plan()")
     folder = run_dir / FOLDER
     options = chosen(submission).options
-    check_checkpoint_server(submission)
     check_handed_over(submission.job.checkpoint_uri)
     check_placement(submission, chosen(submission))
     inline = request.data["route"]["kind"] == "inline"

@@ -106,7 +106,7 @@ def test_parts_of_a_log(service: OsmoService, gaitway: Any) -> None:
 
 def test_the_error_log_is_that_of_the_task_that_failed(service: OsmoService, gaitway: Any) -> None:
     service.cluster.runner = lambda pod, log: 3
-    words = ("--task", "Isaac-Cartpole-v0", "-c", "https://example.com/model_9.pt", "--name", "exported")
+    words = ("--task", "Isaac-Cartpole-v0", "-c", "runs:/0123/checkpoints/final/model_9.pt", "--name", "exported")
     gaitway("infer", "--on", "osmo", "--training-path", str(STAND_IN), *words)
     (workflow,) = service.workflows.values()
     service.wait(workflow.id)

@@ -20,7 +20,7 @@ TASK = ("--task", "Isaac-Velocity-Rough-Anymal-C-v0")
 
 @pytest.fixture
 def script(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run a script in an empty folder, with the ``gaitway`` of these sources, a small payload and a tracking server."""
+    """Run a script in an empty folder, with the ``gaitway`` of these sources on PATH and a small payload."""
     command = tmp_path / "bin" / "gaitway"
     command.parent.mkdir(exist_ok=True)
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m gaitway "$@"\n')
@@ -32,7 +32,6 @@ def script(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
     (package / "__init__.py").touch()
     monkeypatch.setenv("TRAINING_PATH", str(package.parent))
     monkeypatch.setenv("GAITWAY_TMP_DIR", str(project / ".tmp"))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.com")
 
     def run(name: str, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([str(ROOT / name), *words], capture_output=True, text=True, timeout=LONGEST_S)

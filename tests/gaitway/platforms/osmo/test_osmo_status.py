@@ -65,7 +65,9 @@ def test_the_log_is_the_jobs_own(service: OsmoService, gaitway: Any) -> None:
     assert "::gaitway-result::" not in out
 
 
-@pytest.mark.parametrize("how", ["cut", "stall", "slow", "asks to slow down (429)", "cannot answer now (503)"])
+@pytest.mark.parametrize(
+    "how", ["cut", "stall", "slow", "asks to slow down (429)", "does not answer as it should (503)"]
+)
 def test_a_log_that_comes_in_part_is_no_log_without_a_result(
     service: OsmoService, gaitway: Any, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,7 +190,7 @@ def test_a_job_that_trains_nothing_starts_again_too(service: OsmoService, gaitwa
         return 0 if taken.wait(LONGEST_S) else 1
 
     service.cluster.runner = runner
-    assert gaitway(verb, "--on", "osmo", *WORDS, "-c", "https://example.com/model_9.pt").code == 0
+    assert gaitway(verb, "--on", "osmo", *WORDS, "-c", "runs:/0123/checkpoints/final").code == 0
     (workflow,) = service.workflows.values()
     until(workflow, lambda: _count(workflow, "] up") == 1)
     service.lose_node(workflow.id)

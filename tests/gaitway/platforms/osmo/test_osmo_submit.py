@@ -140,10 +140,7 @@ def test_the_same_workflow_is_accepted_by_every_release(service: OsmoService, ga
         ),
     ],
 )
-def test_the_inference_examples(
-    service: OsmoService, gaitway: Any, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example.com")
+def test_the_inference_examples(service: OsmoService, gaitway: Any, words: tuple[str, ...]) -> None:
     ran = gaitway("infer", "--on", "osmo", *words)
     assert ran.code == 0, ran.err
     job = job_of(submitted(service))
@@ -159,20 +156,18 @@ def test_the_inference_examples(
         (("validate", "--task", TASK), "the registered model"),
     ],
 )
-def test_a_checkpoint_of_a_server_that_nobody_names_is_refused_before_anything_is_sent(
+def test_a_checkpoint_of_a_server_that_nobody_names_is_warned_of(
     service: OsmoService, gaitway: Any, words: tuple[str, ...], kept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verb, *more = words
+    warning = f"nothing here names the MLflow server that keeps {kept}: unless the image or"
     planned = gaitway(verb, "--on", "osmo", *more, "--dry-run")
-    assert planned.code == 0, planned.err
-    assert f"needed to submit: the MLflow server that keeps {kept} (--tracking-uri)" in planned.err + planned.out
-    refused = gaitway(verb, "--on", "osmo", *more)
-    assert refused.code == 3, refused.err
-    assert f"error: {kept} is kept by an MLflow server, and none is named that the task could ask" in refused.err
-    assert "  allowed: --tracking-uri URI, or an Azure ML workspace: --azure-subscription-id" in refused.err
-    assert not service.workflows
+    assert planned.code == 0 and warning in planned.err + planned.out
+    sent = gaitway(verb, "--on", "osmo", *more)
+    assert sent.code == 0 and warning in sent.err + sent.out
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mine.db")  # of this machine: a task cannot ask it either
-    assert gaitway(verb, "--on", "osmo", *more).code == 3
+    local = gaitway(verb, "--on", "osmo", *more, "--dry-run")
+    assert warning in local.err + local.out
 
 
 @pytest.mark.parametrize(
@@ -189,7 +184,7 @@ def test_any_way_of_naming_the_server_will_do(service: OsmoService, gaitway: Any
     service.credentials.add("mlflow")
     ran = gaitway("infer", "--on", "osmo", "-c", "runs:/abc123/checkpoints/final", *named)
     assert ran.code == 0, ran.err
-    assert "needed to submit" not in ran.err
+    assert "nothing here names the MLflow server" not in ran.err + ran.out
 
 
 @pytest.mark.parametrize("release", RELEASES[:2], indirect=True)

@@ -21,7 +21,7 @@ SAMPLES = {
     "Isaac-Velocity-Rough-Unitree-Go2-v0": ROOT / "samples" / "go2-rough" / "model_599.pt",
     "Isaac-Velocity-Flat-H1-v0": ROOT / "samples" / "h1-flat" / "model_599.pt",
     "Isaac-Velocity-Flat-G1-v0": ROOT / "samples" / "g1-flat" / "model_479.pt",
-    "Isaac-Velocity-Rough-H1-v0": ROOT / "samples" / "h1-rough" / "model_2000.pt",
+    "Isaac-Velocity-Rough-H1-v0": ROOT / "samples" / "h1-rough" / "model_1399.pt",
 }
 FLAT, ROUGH, GO2, GO2_ROUGH, H1, G1, H1_ROUGH = SAMPLES
 SCALE = 24

@@ -127,7 +127,7 @@ def register_own(robot: OwnRobot, environment: str) -> None:
             episode_length_s=20,
             success=bounds,
             gate=Gate(success_rate=0.7, thresholds=(Threshold("survival_rate", ">=", 0.95), *bounds.mean)),
-            local=LocalScale(256, 600, 50) if two_legs else LocalScale(512, 200, 25),
+            local=LocalScale(256, 600, 50) if two_legs else LocalScale(512, 400, 50),
             recipes={"rsl_rl": f"{RECIPE}:{_recipe(robot)}", "skrl": f"{RECIPE}:SKRL"},
         )
     )
@@ -137,7 +137,7 @@ def _recipe(robot: OwnRobot) -> str:
     """Return the name of a robot's settings: those of the shipped robots of its kind."""
     if len(robot.feet) == 2:
         return "BIPED_RSL_RL"
-    return "SYMMETRIC_WIDE_RSL_RL" if robot.spec.mirrors else "WIDE_RSL_RL"
+    return "SETTLING_WIDE_RSL_RL" if robot.spec.mirrors else "WIDE_RSL_RL"
 
 
 def walking_on_flat_ground(robot: OwnRobot) -> EnvCfg:
@@ -163,6 +163,7 @@ def walking_on_flat_ground(robot: OwnRobot) -> EnvCfg:
             friction=(0.7, 1.3),
         ),
         steps=quadruped.Steps(sole=robot.sole, air_time=0.2, clearance=min(0.1, 0.2 * height)),
+        fall=quadruped.FALL,
     )
 
 

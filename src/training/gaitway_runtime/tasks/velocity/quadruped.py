@@ -52,7 +52,8 @@ SPREAD = Reset(root_xy=(-0.5, 0.5), root_yaw=(-math.pi, math.pi))
 
 
 FALL = 4.0
-"""What a fall on rough ground costs in training: about as much as Isaac Lab takes off for a biped's."""
+"""What a fall costs in training, on rough ground and for a user's own robot: about as much as Isaac Lab takes off for a
+biped's."""
 
 
 def flat_ground(
@@ -63,6 +64,7 @@ def flat_ground(
     reset: Reset = SPREAD,
     randomization: Randomization,
     steps: Steps,
+    fall: float = 0.0,
     notes: tuple[str, ...] = (),
 ) -> EnvCfg:
     """Return a robot's task on flat ground.
@@ -74,6 +76,7 @@ def flat_ground(
         reset: How an episode starts.
         randomization: What differs from world to world in training.
         steps: Properties of a step in training.
+        fall: What a fall costs in training.
         notes: What a reader of the contract must know.
     """
     return EnvCfg(
@@ -92,7 +95,7 @@ def flat_ground(
             command_resampling_time=(2.0, 8.0),
             push=Push(interval=(5.0, 10.0)),
             randomization=randomization,
-            shaping=stepping(steps),
+            shaping=replace(stepping(steps), fall=fall),
             privileged=critic_terms(len(spec.contact_bodies["feet"])),
         ),
         notes=notes,

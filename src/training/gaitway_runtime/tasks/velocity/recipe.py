@@ -29,6 +29,9 @@ SYMMETRIC_WIDE_RSL_RL = replace(
 """For robots that are the same on the left and on the right, but not in front and behind: a sample has one mirror image
 where an ANYmal's has three, and is learned from five times instead of three."""
 
+SETTLING_WIDE_RSL_RL = replace(SYMMETRIC_WIDE_RSL_RL, settle=0.2)
+"""For robots that nobody has tried: they train for longer, and the last updates are small."""
+
 _SCANNING = (256, 128, 128)
 """Hidden layers of a network that reads a height scan."""
 

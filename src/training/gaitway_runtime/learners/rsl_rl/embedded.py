@@ -205,12 +205,8 @@ class RslRlEmbeddedRun:
             ways = choose(runner.alg, config, session.env.mirrors, _groups(session.env), drawn=session.saved is None)
             log.info("learning with %s", ", ".join(ways.told))
             runner.current_learning_iteration = session.first
-            progress = Progress(
-                iteration=lambda: session.monitor.iteration,
-                total=session.total,
-                steps_per_iteration=self.steps_per_iteration,
-            )
-            schedule(runner.alg, session.env, config, progress)
+            if config.settle or config.late_inputs:
+                schedule(runner.alg, session.env, config, self._progress(session))
             attach(
                 runner,
                 session.monitor,
@@ -222,6 +218,13 @@ class RslRlEmbeddedRun:
             spread = config.init_at_random_ep_len and not restored
             with session.monitor.nan_guard(runner.alg.save):
                 runner.learn(session.total - session.first, init_at_random_ep_len=spread)
+
+    def _progress(self, session: Session) -> Progress:
+        return Progress(
+            iteration=lambda: session.monitor.iteration,
+            total=session.total,
+            steps_per_iteration=self.steps_per_iteration,
+        )
 
     def _readable(self, saved: SavedTraining) -> SavedTraining:
         """Return a checkpoint in this release's layout where its weights alone are taken."""
@@ -280,7 +283,8 @@ def _make_runner(
         _skip_mirror_loss(runner.alg)
     if mixed:
         mix_precision(runner.alg)
-    late_inputs.zero(runner.alg, env, config.late_inputs)
+    if config.late_inputs:
+        late_inputs.zero(runner.alg, env, config.late_inputs)
     _set_initial_std(runner.alg, env, config)
     if config.quiet_start:
         _quieten(runner.alg.actor.mlp[-1])

@@ -32,7 +32,7 @@ from . import late_inputs
 from .older import converted
 from .precision import mix_precision, obstacle_to_bfloat16
 from .runner import RunnerState, attach, grouped_class, load_into, note_scalar
-from .schedules import Progress, schedule
+from .schedules import TrainingCourse, schedule
 from .symmetric import Turn
 from .ways import choose
 
@@ -206,7 +206,7 @@ class RslRlEmbeddedRun:
             log.info("learning with %s", ", ".join(ways.told))
             runner.current_learning_iteration = session.first
             if config.settle or config.late_inputs:
-                schedule(runner.alg, session.env, config, self._progress(session))
+                schedule(runner.alg, session.env, config, self._course(session))
             attach(
                 runner,
                 session.monitor,
@@ -219,8 +219,8 @@ class RslRlEmbeddedRun:
             with session.monitor.nan_guard(runner.alg.save):
                 runner.learn(session.total - session.first, init_at_random_ep_len=spread)
 
-    def _progress(self, session: Session) -> Progress:
-        return Progress(
+    def _course(self, session: Session) -> TrainingCourse:
+        return TrainingCourse(
             iteration=lambda: session.monitor.iteration,
             total=session.total,
             steps_per_iteration=self.steps_per_iteration,

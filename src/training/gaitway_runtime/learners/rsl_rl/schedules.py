@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class TrainingCourse:
     """How far a training is."""
 
     iteration: Callable[[], int]
@@ -27,18 +27,18 @@ class Progress:
     """Environment steps of one, over all worlds."""
 
 
-def schedule(algorithm: PPO, env: Env, config: RslRlCfg, progress: Progress) -> None:
+def schedule(algorithm: PPO, env: Env, config: RslRlCfg, course: TrainingCourse) -> None:
     """Let the algorithm follow the schedules of its configuration.
 
     Args:
         algorithm: The algorithm, with the update that it is to have and the checkpoint that it continues.
         env: The environment.
         config: The configuration.
-        progress: How far the training is.
+        course: How far the training is.
     """
     parts = (
-        settling.settle(algorithm, config, progress.total),
-        late_inputs.slow_down(algorithm, env, config, progress.steps_per_iteration),
+        settling.settle(algorithm, config, course.total),
+        late_inputs.slow_down(algorithm, env, config, course.steps_per_iteration),
     )
     followed = [part for part in parts if part is not None]
     if not followed:
@@ -52,8 +52,8 @@ def schedule(algorithm: PPO, env: Env, config: RslRlCfg, progress: Progress) -> 
     def update_and_prepare() -> dict[str, float]:
         losses: dict[str, float] = update()
         # Not before it: what learns beside a rollout is still at work when the next one is handed over.
-        prepare(progress.iteration() + 1)
+        prepare(course.iteration() + 1)
         return losses
 
-    prepare(progress.iteration())
+    prepare(course.iteration())
     algorithm.update = update_and_prepare

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gaitway_runtime.learners.base import TrainingStart
 from gaitway_runtime.learners.checkpoints import open_saved
+from gaitway_runtime.learners.state import companion_beside, open_state
 
 
 @dataclass
@@ -36,3 +37,10 @@ class RecordingCallbacks:
 
 def start_from(mode: str, checkpoint: Path) -> TrainingStart:
     return TrainingStart(mode=mode, saved=open_saved(checkpoint))
+
+
+def resume_with_state(checkpoint: Path) -> TrainingStart:
+    """Return a start that continues a checkpoint with the companion beside it."""
+    companion = companion_beside(checkpoint)
+    assert companion is not None
+    return TrainingStart(mode="resume", saved=open_saved(checkpoint), state=open_state(companion))

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from gaitway_runtime.learners.base import TrainingStart
-from gaitway_runtime.learners.checkpoints import open_saved
-from gaitway_runtime.learners.state import companion_beside, open_state
 from gaitway_runtime.spec.contract import ObservationTerm, PolicyContract
 from gaitway_runtime.spec.errors import UsageError
 
 from tests.fakes.mass_env import DoubleIntegrator
-from tests.runtime.learners.recording import RecordingCallbacks
+from tests.runtime.learners.recording import RecordingCallbacks, resume_with_state
 from tests.runtime.learners.test_rsl_rl import load, same, train
 
 LATE = "agent.late_inputs=['scan']"
@@ -62,8 +59,6 @@ def test_a_training_stopped_before_they_come_in_goes_on_bit_for_bit(tmp_path: Pa
     whole, _ = train(tmp_path / "whole", 7, *asked, env=TwoTerms(4), save_interval=2)
     part = {"env": TwoTerms(4), "callbacks": RecordingCallbacks(stop_after=2)}
     stopped, _ = train(tmp_path / "part", 7, *asked, save_interval=2, **part)
-    companion = companion_beside(stopped.final_checkpoint)
-    assert companion is not None
-    start = TrainingStart(mode="resume", saved=open_saved(stopped.final_checkpoint), state=open_state(companion))
+    start = resume_with_state(stopped.final_checkpoint)
     resumed, _ = train(tmp_path / "rest", 7, *asked, env=TwoTerms(4), save_interval=2, start=start)
     assert same(load(resumed.final_checkpoint), load(whole.final_checkpoint))

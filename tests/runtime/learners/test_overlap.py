@@ -10,13 +10,10 @@ from typing import Any
 import pytest
 import torch
 from gaitway_runtime.learners import loop
-from gaitway_runtime.learners.base import TrainingStart
-from gaitway_runtime.learners.checkpoints import open_saved
 from gaitway_runtime.learners.rsl_rl import embedded, overlap
-from gaitway_runtime.learners.state import companion_beside, open_state
 
 from tests.fakes.mass_env import DoubleIntegrator
-from tests.runtime.learners.recording import RecordingCallbacks
+from tests.runtime.learners.recording import RecordingCallbacks, resume_with_state
 from tests.runtime.learners.test_fast_update import weights
 from tests.runtime.learners.test_rsl_rl import load, same, train
 
@@ -94,9 +91,7 @@ def test_only_what_is_played_is_an_iteration_old_and_losses_are_told_an_iteratio
 def test_a_training_that_was_stopped_goes_on_bit_for_bit(tmp_path: Path) -> None:
     whole, wanted = train(tmp_path / "whole", 7, *BESIDE, save_interval=2)
     stopped, _ = train(tmp_path / "part", 7, *BESIDE, save_interval=2, callbacks=RecordingCallbacks(stop_after=3))
-    companion = companion_beside(stopped.final_checkpoint)
-    assert companion is not None
-    start = TrainingStart(mode="resume", saved=open_saved(stopped.final_checkpoint), state=open_state(companion))
+    start = resume_with_state(stopped.final_checkpoint)
     resumed, found = train(tmp_path / "rest", 7, *BESIDE, save_interval=2, start=start)
     assert same(load(resumed.final_checkpoint), load(whole.final_checkpoint))
     for then, now in zip(wanted.metrics[4:], found.metrics, strict=True):

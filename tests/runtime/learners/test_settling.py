@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from gaitway_runtime.learners.base import TrainingStart
-from gaitway_runtime.learners.checkpoints import open_saved
 from gaitway_runtime.learners.rsl_rl.settling import strength
-from gaitway_runtime.learners.state import companion_beside, open_state
 
-from tests.runtime.learners.recording import RecordingCallbacks
+from tests.runtime.learners.recording import RecordingCallbacks, resume_with_state
 from tests.runtime.learners.test_fast_update import weights
 from tests.runtime.learners.test_rsl_rl import load, same, train
 
@@ -54,9 +51,7 @@ def test_a_training_stopped_while_it_settles_goes_on_bit_for_bit(tmp_path: Path,
     settings = (f"agent.algorithm.schedule={schedule}", SETTLES)
     whole, _ = train(tmp_path / "whole", 8, *settings, save_interval=2)
     stopped, _ = train(tmp_path / "part", 8, *settings, save_interval=2, callbacks=RecordingCallbacks(stop_after=5))
-    companion = companion_beside(stopped.final_checkpoint)
-    assert companion is not None
-    start = TrainingStart(mode="resume", saved=open_saved(stopped.final_checkpoint), state=open_state(companion))
+    start = resume_with_state(stopped.final_checkpoint)
     resumed, _ = train(tmp_path / "rest", 8, *settings, save_interval=2, start=start)
     assert same(load(resumed.final_checkpoint), load(whole.final_checkpoint))
 

@@ -188,7 +188,7 @@ def _check_size(azure: Azure, name: str, need: Need) -> None:
     source = f"instance_type = {name} (default on serverless compute)" if by_default else need.origin("instance_type")
     size = sizes.get(name.lower())
     if size is None:
-        raise _no_such_size(name, sizes.values(), need, source)
+        raise _no_such_size(name, sizes.values(), need.gpus, source, typed=not by_default)
     _check_room(size, need, f"VM size {size.name}")
     if need.spot and not size.spot:
         raise UsageError(
@@ -197,11 +197,10 @@ def _check_size(azure: Azure, name: str, need: Need) -> None:
     _check_quota(azure, size, need, source)
 
 
-def _no_such_size(name: str, sizes: Collection[VmSize], need: Need, source: str) -> UsageError:
+def _no_such_size(name: str, sizes: Collection[VmSize], gpus: int, source: str, *, typed: bool) -> UsageError:
     """Return the refusal of a VM size, with the smallest that would do; a name that somebody typed may be misspelt."""
-    enough = sorted((size for size in sizes if size.gpus >= need.gpus), key=lambda size: (size.gpus, size.cores))
-    by_default = is_default(need.submission, "instance_type")
-    close = "" if by_default else nearest(name, [size.name for size in sizes], 1)
+    enough = sorted((size for size in sizes if size.gpus >= gpus), key=lambda size: (size.gpus, size.cores))
+    close = nearest(name, [size.name for size in sizes], 1) if typed else ""
     choose_one = "name one of them with --instance-type" if enough else "az ml compute list-sizes"
     return UsageError(
         f"there is no VM size '{name}' in the workspace's region",

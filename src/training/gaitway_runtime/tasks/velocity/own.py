@@ -134,7 +134,7 @@ def register_own(robot: OwnRobot, environment: str) -> None:
 
 
 def _recipe(robot: OwnRobot) -> str:
-    """Return the name of a robot's settings: those of the shipped robots of its kind."""
+    """Return the name of a robot's settings: as the shipped robots of its kind learn; with a mirror it settles."""
     if len(robot.feet) == 2:
         return "BIPED_RSL_RL"
     return "SETTLING_WIDE_RSL_RL" if robot.spec.mirrors else "WIDE_RSL_RL"

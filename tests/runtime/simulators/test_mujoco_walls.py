@@ -132,3 +132,17 @@ def test_ground_without_walls_carries_a_robot_as_before(open_env: OpenEnv, robot
 def test_columns_weigh_nothing(open_env: OpenEnv) -> None:
     walled, plain = (open_env(task, num_envs=1).engine.model.body_mass.sum() for task in (STAIRS, RAMPS))
     assert walled == pytest.approx(plain), "the robot's cost of transport goes by its mass"
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_feet_stand_on_steps_above_the_origin_where_masses_vary_too(open_env: OpenEnv, training: bool) -> None:
+    env = open_env(with_overrides(STAIRS, ("env.terrain.flat_steps=0",)), num_envs=16, training=training)
+    env.reset()
+    env.engine.qpos[:, 0] += np.linspace(-2.5, 2.5, 16)
+    env.engine.qpos[:, 2] += 0.1
+    env.engine.read_motion(env.state)
+    for _ in range(15):
+        env.step(np.zeros((16, 12), np.float32))
+    feet = env.state.foot_pos_w
+    under = feet[:, :, 2] - 0.03 - env._terrain.height_at(feet[:, :, 0], feet[:, :, 1])
+    assert under.min() > -0.02, "none has sunk into a step"

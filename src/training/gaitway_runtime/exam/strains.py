@@ -216,7 +216,7 @@ def _change_worlds(env: MujocoEnv, blocks: Sequence[Strain], found: Conventions)
     mass = float(base.mass[0]) + np.array([strain.payload for strain in blocks])
     engine.batch.expand("body_mass")[:, base.id] = mass
     engine.batch.expand("body_inertia")[:, base.id] = base.inertia * (mass / float(base.mass[0]))[:, None]
-    engine.batch.set_const()
+    engine.update_constants()
     if spec.actuator == "implicit_pd":
         strength = np.array([strain.strength for strain in blocks])[:, None]
         stiffness, damping = found.stiffness or spec.stiffness, found.damping or spec.damping

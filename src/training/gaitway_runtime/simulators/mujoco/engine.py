@@ -36,6 +36,9 @@ CONTACT_HISTORY = 3
 MAX_SPEED = 1000.0
 """Joint or root speed from which a world counts as diverged [m/s] or [rad/s]; MuJoCo itself waits for 1e10."""
 
+_BOUNDS_OF_GEOMS = ("geom_aabb", "bvh_aabb")
+"""Fields of the model that say where MuJoCo looks for a geom's contacts."""
+
 _STATE_WARNINGS = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjNWARNING))
 """The warnings that say that a state or an input was not finite."""
 
@@ -174,6 +177,14 @@ class Engine:
         self.batch.expand("actuator_gainprm")[:, :, 0] = stiffness
         bias = self.batch.expand("actuator_biasprm")
         bias[:, :, 1], bias[:, :, 2] = -np.asarray(stiffness), -np.asarray(damping)
+
+    def update_constants(self) -> None:
+        """Let what follows from masses and inertias follow from each world's, and nothing else change."""
+        self.batch.set_const()
+        for name in _BOUNDS_OF_GEOMS:
+            if self.batch.expanded(name) is not None:
+                # MuJoCo works them out again from where geoms were compiled, which columns of ground have left.
+                self.batch.expand(name)[:] = getattr(self.model, name)
 
     def external_wrench(self) -> Array:
         """Return the force [N] and torque [N m] on each world's base, world frame, (N, 6), to be written."""

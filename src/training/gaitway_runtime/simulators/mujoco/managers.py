@@ -367,4 +367,4 @@ def _randomize_base(engine: Engine, cfg: Randomization, rng: np.random.Generator
     engine.batch.expand("body_mass")[:, body.id] = mass
     engine.batch.expand("body_inertia")[:, body.id] = body.inertia * (mass / nominal)[:, None]
     engine.batch.expand("body_ipos")[:, body.id] = engine.base_com
-    engine.batch.set_const()
+    engine.update_constants()

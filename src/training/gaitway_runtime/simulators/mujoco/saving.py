@@ -54,7 +54,7 @@ def load_engine_state(engine: Engine, saved: StateTree) -> None:
     for name in differing:
         engine.batch.expand(name)[:] = _array(fields, name)
     if differing:  # else they are as this seed draws them, and so is what MuJoCo derives from them
-        engine.batch.set_const()
+        engine.update_constants()
     engine.batch.state[:] = _array(saved, "integration")
 
 

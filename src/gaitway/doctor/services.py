@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from gaitway_runtime.spec.files import DATABASE, check_store, database_path
+from gaitway_runtime.spec.files import DATABASE, check_store, database_path, store_uri
 from gaitway_runtime.spec.packages import install_command
 from gaitway_runtime.spec.secrets import public_form
 
@@ -69,6 +69,11 @@ def terraform_outputs(found: Outputs, problem: GaitwayError | None) -> Iterator[
 
 def local_store(home: Path) -> Iterator[Finding]:
     """Look at the store of this folder's runs."""
+    try:
+        store_uri(home)
+    except ConfigError as error:
+        yield Finding("mlflow store", False, f"{error.message}: {error.source}", error.hint or "")
+        return
     yield _database(home.absolute() / DATABASE)
 
 

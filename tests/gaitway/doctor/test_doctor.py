@@ -119,6 +119,14 @@ def test_a_store_is_looked_at_without_being_made(alone: Path) -> None:
     assert not (alone / "home").exists()
 
 
+@pytest.mark.parametrize("name", ["walks?", "my%20robot"])
+def test_a_folder_in_which_no_run_can_be_tracked_is_found(alone: Path, name: str) -> None:
+    found = only(services.local_store(alone / name))
+    assert not found.ok
+    assert "the address of a database" in found.message
+    assert "GAITWAY_HOME" in found.fix
+
+
 def test_a_broken_store_is_found(alone: Path) -> None:
     (alone / "mlflow.db").write_bytes(b"not a database" * 100)
     broken = only(services.local_store(alone))

@@ -1,5 +1,6 @@
 """The local store: quick, whole or not there, and honest about what it finds."""
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import mlflow
 import pytest
 from gaitway_runtime.fetch import fetch
 from gaitway_runtime.spec.errors import ConfigError
-from gaitway_runtime.spec.files import artifact_location, check_store, database_path, store_uri
+from gaitway_runtime.spec.files import absolute_store, artifact_location, check_store, database_path, store_uri
 from gaitway_runtime.spec.run_context import RunContext
 from gaitway_runtime.stores import tracking_server as store_module
 from gaitway_runtime.stores.mlflow_client import open_client
@@ -90,6 +91,17 @@ def test_a_home_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     assert "GAITWAY_HOME" in str(caught.value.hint)
 
 
+def test_a_relative_database_is_not_looked_for_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my%20robot"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with pytest.raises(ConfigError, match="contains '%20'"):
+        absolute_store("sqlite:///mlflow.db")
+    assert absolute_store("sqlite:////srv/mlflow.db") == "sqlite:////srv/mlflow.db"
+
+
 def test_a_cache_that_cannot_be_used_only_costs_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cache").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -140,7 +152,7 @@ def test_a_store_that_was_moved_finds_its_artifacts_and_keeps_new_ones_beside_it
     assert list(after.rglob(f"{again.info.run_id}/artifacts/checkpoints/model_9.pt"))
 
 
-@pytest.mark.parametrize("name", ["a#b", "a%b", "a b", "ä&b", "a'b"])
+@pytest.mark.parametrize("name", ["a#b", "a%b", "100% b", "a b", "ä&b", "a'b"])
 def test_a_folder_with_special_signs_in_its_name_holds_a_store(tmp_path: Path, name: str) -> None:
     home = tmp_path / name
     client = open_client(ensure_store(home))
@@ -153,9 +165,12 @@ def test_a_folder_with_special_signs_in_its_name_holds_a_store(tmp_path: Path, n
     assert list(home.rglob("model_9.pt"))
 
 
-def test_a_name_that_a_database_address_cannot_contain_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="contains '\\?'"):
-        store_uri(tmp_path / "a?b")
+@pytest.mark.parametrize(("name", "sign"), [("a?b", "?"), ("my%20robot", "%20"), ("a%2Fb", "%2F")])
+def test_a_name_that_a_database_address_cannot_contain_is_refused(tmp_path: Path, name: str, sign: str) -> None:
+    with pytest.raises(ConfigError, match=f"contains '{re.escape(sign)}'") as caught:
+        store_uri(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value.source)
+    assert "GAITWAY_HOME" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("uri", ["./mlruns", "mlruns", "file:./mlruns", "file:///x/mlruns", "/x/mlruns"])

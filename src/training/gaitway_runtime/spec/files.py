@@ -64,13 +64,20 @@ def store_uri(home: Path) -> str:
     Raises:
         ConfigError: The folder's name cannot be written in such a URI.
     """
-    if "?" in str(home.absolute()):
-        raise ConfigError(
-            "the folder's name contains '?', which the address of a database cannot contain",
-            source=str(home.absolute()),
-            hint="set GAITWAY_HOME to another folder",
-        )
+    _check_spelling(home.absolute(), "rename the folder, or set GAITWAY_HOME to another one")
     return f"sqlite:///{home.absolute() / DATABASE}"
+
+
+_SIGNS_OF_ADDRESSES = re.compile(r"\?|%[0-9a-fA-F]{2}")
+"""What SQLAlchemy does not take as it stands in a database's address: from 2.1 on, it reads ``%20`` as a space."""
+
+
+def _check_spelling(folder: Path, hint: str) -> None:
+    """Refuse a folder whose database would be looked for, or made, in another one."""
+    found = _SIGNS_OF_ADDRESSES.search(str(folder))
+    if found:
+        message = f"the folder's name contains '{found[0]}', which means something else in the address of a database"
+        raise ConfigError(message, source=str(folder), hint=hint)
 
 
 def artifact_location(home: Path, experiment: str) -> str:
@@ -88,10 +95,14 @@ def absolute_store(tracking_uri: str) -> str:
     """Return a tracking URI whose database, if it is one, is named from the root: as seen from the current folder.
 
     A job runs in a folder of its own, where the same relative path is another file.
+
+    Raises:
+        ConfigError: The current folder's name cannot be written in such a URI.
     """
     database = database_path(tracking_uri)
     if database is None or database.is_absolute():
         return tracking_uri
+    _check_spelling(Path.cwd(), "rename the folder, or name the database of MLFLOW_TRACKING_URI from the root")
     start = tracking_uri.index(":///") + len(":///")
     return f"{tracking_uri[:start]}{Path.cwd() / database}{tracking_uri[start + len(str(database)) :]}"
 

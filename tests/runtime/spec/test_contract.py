@@ -141,11 +141,24 @@ class TestFit:
         ("joint_ids_map: [3, 0]\r\nstep_dt: 0.02\r\n", "a deploy.yaml of Unitree's deployers"),
         ("actions: []\narticulations:\n  robot: {}\n", "Isaac Lab's IO descriptors"),
         ('{"models": {},\n "pipeline": {}}', "a LEAPP bundle"),
+        ('{"actions": [], "articulations": {"robot": {}}}', "Isaac Lab's IO descriptors"),
+        ('{"joint_ids_map": [3, 0], "step_dt": 0.02}', "a deploy.yaml of Unitree's deployers"),
+        ("policy: {backend: ort, input_dim: 45, joint_ids_map: [3, 0]}\n", "a configuration of legged_rl_deploy"),
+        ("decimation: 4\nepisode_length_s: 20.0\n", r"configuration of an environment \(env.yaml\)"),
+        ("seed: 42\nnum_steps_per_env: 24\n", r"a learner's configuration \(agent.yaml\)"),
     ],
 )
 def test_other_projects_descriptions_are_refused_by_name(text: str, kind: str) -> None:
     with pytest.raises(UsageError, match=kind) as caught:
         PolicyContract.from_json(text, "deploy.yaml")
+    assert "gaitway dump-contract" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", "[" * 100_000, "not: a contract"])
+def test_what_is_no_contract_is_refused_with_where_one_comes_from(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        PolicyContract.from_json(text, "x.json")
+    assert caught.value.source == "x.json"
     assert "gaitway dump-contract" in (caught.value.hint or "")
 
 

@@ -240,6 +240,8 @@ class PolicyContract:
             document = json.loads(text)
         except ValueError as error:
             raise _not_a_contract(text, f"is not JSON: {error}", source) from None
+        except RecursionError:
+            raise _not_a_contract(text, "is nested too deeply", source) from None
         if not isinstance(document, dict) or "schema" not in document:
             raise _not_a_contract(text, "has no 'schema'", source)
         if document["schema"] not in READABLE_SCHEMAS:
@@ -296,7 +298,7 @@ def read_contract(path: Path) -> PolicyContract:
     except OSError as error:
         raise UsageError(f"the contract cannot be read: {error.strerror}", source=f"--contract {path}") from None
     except UnicodeDecodeError:
-        raise UsageError("the policy contract is not a text in UTF-8", source=str(path)) from None
+        raise UsageError("the policy contract is not a text in UTF-8", source=str(path), hint=_WHENCE) from None
 
 
 def _with_conventions_of_schema_2(contract: PolicyContract) -> PolicyContract:
@@ -316,24 +318,28 @@ def _with_conventions_of_schema_2(contract: PolicyContract) -> PolicyContract:
 
 
 _FOREIGN = (
-    ("joint_ids_map", "a deploy.yaml of Unitree's deployers"),
-    ("articulations", "Isaac Lab's IO descriptors"),
-    ("pipeline", "a LEAPP bundle"),
+    ("input_dim", "a configuration of legged_rl_deploy", False),
+    ("joint_ids_map", "a deploy.yaml of Unitree's deployers", True),
+    ("articulations", "Isaac Lab's IO descriptors", True),
+    ("pipeline", "a LEAPP bundle", True),
+    ("episode_length_s", "Isaac Lab's configuration of an environment (env.yaml)", False),
+    ("num_steps_per_env|rollouts|horizon_length", "a learner's configuration (agent.yaml)", False),
+    ("commands_scale", "a configuration of rl_sar", False),
 )
-"""Words in other projects' descriptions of a policy, and what each is of."""
+"""Words in other projects' descriptions of a policy, what each is of, and whether ``gaitway exam`` reads it."""
+
+_WHENCE = (
+    "gaitway dump-contract --task TASK writes the contract of a task; an export has its own beside it, contract.json"
+)
 
 
 def _not_a_contract(text: str, reason: str, source: str) -> UsageError:
     """Return the error for a document of another kind, by its name where it is a known one."""
-    for word, kind in _FOREIGN:
-        if re.search(rf'^\s*"?{word}"?\s*:', text, re.MULTILINE):
-            return UsageError(
-                f"this is {kind}, not a policy contract",
-                source=source,
-                hint="gaitway dump-contract --task TASK writes the contract of a task; gaitway exam reads "
-                f"{kind} and writes a contract",
-            )
-    return UsageError(f"the policy contract {reason}", source=source)
+    for word, kind, examined in _FOREIGN:
+        if re.search(rf'(?:^|[{{,])\s*"?(?:{word})"?\s*:', text, re.MULTILINE):
+            hint = f"{_WHENCE}; gaitway exam reads {kind} and writes a contract" if examined else _WHENCE
+            return UsageError(f"this is {kind}, not a policy contract", source=source, hint=hint)
+    return UsageError(f"the policy contract {reason}", source=source, hint=_WHENCE)
 
 
 def _same_length(values: tuple[Any, ...], expected: int, name: str, source: str) -> None:

@@ -174,7 +174,8 @@ def _find_checkpoint(job: type[Job], settings: Settings, ledger: Ledger, platfor
     """Put an address that the job can read in place of ``RUN@best`` and the like; return a note on what it stands for.
 
     Raises:
-        UsageError: There is no such run, checkpoint or file, or none is named and the job is nothing without one.
+        UsageError: There is no such run, checkpoint or file, it is no checkpoint, or none is named and the job is
+            nothing without one.
     """
     named = settings["checkpoint_uri"]
     if named.value is None:
@@ -188,6 +189,10 @@ def _find_checkpoint(job: type[Job], settings: Settings, ledger: Ledger, platfor
         named.value, ledger, platform=platform.name, remote=platform.limits.remote, source_of=load
     )
     settings["checkpoint_uri"] = dataclasses.replace(named, value=address)
+    if Path(address).is_absolute() and Path(address).is_file():
+        from gaitway_runtime.policies.foreign_files import refuse_early  # opens files, which most plans do without
+
+        refuse_early(Path(address))
     notes = (f"checkpoint {named.value} is {address}",) if address != named.value else ()
     return notes + _require_signature(settings, address)
 

@@ -23,13 +23,13 @@ from typing import Any, BinaryIO
 
 import torch
 
-from ..spec.checkpoint_files import members_of
+from ..spec.checkpoint_files import SAFETENSORS_SUFFIX, members_of
 from ..spec.errors import UsageError
 from ..spec.registry import ForeignError, call_foreign
 from . import plain_numpy, plain_python, vecnormalize
-from .foreign_files import refuse_foreign_archive, refuse_foreign_file, refuse_foreign_folder
+from .foreign_files import refuse_exported_policy, refuse_foreign_archive, refuse_foreign_file, refuse_foreign_folder
 from .plain_python import PlainSetting
-from .safetensors_file import SUFFIX, read_safetensors
+from .safetensors_file import read_safetensors
 
 SB3_DATA, SB3_POLICY, SB3_STATISTICS = "stable_baselines3", "policy.pth", "vecnormalize.pkl"
 """Entries of an opened Stable-Baselines3 archive: settings, state dict, path of the statistics beside it."""
@@ -44,9 +44,6 @@ _MOST_VALUES = 10_000_000
 """Most values of a checkpoint beside the numbers of its tensors."""
 
 _LISTED = "checkpoints of rsl_rl, skrl, rl_games and Stable-Baselines3, or a state dict with a network.yaml"
-
-
-_EXPORTED = "name the model_<n>.pt file that it was exported from; gaitway exam judges the file as it is"
 
 
 _SAFE_SINCE = (2, 10)
@@ -81,7 +78,7 @@ def open_checkpoint(path: Path, config_folders: Sequence[Path] | None = None) ->
     if _check_kind(path):
         statistics = vecnormalize.beside(path) if config_folders is None else None
         return Checkpoint(path, {**_open_stable_baselines3(path), SB3_STATISTICS: statistics}, folders)
-    content = _safetensors(path) if path.suffix == SUFFIX else _load(path, path)
+    content = _safetensors(path) if path.suffix == SAFETENSORS_SUFFIX else _load(path, path)
     if not isinstance(content, Mapping):
         raise UsageError(
             f"the file holds a {type(content).__name__}, not a checkpoint's dictionary",
@@ -218,8 +215,7 @@ def _check_kind(path: Path) -> bool:
         refuse_foreign_folder(path)
     if not path.is_file():
         raise UsageError("there is no such checkpoint file", source=str(path))
-    if path.suffix == ".onnx":
-        raise UsageError("an ONNX file is an exported policy, not a checkpoint", source=str(path), hint=_EXPORTED)
+    refuse_exported_policy(path)
     listed = members_of(path)
     if listed is None:
         refuse_foreign_file(path)
@@ -228,12 +224,6 @@ def _check_kind(path: Path) -> bool:
     if {"data", SB3_POLICY} <= set(members):
         return True
     names = {name.split("/", 1)[-1] for name in members}
-    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
-        raise UsageError(
-            "a TorchScript archive is an exported policy (a program), not a checkpoint",
-            source=str(path),
-            hint=_EXPORTED,
-        )
     if "data.pkl" not in names:
         refuse_foreign_archive(path, members)
         raise UsageError(

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from ..spec.checkpoint_files import SAFETENSORS_SUFFIX, members_of
 from ..spec.errors import UsageError
-from .safetensors_file import SUFFIX
 
 _AS_ONNX = (
     "export the policy to ONNX where it was made, which gaitway exam reads; or save its weights there with "
     "torch.save({name: tensor}) (kernels of JAX transposed) and describe the network in a network.yaml"
 )
 _AS_PROGRAM = "export it to ONNX (torch.onnx.export) or TorchScript where it was made, which gaitway exam reads"
+_EXPORTED = "name the model_<n>.pt file that it was exported from; gaitway exam judges the file as it is"
 _UNPACK = "unpack it, and name the file inside"
 
 _STARTS: tuple[tuple[tuple[bytes, ...], str, str], ...] = (
@@ -30,15 +31,39 @@ _JAX_FOLDER = frozenset(["_METADATA", "_CHECKPOINT_METADATA", "manifest.ocdbt", 
 """Names in a folder that Orbax wrote."""
 
 
+def refuse_early(path: Path) -> None:
+    """Refuse a file of this machine that is certainly no checkpoint, before a job is made for it.
+
+    Raises:
+        UsageError: It is an exported policy, or what stands in a checkpoint's place: a pointer, a page, a packed file.
+    """
+    refuse_exported_policy(path)
+    found = _kind_by_start(_head(path))
+    if found is not None:
+        raise UsageError(f"the file is {found[0]}", source=str(path), hint=found[1])
+
+
+def refuse_exported_policy(path: Path) -> None:
+    """Refuse what a checkpoint was exported to.
+
+    Raises:
+        UsageError: It is an ONNX file or a TorchScript archive, or an archive whose list cannot be read.
+    """
+    if path.suffix == ".onnx":
+        raise UsageError("an ONNX file is an exported policy, not a checkpoint", source=str(path), hint=_EXPORTED)
+    names = {member.filename.split("/", 1)[-1] for member in members_of(path) or ()}
+    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
+        what = "a TorchScript archive is an exported policy (a program), not a checkpoint"
+        raise UsageError(what, source=str(path), hint=_EXPORTED)
+
+
 def refuse_foreign_file(path: Path) -> None:
     """Refuse a file that is no archive and that another library wrote, or nobody, by what it is.
 
     Raises:
         UsageError: It is such a file.
     """
-    with path.open("rb") as file:
-        head = file.read(512)
-    found = _kind(head, path)
+    found = _kind(_head(path), path)
     if found is not None:
         what, hint = found
         raise UsageError(f"the file is {what}", source=str(path), hint=hint)
@@ -52,7 +77,7 @@ def refuse_foreign_folder(path: Path) -> None:
     """
     if _JAX_FOLDER & {entry.name for entry in path.iterdir()}:
         raise UsageError("the checkpoint is a folder of JAX's Orbax", source=str(path), hint=_AS_ONNX)
-    weights = sorted(entry.name for entry in path.iterdir() if entry.suffix == SUFFIX)
+    weights = sorted(entry.name for entry in path.iterdir() if entry.suffix == SAFETENSORS_SUFFIX)
     if weights:
         raise UsageError(
             "the checkpoint is a folder with weights in safetensors, as LeRobot and model hubs keep them",
@@ -78,14 +103,26 @@ def refuse_foreign_archive(path: Path, names: Collection[str]) -> None:
         raise UsageError("the file is an archive of numpy arrays", source=str(path), hint=_AS_ONNX)
 
 
-def _kind(head: bytes, path: Path) -> tuple[str, str] | None:
-    """Return what a file is and what to do; None for one that torch may have written."""
-    if not head:
-        return "empty", "fetch it again, or name another"
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(512)
+
+
+def _kind_by_start(head: bytes) -> tuple[str, str] | None:
     low = head.lstrip().lower()
     for starts, what, hint in _STARTS:
         if low.startswith(starts) or head.lower().startswith(starts):
             return what, hint
+    return None
+
+
+def _kind(head: bytes, path: Path) -> tuple[str, str] | None:
+    """Return what a file is and what to do; None for one that torch may have written."""
+    if not head:
+        return "empty", "fetch it again, or name another"
+    by_start = _kind_by_start(head)
+    if by_start is not None:
+        return by_start
     if head[257:262] == b"ustar" and path.suffix == ".tar":
         return "a tar archive", _UNPACK
     if head[4:8] == b"TFL3":

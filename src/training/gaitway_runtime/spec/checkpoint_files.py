@@ -34,6 +34,9 @@ COMPANIONS_KEPT = 2
 
 _BLOCK = 1 << 20
 
+SAFETENSORS_SUFFIX = ".safetensors"
+"""End of the name of a file of safetensors."""
+
 
 def iteration_of(name: str) -> int | None:
     """Return the training iteration in a checkpoint's name (``model_99.pt``, ``agent_4000.pt``), or None."""

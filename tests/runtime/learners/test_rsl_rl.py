@@ -237,6 +237,32 @@ def test_a_warm_start_takes_the_weights_of_older_releases(statistics_inside: boo
     assert "--checkpoint-mode warm-start" in (refused.value.hint or "")
 
 
+def test_a_policy_whose_critic_saw_something_else_starts_with_a_new_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a policy of Isaac Lab's does, whose critic sees no more than the policy."""
+    first, _ = train(tmp_path / "a", 2)
+    before = load(first.final_checkpoint)
+    critic = before["critic_state_dict"]
+    for name, values in critic.items():
+        if values.ndim == 2 and values.shape[1] == 4:
+            critic[name] = torch.cat((values, values[:, :3]), dim=1)
+    path = tmp_path / "model_299.pt"
+    torch.save(older_layout(before, statistics_inside=True), path)
+    frozen = ("agent.algorithm.learning_rate=0", "agent.algorithm.schedule=fixed")
+    caplog.set_level("INFO")
+    second, _ = train(tmp_path / "b", 1, *frozen, start=start_from("warm-start", path))
+    after = load(second.final_checkpoint)
+    assert "the critic starts anew" in caplog.text
+    for name, values in before["actor_state_dict"].items():
+        if "normalizer" not in name:
+            torch.testing.assert_close(values, after["actor_state_dict"][name])
+    assert after["critic_state_dict"]["mlp.0.weight"].shape[1] == 4
+    torch.save(before, path)
+    with pytest.raises(UsageError, match="critic is 7-"):
+        check(job(), DoubleIntegrator(4), start_from("resume", path))
+
+
 def test_a_resume_that_has_nothing_left_to_do_succeeds_with_the_checkpoint_it_was_given(tmp_path: Path) -> None:
     first, _ = train(tmp_path / "a", 5)
     second, callbacks = train(tmp_path / "b", 5, start=start_from("resume", first.final_checkpoint))

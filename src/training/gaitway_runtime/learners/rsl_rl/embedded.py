@@ -181,15 +181,15 @@ class RslRlEmbeddedRun:
     def check_start(self, saved: SavedTraining) -> None:
         """See :meth:`..loop.LibraryRun.check_start`."""
         config, env, saved = self.config, self._env, self._readable(saved)
-        check_layout(saved, all(f"{network}_state_dict" in saved.content for network in NETWORKS))
+        check_layout(saved, all(f"{network}_state_dict" in saved.content for network in self._taken(saved)))
         models: dict[str, tuple[ModelCfg, int]] = {
             "actor": (config.actor, env.num_actions),
             "critic": (config.critic, 1),
         }
-        for network, (model, outputs) in models.items():
+        for network in self._taken(saved):
+            model, outputs = models[network]
             weights = saved.content[f"{network}_state_dict"]
-            inputs = sum(env.observation_sizes[group] for group in _groups(env)[network])
-            wants = (inputs, *model.hidden_dims, outputs)
+            wants = (self._inputs(network), *model.hidden_dims, outputs)
             check_widths(saved, network, widths_of(weights, r"mlp\.\d+"), wants, f"{network}.hidden_dims")
             normalized = "obs_normalizer._mean" in weights
             check_normalizer(saved, normalized, model.obs_normalization, f"{network}.obs_normalization")
@@ -201,7 +201,7 @@ class RslRlEmbeddedRun:
             wrapped, copies = RslRlEnv(session.env, session.job.seed), MirroredCopies(session.env.mirrors)
             runner = _make_runner(config, session, wrapped, copies, scratch)
             if session.saved:
-                load_into(runner, self._readable(session.saved), everything=session.resumed)
+                self._start_from(session.saved, runner, resumed=session.resumed)
             ways = choose(runner.alg, config, session.env.mirrors, _groups(session.env), drawn=session.saved is None)
             log.info("learning with %s", ", ".join(ways.told))
             runner.current_learning_iteration = session.first
@@ -231,6 +231,26 @@ class RslRlEmbeddedRun:
         if self._mode == "resume":
             return saved
         return converted(saved, log_std=self.config.actor.distribution_cfg.std_type == "log")
+
+    def _taken(self, saved: SavedTraining) -> tuple[str, ...]:
+        """Return the networks that are taken from a checkpoint: without its critic where that saw something else.
+
+        The critic sees more here than the policy, in Isaac Lab as much: a policy from there brings a critic of other
+        inputs. A warm start can do without it; a resume would not be one.
+        """
+        widths = widths_of(saved.content.get("critic_state_dict") or {}, r"mlp\.\d+")
+        foreign = self._mode != "resume" and widths and widths[0] != self._inputs("critic")
+        return ("actor",) if foreign else NETWORKS
+
+    def _inputs(self, network: str) -> int:
+        return sum(self._env.observation_sizes[group] for group in _groups(self._env)[network])
+
+    def _start_from(self, saved: SavedTraining, runner: OnPolicyRunner, *, resumed: bool) -> None:
+        saved = self._readable(saved)
+        taken = self._taken(saved)
+        if "critic" not in taken:
+            log.info("the critic starts anew: the checkpoint's sees other values than this task's")
+        load_into(runner, saved, everything=resumed, networks=taken)
 
     def own_marks(self, iteration: int) -> dict[str, Mark]:
         """See :meth:`..loop.LibraryRun.own_marks`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -181,7 +181,9 @@ _COUNTS = ("tot_timesteps", "tot_time")
 """Attributes of rsl_rl's logger, from release 4 on; before, they are variables of the loop."""
 
 
-def load_into(runner: Any, saved: SavedTraining, *, everything: bool) -> None:
+def load_into(
+    runner: Any, saved: SavedTraining, *, everything: bool, networks: Sequence[str] = ("actor", "critic")
+) -> None:
     """Load weights and normalisers; with ``everything`` the optimiser and its learning rate too.
 
     The runner's iteration is left to the caller: the library's releases count it differently.
@@ -191,7 +193,8 @@ def load_into(runner: Any, saved: SavedTraining, *, everything: bool) -> None:
     """
     try:
         if hasattr(runner.alg, "load"):
-            parts = {"actor": True, "critic": True, "optimizer": everything, "iteration": False, "rnd": everything}
+            more = {"optimizer": everything, "iteration": False, "rnd": everything}
+            parts = {name: name in networks for name in ("actor", "critic")} | more
             runner.alg.load(dict(saved.content), parts, strict=True)
         else:  # before rsl_rl 4; the file was checked to hold tensors alone when it was read
             runner.load(str(saved.path), load_optimizer=everything)

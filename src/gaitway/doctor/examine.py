@@ -65,6 +65,7 @@ CHECKS: tuple[Check, ...] = (
     Check(lambda at: machine.packages("local"), ("local",)),
     Check(lambda at: machine.drawing(at.environ)),
     Check(lambda at: services.local_store(at.home), ("local",)),
+    Check(lambda at: services.tracking_address(at.environ), ("local",)),
     Check(lambda at: services.tracking_server(at.environ)),
     Check(lambda at: machine.disk(at.home), EVERYWHERE),
     Check(lambda at: machine.git()),

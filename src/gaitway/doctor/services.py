@@ -77,10 +77,21 @@ def local_store(home: Path) -> Iterator[Finding]:
     yield _database(home.absolute() / DATABASE)
 
 
+def tracking_address(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Tell of an ``MLFLOW_TRACKING_URI`` with which no run starts here."""
+    uri = _tracking_uri(environ)
+    try:
+        check_store(uri, environ) if uri else None
+    except ConfigError as error:
+        yield Finding("tracking server", False, f"{error.message}: {public_form(uri)}", error.hint or "")
+
+
 def tracking_server(environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Look at what ``MLFLOW_TRACKING_URI`` names, where it is set."""
-    uri = environ.get("MLFLOW_TRACKING_URI", "").strip()
+    """Look at what ``MLFLOW_TRACKING_URI`` names, where it is set and can be used."""
+    uri = _tracking_uri(environ)
     database = database_path(uri)
+    if any(tracking_address(environ)):
+        return
     if database:
         yield _database(database)
     elif uri.startswith(("http://", "https://")):
@@ -89,12 +100,11 @@ def tracking_server(environ: Mapping[str, str]) -> Iterator[Finding]:
         if answers.ok:
             yield from _artifact_store(uri, environ)
     elif uri:
-        try:
-            check_store(uri, environ)
-        except ConfigError as error:
-            yield Finding("tracking server", False, f"{error.message}: {uri}", error.hint or "")
-            return
         yield Finding("tracking server", True, f"{public_form(uri)} is set; it was not contacted")
+
+
+def _tracking_uri(environ: Mapping[str, str]) -> str:
+    return environ.get("MLFLOW_TRACKING_URI", "").strip()
 
 
 def _database(path: Path) -> Finding:

@@ -127,6 +127,13 @@ def test_a_folder_in_which_no_run_can_be_tracked_is_found(alone: Path, name: str
     assert "GAITWAY_HOME" in found.fix
 
 
+@pytest.mark.parametrize("uri", ["./mlruns", "file:///srv/mlruns", "sqlite://mlflow.db"])
+def test_a_store_that_every_run_here_refuses_is_missing_here(alone: Path, uri: str) -> None:
+    told = list(examine.examine(read_context("local", alone, {}, {"MLFLOW_TRACKING_URI": uri}, alone)))
+    assert [finding.check for finding in missing(told) if "tracking" in finding.check] == ["tracking server"]
+    assert sum(finding.check == "tracking server" for finding in told) == 1
+
+
 def test_a_broken_store_is_found(alone: Path) -> None:
     (alone / "mlflow.db").write_bytes(b"not a database" * 100)
     broken = only(services.local_store(alone))

@@ -181,6 +181,22 @@ def test_the_classic_file_store_is_refused_with_what_to_do(uri: str) -> None:
     check_store(uri, {"MLFLOW_ALLOW_FILE_STORE": "true"})
 
 
+@pytest.mark.parametrize("uri", ["sqlite://mlflow.db", "sqlite:mlflow.db", "sqlite+pysqlite://", "sqlite:///"])
+def test_an_address_with_too_few_slashes_is_refused_before_a_job_meets_it(uri: str) -> None:
+    with pytest.raises(ConfigError, match="not complete") as caught:
+        check_store(uri, {})
+    assert "sqlite:///mlflow.db" in str(caught.value.hint)
+
+
+def test_a_database_whose_driver_is_missing_is_told_with_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigError, match="psycopg") as caught:
+        open_client("postgresql://walker:hunter2@127.0.0.1:9/runs")
+    assert "pip install psycopg" in str(caught.value.hint)
+    assert "hunter2" not in str(caught.value.as_dict())
+
+
 @pytest.mark.parametrize("uri", ["sqlite:///a.db", "http://h:1", "azureml://x", "databricks", "postgresql://u@h/db"])
 def test_other_stores_are_not(uri: str) -> None:
     check_store(uri, {})

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .errors import ConfigError, JobFailed
+from .secrets import public_form
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "artifacts"
@@ -108,19 +109,31 @@ def absolute_store(tracking_uri: str) -> str:
 
 
 def check_store(tracking_uri: str, environ: Mapping[str, str] = os.environ) -> None:
-    """Refuse the classic file store, which MLflow 3 does not open, and addresses that would lead elsewhere.
+    """Refuse the classic file store, which MLflow 3 does not open, and addresses that no store of their kind has.
 
     Raises:
         ConfigError: It is one.
     """
+    cut = re.match(r"(sqlite)(?:\+\w+)?:(?!///.)|azureml:(?!//.)", tracking_uri, re.IGNORECASE)
+    if cut:
+        path = "three slashes before a path from this folder, four before one from the root: sqlite:///mlflow.db"
+        raise ConfigError(
+            "the address of the MLflow store is not complete",
+            source=f"MLFLOW_TRACKING_URI = {public_form(tracking_uri)}",
+            allowed=_STORES,
+            hint=path if cut[1] else "unset it, and name the workspace with --azure-workspace-name and its fellows",
+        )
     folder = re.match(r"(?:file:(?://)?)?(?![a-z][a-z0-9+]*:|databricks$)(.+)", tracking_uri, re.IGNORECASE)
     if folder and environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
         raise ConfigError(
             "MLflow 3 does not open the classic file store",
             source=f"MLFLOW_TRACKING_URI = {tracking_uri}",
-            allowed="sqlite:///PATH, http(s)://, azureml://",
+            allowed=_STORES,
             hint="unset MLFLOW_TRACKING_URI to use the local store, or name a database: sqlite:///mlflow.db",
         )
+
+
+_STORES = "sqlite:///PATH, http(s)://, azureml://"
 
 
 def is_remote(tracking_uri: str | None) -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..spec.errors import ConfigError, GaitwayError, PlatformError
 from ..spec.packages import missing_package
 from ..spec.registry import ForeignError, call_foreign
-from ..spec.secrets import one_line, scrub, silence_http_loggers
+from ..spec.secrets import one_line, public_form, scrub, silence_http_loggers
 from .streams import Changed, StreamLimits, Transient
 
 if TYPE_CHECKING:
@@ -78,6 +78,12 @@ def open_client(tracking_uri: str) -> MlflowClient:
             f"MLflow cannot use this store: {one_line(error)}",
             source=scrub(tracking_uri),
             hint="set MLFLOW_TRACKING_URI, or name the Azure ML workspace; a store of one's own needs all of MLflow",
+        ) from None
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"MLflow needs a package for this store that is not installed here: {error.name}",
+            source=public_form(tracking_uri),
+            hint=f"pip install {error.name}",
         ) from None
 
 

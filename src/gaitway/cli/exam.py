@@ -110,6 +110,8 @@ def _work(imports: tuple[str, ...], **asked: Any) -> Exam:
 def _show(made: Exam) -> None:
     document = made.document()
     output.answer(f"policy      {document['policy']}: {made.file.kind}, {made.confined}")
+    for assumption in made.assumptions:
+        output.answer(f"            assumed: {assumption}")
     output.answer(f"robot       {made.task.robot}, task {made.task.name}")
     output.answer(f"conventions {made.source}")
     for decision in made.search.decisions if made.search else ():

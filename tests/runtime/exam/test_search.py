@@ -7,12 +7,14 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from gaitway_runtime.exam.conventions import ANG_VEL, COMMAND, GRAVITY, LIN_VEL
 from gaitway_runtime.exam.evidence import PolicyAnswers, robot_facts
 from gaitway_runtime.exam.layouts import BLOCK, arrangements, splits
 from gaitway_runtime.exam.search import Searcher
 from gaitway_runtime.exam.subject import spec_of, task_for
 from gaitway_runtime.exam.trials import Trials
+from gaitway_runtime.policies.reader import read_checkpoint
 from gaitway_runtime.simulators.mujoco.models import compile_robot
 
 from gaitway.cli.main import main
@@ -78,6 +80,24 @@ def test_an_onnx_file_that_says_nothing_of_itself_is_understood_and_judged(
     page = (tmp_path / "card" / "exam.html").read_text()
     assert 'class="pill pass">Gate met' in page
     assert "no sensor of a robot measures" in page
+
+
+def test_what_is_assumed_of_a_checkpoint_is_told_and_stands_in_its_card(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing beside the weights says that their outputs are not squashed, and the verdict is of what is assumed."""
+    saved = torch.load(strangers.ANYMAL, map_location="cpu", weights_only=True)
+    torch.save({**saved, "infos": None}, tmp_path / "model_194.pt")
+    contract = read_checkpoint(strangers.ANYMAL).contract
+    assert contract is not None
+    (tmp_path / "contract.json").write_text(contract.to_json())
+    words = ["exam", str(tmp_path / "model_194.pt"), "--activation", "elu", "--no-sweep", "--no-film"]
+    main([*words, "-o", str(tmp_path / "card")])
+    told = capsys.readouterr().out
+    assert "assumed: nothing beside the checkpoint says how it was trained" in told
+    document = json.loads((tmp_path / "card" / "exam.json").read_text())
+    assert len(document["assumptions"]) == 1
+    assert "nothing beside the checkpoint says" in (tmp_path / "card" / "exam.html").read_text()
 
 
 def test_noise_walks_under_no_convention() -> None:

@@ -37,6 +37,7 @@ def _facts(exam: Exam) -> dict[str, str]:
         "sha256": exam.sha256,
         "kind": exam.file.kind,
         "run as": exam.confined,
+        **({"assumed": "; ".join(exam.assumptions)} if exam.assumptions else {}),
         "simulator": exam.metrics.simulator,
         "Isaac Lab": exam.isaaclab,
     }

@@ -193,6 +193,7 @@ def _judged(
         hazards=tuple(hazards(found, demands, points)),
         video=filming.result() if filming else None,
         confined=policy.confined,
+        assumptions=policy.assumptions,
         isaaclab=_isaaclab(),
         output=request.output,
     )

@@ -48,6 +48,8 @@ class Exam:
     hazards: tuple[Hazard, ...]
     video: Video | None
     confined: str
+    assumptions: tuple[str, ...]
+    """What had to be assumed of a checkpoint's network, in sentences."""
     isaaclab: str
     """Whether it can be played in Isaac Lab too, in a sentence."""
     output: Path
@@ -105,6 +107,7 @@ class Exam:
                 "hazards": [dataclasses.asdict(hazard) for hazard in self.hazards],
                 "isaaclab": self.isaaclab,
                 "confined": self.confined,
+                "assumptions": list(self.assumptions),
                 "card": str(self.output / CARD_FILE),
                 "contract": str(self.output / CONTRACT_FILE),
             }

@@ -27,6 +27,7 @@ class CheckpointPolicy:
         self.inputs, self.outputs = policy.observation_size, policy.action_size
         self.recurrent = self._session.recurrent
         self.contract = policy.contract
+        self.assumptions = policy.parts.assumptions
 
     def act(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the outputs, (N, A), for input vectors, (N, W)."""

@@ -44,6 +44,7 @@ class AskedPolicy(Protocol):
         confined: What the confinement is made of.
         contract: Our contract in a checkpoint; that of another file is in its :class:`PolicyFile`.
         gains: Stiffness and damping of each output's joint, where the file has them; else empty.
+        assumptions: What had to be assumed of a checkpoint's network; nothing of a file that computes by itself.
     """
 
     inputs: int
@@ -52,6 +53,7 @@ class AskedPolicy(Protocol):
     confined: str
     contract: PolicyContract | None
     gains: tuple[tuple[float, ...], ...]
+    assumptions: tuple[str, ...]
 
     def act(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the outputs, (N, A), for input vectors, (N, W)."""

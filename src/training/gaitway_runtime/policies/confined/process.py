@@ -37,6 +37,8 @@ class ConfinedPolicy:
 
     contract: PolicyContract | None = None
     """What is inside the file is read before it is opened."""
+    assumptions: tuple[str, ...] = ()
+    """The file computes by itself."""
 
     def __init__(self, path: Path, kind: str) -> None:
         self._path = path

@@ -58,7 +58,8 @@ def test_without_isaac_lab_there_is_a_hint(install: Install) -> None:
     install()
     assert detect.find() is None
     assert not availability().present
-    assert "--simulator mujoco" in availability().reason
+    for way in ("--python", "--on osmo", "--on azureml", "--simulator mujoco"):
+        assert way in availability().reason
 
 
 @pytest.mark.parametrize(

@@ -64,3 +64,11 @@ def test_a_task_is_refused_whole() -> None:
     assert "gate=Gate(" in (caught.value.hint or "")
     assert catalog.tasks() == before
     assert Gate(success_rate=0.5).thresholds == ()
+
+
+@pytest.mark.parametrize("name", ["Isaac-Velocity-Flat-Spot-v0", "Isaac-Lift-Cube-Franka-v0", "IsaacContrib-Xyz"])
+def test_a_task_of_isaac_labs_alone_is_told_where_it_runs(name: str) -> None:
+    with pytest.raises(UsageError, match="unknown to the embedded simulator") as caught:
+        catalog.embedded(name)
+    for way in ("--on osmo", "--on azureml", "--simulator isaaclab --python"):
+        assert way in (caught.value.hint or "")

@@ -273,7 +273,7 @@ def choose(name: str) -> str:
         raise ConfigError(
             f"simulator {name} is not installed",
             source="--simulator",
-            allowed=", ".join(("auto", *SIMULATORS)),
+            allowed=", ".join(("auto", *(other for other in SIMULATORS if other != name))),
             hint=found.reason,
         )
     return name

@@ -193,6 +193,11 @@ def canonical(task: str) -> str:
     return info.name if info else task
 
 
+_ELSEWHERE = (
+    "Isaac Lab's other tasks run where it is installed: --on osmo, --on azureml, --simulator isaaclab --python PYTHON"
+)
+
+
 def embedded(task: str, source: str = "--task", imports: Sequence[str] = ()) -> Task:
     """Return a task that the embedded simulator has.
 
@@ -209,7 +214,9 @@ def embedded(task: str, source: str = "--task", imports: Sequence[str] = ()) -> 
         return info
     known = tasks()
     close = nearest(task, [name for entry in known for name in entry.names])
-    hint = f"did you mean {close}?" if close else "Isaac Lab has more tasks: --on osmo or --on azureml"
+    hint = f"did you mean {close}?" if close else _ELSEWHERE
+    if close and task.startswith("Isaac"):
+        hint = f"{hint} {_ELSEWHERE}"
     if imports and not close:
         hint = f"{', '.join(imports)} registers no task of that name: register(Task(name=...))"
     raise UsageError(

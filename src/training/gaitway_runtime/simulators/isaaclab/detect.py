@@ -23,6 +23,13 @@ _EXTENSION_RELEASES: Mapping[str, str] = {"0.54.2": "2.3.2", "28.0.0": "3.0.0"}
 """Releases by the version of the ``isaaclab`` extension, which is what a source tree's package says of itself."""
 
 
+_MISSING = (
+    "--python PYTHON, or GAITWAY_JOB_PYTHON, names the one that has Isaac Lab; its containers run with --on osmo and "
+    "--on azureml; gaitway tasks lists what --simulator mujoco has"
+)
+"""What to do where it is not installed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Installation:
     """An Isaac Lab that is installed here."""
@@ -52,9 +59,7 @@ def availability() -> Availability:
     """Tell whether Isaac Lab is installed here, without importing it."""
     found = find()
     if found is None:
-        return Availability(
-            False, reason="run in an Isaac Lab container (--on osmo, --on azureml) or use --simulator mujoco"
-        )
+        return Availability(False, reason=_MISSING)
     return Availability(True, found.release)
 
 

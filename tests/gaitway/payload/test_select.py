@@ -283,9 +283,10 @@ credentials.json credentials.yaml secrets.yml .pgpass .vault-token hf_token hf_t
 client_secret_12.json service-account.json my-service-account.json kubeconfig dev.kubeconfig .aws/credentials
 .ssh/config deploy_rsa id_ed25519 server.key .s3cfg kaggle.json .my.cnf msal_token_cache.json token.json .npmrc
 .config/wandb/settings .bash_history vault.ppk .netrc .gnupg/secring.gpg passwords.txt api_key.txt
-.ngc/config .config/containers/auth.json azureauth.json .dockerconfigjson"""
+.ngc/config .config/containers/auth.json azureauth.json .dockerconfigjson token.txt
+.wandb_api_key openai_api_key.txt"""
 HARMLESS = """train.py secrets.py credentials.py tokenizer.json tokenizer_config.json .env.example prod.env.sample
-keys.py
+tokens.txt keys.py
 history.csv environment.yaml walker/token_embedding.py config.json docker/config.json kube/config.yaml access.py
 monkey.usd hockey.py"""
 

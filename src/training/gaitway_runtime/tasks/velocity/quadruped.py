@@ -24,9 +24,10 @@ from ..robots import RobotSpec
 from ..terrain import LEVELS, RoughTerrain
 from .terms import DIAGNOSTICS, GROUND_DIAGNOSTICS, HEIGHT_SCAN, TRACKING, critic_terms, policy_terms
 
-_CELLS = "stairs and boxes are made of cells of 0.1 m; their walls are "
-WALLS = f"{_CELLS}vertical where feet meet them (ramps of one cell with env.terrain.walls=false)"
-RAMPS = f"{_CELLS}ramps of one cell (vertical where feet meet them with env.terrain.walls=true)"
+WALLS = (
+    "stairs and boxes are made of cells of 0.1 m; their walls are vertical where feet meet them (ramps of one cell with "
+    "env.terrain.walls=false)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +148,7 @@ def on_rough_ground(
             push=Push(),
             shaping=replace(shaped, terms=(*shaped.terms, level), penalty_ramp_steps=2_000_000, fall=fall),
         ),
-        notes=(*(note for note in flat.notes if "resamples" not in note), WALLS if terrain.walls else RAMPS),
+        notes=(*(note for note in flat.notes if "resamples" not in note), WALLS),
     )
 
 

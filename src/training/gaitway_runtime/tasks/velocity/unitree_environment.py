@@ -51,8 +51,7 @@ def flat_ground(spec: RobotSpec, foot_radius: float, motor: str) -> EnvCfg:
 def rough_ground(flat: EnvCfg, foot_radius: float) -> EnvCfg:
     """Return the task on rough ground, whose boxes are lower than a larger robot's.
 
-    These robots are half as high as an ANYmal. Training begins on the lowest level, once they walk on flat ground, and
-    walls are ramps: on vertical ones they need more than ten minutes.
+    These robots are half as high as an ANYmal: training begins on the lowest level, once they walk on flat ground.
     """
     return quadruped.on_rough_ground(
         flat,
@@ -61,7 +60,6 @@ def rough_ground(flat: EnvCfg, foot_radius: float) -> EnvCfg:
         terrain=RoughTerrain(
             flat_steps=WIDE_FLAT_STEPS,
             easy_start=True,
-            walls=False,
             obstacles=Obstacles(boxes=(0.025, 0.1), roughness=(0.01, 0.06), roughness_step=0.01),
         ),
     )

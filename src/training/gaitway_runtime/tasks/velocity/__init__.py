@@ -97,7 +97,7 @@ def register_quadruped(
     *,
     flat_reward: float,
     rough_reward: float,
-    iterations: tuple[int, int] = (240, 700),
+    iterations: tuple[int, int] = (240, 600),
     recipes: tuple[str, str] = ("SYMMETRIC_RSL_RL", "ROUGH_RSL_RL"),
 ) -> None:
     """Register both tasks of a quadruped with the bounds and the recipe that all of them share.

@@ -25,8 +25,8 @@ from ..terrain import LEVELS, RoughTerrain
 from .terms import DIAGNOSTICS, GROUND_DIAGNOSTICS, HEIGHT_SCAN, TRACKING, critic_terms, policy_terms
 
 WALLS = (
-    "stairs and boxes are made of cells of 0.1 m; their walls are vertical where feet meet them (ramps of one cell with "
-    "env.terrain.walls=false)"
+    "stairs and boxes are made of cells of 0.1 m; their walls are vertical where feet meet them (ramps of one cell "
+    "with env.terrain.walls=false)"
 )
 
 

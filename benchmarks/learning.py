@@ -118,14 +118,16 @@ def train(
     out.mkdir(parents=True)
     run = {"task": task, "seed": seed, "threads": threads, "overrides": overrides}
     (out / RUN).write_text(json.dumps(run))
-    with _tasks_edited(edited):
+    with tasks_edited(edited):
         env = mujoco.open_env(job, num_envs=num_envs, training=True, seed=seed, nthread=threads)
     with contextlib.closing(env):
         LEARNER.train(LearnerTraining(job=job, env=env, output_dir=out), Curve(out / CURVE), {})
 
 
 @contextlib.contextmanager
-def _tasks_edited(edited: Callable[[Training], Training] | None) -> Iterator[None]:
+def tasks_edited(edited: Callable[[Training], Training] | None) -> Iterator[None]:
+    """Let environments that are opened meanwhile train as an edited block says."""
+
     def found(task: str) -> EnvCfg:
         cfg = find_environment(task)
         return cfg if edited is None else replace(cfg, training=edited(cfg.training))

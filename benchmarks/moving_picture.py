@@ -21,7 +21,7 @@ from PIL import Image
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 ROBOTS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
-    ("anymal-c-rough/model_1250.pt", "Isaac-Velocity-Rough-Anymal-C-v0", "ANYmal-C", ()),
+    ("anymal-c-rough/model_999.pt", "Isaac-Velocity-Rough-Anymal-C-v0", "ANYmal-C", ()),
     ("go2-flat/model_139.pt", "Isaac-Velocity-Flat-Unitree-Go2-v0", "Go2", ()),
     # With this seed it would be told to stand.
     (

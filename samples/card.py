@@ -25,7 +25,7 @@ def card(exam: Mapping[str, Any]) -> Iterator[str]:
     yield f"{exam['gate'].capitalize()}: {verdict['successes']} of {verdict['episodes']} episodes succeed"
     yield f"({verdict['criterion']})."
     yield f"Score {exam['score']:.0f} of 100 on `{exam['robot']}` in {exam['simulator']}:"
-    yield f"`gaitway exam {exam['policy']} --robot {exam['robot']}`."
+    yield f"`gaitway exam {exam['policy']} --task {exam['task']}`."
     yield from ("", "| bound of the gate | measured |", "|---|---|")
     for check in verdict["checks"]:
         yield f"| `{check['bound']}` | {check['measured']:.3g} |"

@@ -16,12 +16,12 @@ from gaitway.cli.main import main
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = {
     "Isaac-Velocity-Flat-Anymal-C-v0": ROOT / "samples" / "anymal-c-flat" / "model_194.pt",
-    "Isaac-Velocity-Rough-Anymal-C-v0": ROOT / "samples" / "anymal-c-rough" / "model_1250.pt",
+    "Isaac-Velocity-Rough-Anymal-C-v0": ROOT / "samples" / "anymal-c-rough" / "model_999.pt",
     "Isaac-Velocity-Flat-Unitree-Go2-v0": ROOT / "samples" / "go2-flat" / "model_139.pt",
-    "Isaac-Velocity-Rough-Unitree-Go2-v0": ROOT / "samples" / "go2-rough" / "model_599.pt",
+    "Isaac-Velocity-Rough-Unitree-Go2-v0": ROOT / "samples" / "go2-rough" / "model_699.pt",
     "Isaac-Velocity-Flat-H1-v0": ROOT / "samples" / "h1-flat" / "model_599.pt",
     "Isaac-Velocity-Flat-G1-v0": ROOT / "samples" / "g1-flat" / "model_479.pt",
-    "Isaac-Velocity-Rough-H1-v0": ROOT / "samples" / "h1-rough" / "model_1399.pt",
+    "Isaac-Velocity-Rough-H1-v0": ROOT / "samples" / "h1-rough" / "model_1199.pt",
 }
 FLAT, ROUGH, GO2, GO2_ROUGH, H1, G1, H1_ROUGH = SAMPLES
 SCALE = 24

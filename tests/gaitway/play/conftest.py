@@ -24,4 +24,4 @@ def flat_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def rough_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rough")
-    return page_of_sample(folder, "anymal-c-rough", "model_1250.pt", "Isaac-Velocity-Rough-Anymal-C-v0")
+    return page_of_sample(folder, "anymal-c-rough", "model_999.pt", "Isaac-Velocity-Rough-Anymal-C-v0")

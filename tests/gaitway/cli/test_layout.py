@@ -89,7 +89,7 @@ EXAM = """Made(
     document=lambda: dict(policy="/home/ada/robots/walker/exported/policy.onnx", card="/home/ada/exam/exam.html"),
     file=Made(kind="ONNX"), confined="run in a process of its own", source="found by experiment", score=71.2,
     task=Made(robot="anymal_c", name="Isaac-Velocity-Flat-Anymal-C-v0"), gate=Made(value="gate not met"),
-    reasons=[long], hazards=[Made(what="torque above its limit", measured=long)],
+    reasons=[long], assumptions=[long], hazards=[Made(what="torque above its limit", measured=long)],
     search=Made(decisions=[Made(convention="scale of joint velocities", found=long, runner_up="0.05", sure="sure",
                                 runner_up_score=0.1, score=0.9, settles=long)]),
 )"""

@@ -142,7 +142,7 @@ def test_a_training_that_fills_its_memory_is_told_from_the_eviction_before(servi
 @pytest.mark.slow
 def test_two_nodes_continue_together_when_one_is_lost(service: OsmoService, gaitway: Any) -> None:
     service.cluster.log_lines_per_s = 1000.0  # what is waited for is what happens, and not what has happened before
-    words = ("--num-nodes", "2", "--num-gpus", "1", "-n", "16", "--save-interval", "10", "-m", "120", "--name", "pair")
+    words = ("--num-nodes", "2", "--num-gpus", "1", "-n", "16", "--save-interval", "10", "-m", "400", "--name", "pair")
     storage = ("--storage-uri", "s3://bucket/robots")
     started = gaitway("train", "--on", "osmo", "--task", "Isaac-Cartpole-v0", *words, *storage)
     assert started.code == 0, started.err
@@ -156,9 +156,9 @@ def test_two_nodes_continue_together_when_one_is_lost(service: OsmoService, gait
     service.evict(workflow.id, "isaac-training")
     service.wait(workflow.id)
     ended = gaitway("status", "pair", "--json").json
-    assert (ended["status"], ended["iterations"]) == ("succeeded", 120), workflow.lines
+    assert (ended["status"], ended["iterations"]) == ("succeeded", 400), workflow.lines
     went_on = continued_from(workflow)
     assert len(went_on) == 2, workflow.lines
     assert all(now >= then for now, then in zip(went_on, reached, strict=True)), (went_on, reached)
     listed = gaitway("checkpoints", "pair", "--json").json["checkpoints"]
-    assert [checkpoint["iteration"] for checkpoint in listed] == [*range(0, 120, 10), 119]
+    assert [checkpoint["iteration"] for checkpoint in listed] == [*range(0, 400, 10), 399]

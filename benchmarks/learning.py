@@ -38,7 +38,7 @@ from gaitway_runtime.evaluation import gate
 from gaitway_runtime.evaluation.metrics import summarize
 from gaitway_runtime.evaluation.rollout import Episode, run_episodes
 from gaitway_runtime.evaluation.subject import read_subject
-from gaitway_runtime.learners.base import LearnerTraining
+from gaitway_runtime.learners.base import LearnerTraining, TrainingStart
 from gaitway_runtime.learners.rsl_rl import LEARNER, embedded
 from gaitway_runtime.learners.rsl_rl.update import FastUpdate
 from gaitway_runtime.policies.sessions import checkpoint_session
@@ -51,6 +51,7 @@ from gaitway_runtime.tasks import environment
 from gaitway_runtime.tasks.environment import EnvCfg, Training, find_environment
 from rsl_rl.algorithms import PPO
 
+FROM_SCRATCH = TrainingStart()
 PROFILED = 5
 """Iterations of a profile."""
 CURVE, JUDGED, RUN = "curve.jsonl", "judged.jsonl", "run.json"
@@ -102,6 +103,7 @@ def train(
     shaping: bool = True,
     edited: Callable[[Training], Training] | None = None,
     worlds: float = 1.0,
+    start: TrainingStart = FROM_SCRATCH,
 ) -> None:
     """Train a task's recipe and write its curve and checkpoints."""
     scale = catalog.embedded(task).local
@@ -118,16 +120,14 @@ def train(
     out.mkdir(parents=True)
     run = {"task": task, "seed": seed, "threads": threads, "overrides": overrides}
     (out / RUN).write_text(json.dumps(run))
-    with tasks_edited(edited):
+    with _tasks_edited(edited):
         env = mujoco.open_env(job, num_envs=num_envs, training=True, seed=seed, nthread=threads)
     with contextlib.closing(env):
-        LEARNER.train(LearnerTraining(job=job, env=env, output_dir=out), Curve(out / CURVE), {})
+        LEARNER.train(LearnerTraining(job=job, env=env, output_dir=out, start=start), Curve(out / CURVE), {})
 
 
 @contextlib.contextmanager
-def tasks_edited(edited: Callable[[Training], Training] | None) -> Iterator[None]:
-    """Let environments that are opened meanwhile train as an edited block says."""
-
+def _tasks_edited(edited: Callable[[Training], Training] | None) -> Iterator[None]:
     def found(task: str) -> EnvCfg:
         cfg = find_environment(task)
         return cfg if edited is None else replace(cfg, training=edited(cfg.training))

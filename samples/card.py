@@ -1,6 +1,7 @@
 """Write the card of a sample from its exam: what it does, under which strain it falls, what it asks of the robot.
 
-Usage: gaitway exam samples/go2-flat/model_139.pt --output EXAM; python samples/card.py EXAM/exam.json CARD.md
+Usage: gaitway exam samples/go2-flat/model_139.pt --task TASK --output EXAM, then
+python samples/card.py EXAM/exam.json CARD.md
 """
 
 import itertools

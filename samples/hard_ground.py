@@ -3,8 +3,6 @@
 Usage: PYTHONPATH=benchmarks python samples/hard_ground.py CHECKPOINT OUT [ITERATIONS]
 """
 
-import contextlib
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,20 +10,16 @@ from unittest import mock
 
 import learning
 import numpy as np
-from gaitway_runtime.learners.base import LearnerTraining, TrainingStart
+from gaitway_runtime.learners.base import TrainingStart
 from gaitway_runtime.learners.checkpoints import open_saved
-from gaitway_runtime.learners.rsl_rl import LEARNER
-from gaitway_runtime.simulators import mujoco
 from gaitway_runtime.simulators.mujoco import env as mujoco_env
 from gaitway_runtime.simulators.mujoco.curriculum import TerrainLevels
 from gaitway_runtime.simulators.mujoco.engine import Ids
-from gaitway_runtime.spec.job import TrainJob
 from gaitway_runtime.tasks.environment import Training
 from gaitway_runtime.tasks.state import State
 from gaitway_runtime.tasks.terrain import LEVELS, RoughTerrain, Terrain
 from numpy.typing import NDArray
 
-TASK = "Isaac-Velocity-Rough-Anymal-C-v0"
 LEAST = 5
 """Lowest level."""
 SHARES = (22, 22, 40, 6, 5, 5)
@@ -62,18 +56,18 @@ def of_a_walking_robot(training: Training) -> Training:
 
 def train(checkpoint: Path, out: Path, iterations: int) -> None:
     """Write checkpoints and a curve, as ``benchmarks/learning.py train`` does."""
-    overrides = ("agent.torch_threads=1", "env.terrain.flat_steps=0", "agent.late_steps=0", "agent.settle=0.4")
-    job = TrainJob(task=TASK, seed=1, num_envs=512, max_iterations=iterations, save_interval=50, overrides=overrides)
-    out.mkdir(parents=True)
-    (out / learning.RUN).write_text(json.dumps({"task": TASK, "seed": 1, "threads": 1, "overrides": overrides}))
-    with (
-        mock.patch.object(mujoco_env, "TerrainLevels", HardLevels),
-        learning.tasks_edited(of_a_walking_robot),
-        contextlib.closing(mujoco.open_env(job, num_envs=512, training=True, seed=1, nthread=1)) as env,
-    ):
-        start = TrainingStart(mode="warm-start", saved=open_saved(checkpoint), uri=str(checkpoint))
-        training = LearnerTraining(job=job, env=env, output_dir=out, start=start)
-        LEARNER.train(training, learning.Curve(out / learning.CURVE), {})
+    with mock.patch.object(mujoco_env, "TerrainLevels", HardLevels):
+        learning.train(
+            "Isaac-Velocity-Rough-Anymal-C-v0",
+            seed=1,
+            iterations=iterations,
+            threads=1,
+            out=out,
+            save_every=50,
+            overrides=("env.terrain.flat_steps=0", "agent.late_steps=0", "agent.settle=0.4"),
+            edited=of_a_walking_robot,
+            start=TrainingStart(mode="warm-start", saved=open_saved(checkpoint), uri=str(checkpoint)),
+        )
 
 
 if __name__ == "__main__":

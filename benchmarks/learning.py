@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -34,6 +34,7 @@ from gaitway_runtime.__main__ import THREAD_ENVIRONMENT
 
 os.environ |= THREAD_ENVIRONMENT  # before a numerical library is loaded, as in a job
 
+from ablations import ABLATIONS
 from gaitway_runtime.evaluation import gate
 from gaitway_runtime.evaluation.metrics import summarize
 from gaitway_runtime.evaluation.rollout import Episode, run_episodes
@@ -183,75 +184,6 @@ def profile(task: str, *, out: Path) -> None:
             print(f"  {name:<32}{1e6 * seconds / steps:>8.1f} us")
 
 
-@dataclass(frozen=True)
-class Change:
-    """What an ablation leaves out of a recipe, or puts in its place."""
-
-    overrides: tuple[str, ...] = ()
-    edited: Callable[[Training], Training] | None = None
-    """What makes another block for training of the task's."""
-    shaping: bool = True
-    """False: Isaac Lab's rewards alone."""
-    batch: float = 1.0
-    """Samples of an iteration, as a share of the recipe's; there are as many more iterations."""
-    worlds: float = 1.0
-    """Environments, as a share of the recipe's."""
-
-
-def _without(*terms: str) -> Callable[[Training], Training]:
-    """Return what leaves terms out of the shaping."""
-
-    def edited(training: Training) -> Training:
-        shaping = training.shaping
-        assert shaping is not None
-        assert {term.name for term in shaping.terms} >= set(terms), terms
-        return replace(training, shaping=replace(shaping, terms=tuple(t for t in shaping.terms if t.name not in terms)))
-
-    return edited
-
-
-def _with_whole_penalties(training: Training) -> Training:
-    assert training.shaping is not None
-    return replace(training, shaping=replace(training.shaping, penalty_scale=(1.0, 1.0)))
-
-
-def _undisturbed(training: Training) -> Training:
-    return replace(training, push=None, randomization=None)
-
-
-def _with_lasting_commands(training: Training) -> Training:
-    return replace(training, command_resampling_time=None)
-
-
-def _with_equal_critic(training: Training) -> Training:
-    return replace(training, privileged=())
-
-
-ABLATIONS: Mapping[str, Change] = {
-    "the recipe": Change(),
-    "rsl_rl's own update": Change(("agent.fast_update=false",)),
-    "float32": Change(("agent.algorithm.use_mixed_precision=false",)),
-    "mirrored copies, rsl_rl's own update": Change(("agent.symmetric=false", "agent.fast_update=false")),
-    "no mirror images": Change(("agent.mirror=false", "agent.symmetric=false")),
-    "no shaping": Change(shaping=False),
-    "no term for rough turns": Change(edited=_without("track_ang_vel_z_wide")),
-    "no term for rough directions": Change(edited=_without("track_lin_vel_xy_wide")),
-    "no terms for steps": Change(edited=_without("long_steps", "diagonal_gait", "foot_clearance")),
-    "whole penalties from the start": Change(edited=_with_whole_penalties),
-    "commands for 10 s": Change(edited=_with_lasting_commands),
-    "no pushes, nothing randomised": Change(edited=_undisturbed),
-    "a critic that sees what the policy sees": Change(edited=_with_equal_critic),
-    "half the environments": Change(batch=0.5, worlds=0.5),
-    "rollouts of half the length": Change(("agent.num_steps_per_env=12",), batch=0.5),
-    "two epochs": Change(("agent.algorithm.num_learning_epochs=2",)),
-    "five epochs": Change(("agent.algorithm.num_learning_epochs=5",)),
-    "eight mini-batches": Change(("agent.algorithm.num_mini_batches=8",)),
-    "half the change of an update": Change(("agent.algorithm.desired_kl=0.01",)),
-    "twice the change of an update": Change(("agent.algorithm.desired_kl=0.04",)),
-    "a learning rate of 0.001 throughout": Change(("agent.algorithm.schedule=fixed",)),
-    "no reward of entropy": Change(("agent.algorithm.entropy_coef=0",)),
-    "layers of 64": Change(("agent.actor.hidden_dims=[64,64,64]", "agent.critic.hidden_dims=[64,64,64]")),
-}
 REACHED = ("reward", "survival", "error_vel_xy", "error_vel_yaw", "cpu_s")
 
 
@@ -267,17 +199,17 @@ def ablate(task: str, *, iterations: int, seeds: Sequence[int], episodes: int, o
             train(
                 task,
                 seed=seed,
-                iterations=round(iterations / change.batch),
+                iterations=change.iterations(task, iterations),
                 threads=1,
                 out=folder,
-                overrides=change.overrides,
+                overrides=change.settings(),
                 shaping=change.shaping,
                 edited=change.edited,
                 worlds=change.worlds,
             )
             trained = json.loads((folder / CURVE).read_text().splitlines()[-1])
             last = folder / "checkpoints" / f"model_{trained['iteration']}.pt"
-            rows.append(_row(trained, _played(task, last, episodes, ()), change.overrides))
+            rows.append(_row(trained, _played(task, last, episodes, ()), change.settings()))
         shown = ((statistics.mean(found), min(found), max(found)) for found in _columns(rows))
         cells = [f"{mean:.3g} ({low:.3g} to {high:.3g})" for mean, low, high in shown]
         met = sum(row["gate"] == "met" for row in rows)

@@ -22,7 +22,7 @@ from .runs import show
 TASK = "Isaac-Velocity-Flat-Anymal-C-v0"
 """What the demo shows unless a task is named."""
 
-ITERATIONS = {TASK: 80}
+ITERATIONS = {TASK: 120}
 """Iterations where the task's own number is more than a first look needs; the policy passes its gate by then."""
 
 EPISODES = 64

@@ -97,7 +97,7 @@ def register_quadruped(
     *,
     flat_reward: float,
     rough_reward: float,
-    iterations: tuple[int, int] = (240, 600),
+    iterations: tuple[int, int] = (480, 600),
     recipes: tuple[str, str] = ("SYMMETRIC_RSL_RL", "ROUGH_RSL_RL"),
 ) -> None:
     """Register both tasks of a quadruped with the bounds and the recipe that all of them share.
@@ -120,7 +120,7 @@ def register_quadruped(
             success_rate=0.7,
             thresholds=(Threshold("mean_reward", ">=", flat_reward), survival, *bounds.mean),
         ),
-        local=LocalScale(512, iterations[0], 25),
+        local=LocalScale(512, iterations[0], 50),
         recipes={"rsl_rl": f"{RECIPE}:{recipes[0]}", "skrl": f"{RECIPE}:SKRL"},
         aliases=(old["Flat"],),
     )
@@ -161,7 +161,7 @@ def register_biped(walker: Walker, recipe: str, *, iterations: tuple[int, int]) 
                 Threshold("mean_single_stance", ">=", 0.6),
             ),
         ),
-        local=LocalScale(256, iterations[0], 40),
+        local=LocalScale(256, iterations[0], 50),
         recipes={"rsl_rl": f"{recipe}:RSL_RL", "skrl": f"{recipe}:SKRL"},
     )
     register_walk(

@@ -74,7 +74,7 @@ class Gait:
     """Height of the base below which an episode ends [m]."""
     assist: Assist
     """The helping hand at first."""
-    long_step: float = 0.35
+    long_step: float = 0.25
     """Flight time from which a step is rewarded [s]; all that are shorter by 0.1 s or more cost the same."""
     command_steps: int = 3_000_000
     """Environment steps, over all worlds, in which the robot is never asked to stand."""

@@ -4,8 +4,16 @@ from dataclasses import replace
 
 from ..learning import ActorCfg, DistributionCfg, ModelCfg, PpoCfg, RslRlCfg, SkrlCfg
 
+FLAT_ROLLOUT, ROUGH_ROLLOUT = 12, 24
+"""Steps of a rollout on flat ground, half of Isaac Lab's, and on rough ground.
+
+With short rollouts there are twice as many updates from as many samples, and returns vary less, for they take the
+critic's word from there on. On rough ground a robot begins to walk earlier with them, and then climbs no faster and
+falls more often.
+"""
+
 RSL_RL = RslRlCfg(
-    num_steps_per_env=24,
+    num_steps_per_env=FLAT_ROLLOUT,
     mirror=True,
     actor=ActorCfg(obs_normalization=True, distribution_cfg=DistributionCfg(init_std=0.5, std_type="log")),
     critic=ModelCfg(obs_normalization=True),
@@ -47,7 +55,14 @@ def with_late_scan(recipe: RslRlCfg, flat_steps: int) -> RslRlCfg:
         recipe: The recipe for flat ground.
         flat_steps: Environment steps for which episodes begin on flat ground.
     """
-    return replace(recipe, late_inputs=("height_scan",), late_steps=flat_steps, late_rate=0.3, settle=0.15)
+    return replace(
+        recipe,
+        num_steps_per_env=ROUGH_ROLLOUT,
+        late_inputs=("height_scan",),
+        late_steps=flat_steps,
+        late_rate=0.3,
+        settle=0.15,
+    )
 
 
 def _scanning(recipe: RslRlCfg, flat_steps: int) -> RslRlCfg:

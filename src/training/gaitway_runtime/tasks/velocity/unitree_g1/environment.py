@@ -44,7 +44,6 @@ GAIT = Gait(
     least_height=0.47,
     assist=Assist(upright=228.0, upright_damping=20.0, drive=250.0, turn=5.0),
     command_steps=2_400_000,
-    long_step=0.25,
 )
 
 FLAT = flat_ground(SPEC, FLAT_REWARDS, GAIT, command=replace(COMMAND, lin_vel_y=(-0.5, 0.5)))

@@ -23,7 +23,7 @@ FLAT_REWARDS = (
     Reward("joint_deviation_torso", partial(rewards.joint_deviation_l1, joints=TORSO), -0.1),
 )
 
-GAIT = Gait(height=0.96, sole=SOLE, clearance=0.1, least_height=0.65, assist=Assist(), long_step=0.25)
+GAIT = Gait(height=0.96, sole=SOLE, clearance=0.1, least_height=0.65, assist=Assist())
 
 FLAT = flat_ground(SPEC, FLAT_REWARDS, GAIT)
 ROUGH = on_rough_ground(

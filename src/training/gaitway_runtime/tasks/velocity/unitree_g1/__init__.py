@@ -5,5 +5,5 @@ from .. import Walker, register_biped
 register_biped(
     Walker(module="unitree_g1", robot="unitree_g1", shown="G1", stem="G1", joints=37),
     "gaitway_runtime.tasks.velocity.unitree_g1.recipe",
-    iterations=(800, 1500),
+    iterations=(480, 1500),
 )

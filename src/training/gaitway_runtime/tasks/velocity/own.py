@@ -127,7 +127,7 @@ def register_own(robot: OwnRobot, environment: str) -> None:
             episode_length_s=20,
             success=bounds,
             gate=Gate(success_rate=0.7, thresholds=(Threshold("survival_rate", ">=", 0.95), *bounds.mean)),
-            local=LocalScale(256, 600, 50) if two_legs else LocalScale(512, 800, 50),
+            local=LocalScale(256, 600, 50) if two_legs else LocalScale(512, 600, 50),
             recipes={"rsl_rl": f"{RECIPE}:{_recipe(robot)}", "skrl": f"{RECIPE}:SKRL"},
         )
     )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import struct
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
@@ -168,6 +171,7 @@ class Handler(BaseHTTPRequestHandler):
         last = int(query.get("last_n_lines", ["0"])[0])
         cut = self.osmo.cut(workflow.id)
         stalled, self.osmo.stall_logs_after = self.osmo.stall_logs_after, None
+        reset, self.osmo.reset_logs_after = self.osmo.reset_logs_after, None
         self.send_response(200)
         self.send_header("Content-Type", "text/plain")
         self.send_header("Transfer-Encoding", "chunked")
@@ -183,8 +187,17 @@ class Handler(BaseHTTPRequestHandler):
             if stalled is not None and count >= stalled:
                 self.osmo.closed()
                 return
+            if reset is not None and count >= reset:
+                self._reset()
+                return
             self._chunk(line.encode() + b"\n")
         self._chunk(b"")
+
+    def _reset(self) -> None:
+        """Drop the connection as a service does that is killed."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        os.close(self.connection.detach())
 
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")

@@ -81,6 +81,8 @@ class OsmoService:
         """Time from the beginning of a stream to its first line: OSMO fetches a stored log from object storage [s]."""
         self.stall_logs_after: int | None = None
         """Lines after which the next log stream falls silent, once."""
+        self.reset_logs_after: int | None = None
+        """Lines after which the connection of the next log stream is reset, once."""
         self._late = ""
         self._lost = "", 0
         self.forwarded: dict[int, int] = {}

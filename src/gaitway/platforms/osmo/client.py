@@ -43,12 +43,15 @@ _GATEWAY = re.compile(r"Status Code: 50[24]\b")
 _BUSY = re.compile(r"Status Code: 503\b")
 """What the command says of a service, or something between it and OSMO, that cannot answer now."""
 
+_STATUS = re.compile(r"Status Code: (5\d\d)\b")
+"""What the command says of any other answer of a service that has failed."""
+
 _PREFACE = re.compile(r"^((Error message:|Workflow \S* ?submit failed:)\s*)+")
 _NOISE = re.compile(r"^(Error code:|Server responded|Status Code:|Header:|Body:?$|Traceback|  )")
 
 
 class Unwell(PlatformError):
-    """OSMO cannot be asked now: it is out of reach, or too busy."""
+    """OSMO cannot be asked now: it is out of reach, too busy, or fails."""
 
 
 class NoAnswer(Unwell):
@@ -181,7 +184,7 @@ def log_stream(
                 told.append(line)
         code = process.wait()
         if code != 0:
-            raise error_of(code, "\n".join(told), "", ("workflow", "logs"))
+            raise error_of(code, "the log broke off" if opened else "\n".join(told), "", ("workflow", "logs"))
     finally:
         # A reader may stop at any time; the command would continue as long as the workflow runs.
         if process.poll() is None:
@@ -222,7 +225,9 @@ def error_of(code: int, stdout: str, stderr: str, words: tuple[str, ...]) -> Gai
         case 75:
             return Unwell("OSMO asks to slow down (429)", hint="try again in a minute")
         case 10:
-            return PlatformError(f"OSMO does not answer as it should: {message}", hint="osmo version")
+            status = _STATUS.search(stdout)
+            told = f" ({status[1]})" if status else ""
+            return Unwell(f"OSMO does not answer as it should{told}: {message}", hint="osmo version")
         case 126 | 127:
             return ConfigError(f"{what} cannot be run: {message}", hint=INSTALL)
     return PlatformError(f"OSMO refused: {message}")

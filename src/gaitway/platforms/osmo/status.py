@@ -84,6 +84,7 @@ def report_of(workflow_id: str, workflows: Sequence[str] = ()) -> StatusReport:
         workflows: All that have done parts of its run, itself the last; itself alone when empty.
 
     Raises:
+        Unwell: It has ended and its log cannot be read now: how it ended stays open.
         GaitwayError: OSMO does not answer.
     """
     found = query_workflow(workflow_id)
@@ -93,7 +94,14 @@ def report_of(workflow_id: str, workflows: Sequence[str] = ()) -> StatusReport:
         return StatusReport(status, word, _waits_for(tasks) if status is RunStatus.QUEUED else "")
     if word == "FAILED_SUBMISSION":
         return StatusReport(status, word, _why(word, tasks, None, []), 1)
-    lines = newest_lines(workflows or (workflow_id,))
+    try:
+        lines = newest_lines(workflows or (workflow_id,))
+    except client.Unwell as error:
+        raise client.Unwell(
+            f"{workflow_id} has ended ({word}), and its log cannot be read, which holds the result: {error.message}",
+            source=error.source,
+            hint=error.hint,
+        ) from None
     result = workflow_result(lines)
     if result is None:
         result = told_in([line.text for line in lines], status)

@@ -25,6 +25,8 @@ def logs(service: Service, args: argparse.Namespace) -> None:
         for line in lines_of(answer):
             # The HTTP library of the real command takes a carriage return for the end of a line too.
             print("\n".join(line.decode().split("\r")), flush=True)
+    except ConnectionError as error:
+        raise Failure(f"Failed to fetch logs: {error}", 10) from None
     except (OSError, http.client.HTTPException):
         print("\nLog stream has timed out or failed. Please run the command again to continue viewing logs.")
 

@@ -16,6 +16,8 @@ from fakes.osmo import OsmoService, Pod, Workflow
 from fakes.osmo.cluster import STATUS_OF_CODE
 from fakes.osmo.service import LONGEST_S
 
+from gaitway import api, run_handle
+from gaitway.errors import PlatformError
 from gaitway.platforms.base import RunStatus
 from gaitway.platforms.osmo import client, logs, status
 
@@ -66,7 +68,17 @@ def test_the_log_is_the_jobs_own(service: OsmoService, gaitway: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "how", ["cut", "stall", "slow", "asks to slow down (429)", "does not answer as it should (503)"]
+    "how",
+    [
+        "cut",
+        "stall",
+        "slow",
+        "asks to slow down (429)",
+        "does not answer as it should (503)",
+        "does not answer as it should (500)",
+        "does not answer as it should (507)",
+        "breaks off",
+    ],
 )
 def test_a_log_that_comes_in_part_is_no_log_without_a_result(
     service: OsmoService, gaitway: Any, how: str, monkeypatch: pytest.MonkeyPatch
@@ -74,10 +86,14 @@ def test_a_log_that_comes_in_part_is_no_log_without_a_result(
     name = start(gaitway)
     (workflow,) = service.workflows
     service.wait(workflow)
-    if how.endswith("3)") or how.endswith("9)"):
+    if how.endswith(")"):
         service.fail_next(f"{workflow}/logs", int(how[-4:-1]))
         asked = gaitway("status", name)
-        assert (asked.code, f"OSMO {how}" in asked.err) == (4, True), asked.out
+        assert (asked.code, f"OSMO {how}" in asked.err, "its log cannot be read" in asked.err) == (4, True, True)
+    elif how == "breaks off":
+        service.reset_logs_after = 1
+        asked = gaitway("status", name)
+        assert (asked.code, "the log broke off" in asked.err) == (4, True), asked.out
     elif how == "slow":
         # Each time it is asked for, longer than the silence after which a stream of a running job is given up.
         monkeypatch.setattr(logs, "IDLE_S", 0.01)
@@ -99,6 +115,22 @@ def test_a_log_that_always_comes_in_part_leaves_the_result_open(service: OsmoSer
     shown = gaitway("logs", name)
     assert (shown.code, said in shown.err, len(shown.out.splitlines())) == (4, True, 1), shown.err
     assert gaitway("status", name, "--json").json["iterations"] == 3
+
+
+def test_a_log_that_can_never_be_read_is_asked_for_a_bounded_number_of_times(
+    service: OsmoService, gaitway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = start(gaitway)
+    (workflow,) = service.workflows
+    service.wait(workflow)
+    service.fail_next(f"{workflow}/logs", 500, times=1000, message="NoSuchBucket")
+    monkeypatch.setattr(run_handle, "LONGEST_PAUSE_S", 0.0)
+    run = api.run(name)
+    with pytest.raises(PlatformError) as told:
+        run.wait()
+    assert (f"{workflow} has ended (COMPLETED)" in str(told.value), "NoSuchBucket" in str(told.value)) == (True, True)
+    asked = service.requests.count(("GET", f"/api/workflow/{workflow}/logs"))
+    assert (asked, run.ledger.ended(name)) == (run_handle.PATIENCE, None)
 
 
 def test_a_log_of_which_nothing_comes_is_no_empty_log(

@@ -190,9 +190,9 @@ def _find_checkpoint(job: type[Job], settings: Settings, ledger: Ledger, platfor
     )
     settings["checkpoint_uri"] = dataclasses.replace(named, value=address)
     if Path(address).is_absolute() and Path(address).is_file():
-        from gaitway_runtime.policies.foreign_files import refuse_early  # opens files, which most plans do without
+        from gaitway_runtime.policies.foreign_files import check_kind  # opens files, which most plans do without
 
-        refuse_early(Path(address))
+        check_kind(Path(address))
     notes = (f"checkpoint {named.value} is {address}",) if address != named.value else ()
     return notes + _require_signature(settings, address)
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fakes.weights import TORCH_START
 from gaitway_runtime.spec import result as results
 
 import gaitway
@@ -41,7 +42,7 @@ def test_a_training_that_goes_on_is_not_resumed_and_its_owner_is_named(start: St
     note(first)
     checkpoint = first.run_dir / "outputs" / "checkpoints" / "model_2.pt"
     checkpoint.parent.mkdir()
-    checkpoint.write_bytes(b"weights")
+    checkpoint.write_bytes(TORCH_START)
     for address in (str(checkpoint), f"runs:/{RUN_ID}/checkpoints/model_2.pt"):
         with pytest.raises(UsageError, match=f"still runs: run '{first.name}' writes into it") as refused:
             resume(start, address)

@@ -171,7 +171,7 @@ def test_a_run_answers_with_json_alone(gaitway: Gaitway, stand_in: list[str]) ->
     assert ran.json.keys() >= FIELDS
     assert ran.json["status"] == "succeeded"
     final = ran.json["final_checkpoint"]
-    assert Path(final["path"]).read_bytes() == b"weights"
+    assert Path(final["path"]).read_bytes().endswith(b"weights")
     same = f"--task Isaac-Cartpole-v0 --training-path {stand_in[1]}"
     assert ran.json["next"] == f"gaitway infer {same} --checkpoint-uri {final['uri']}"
     assert "train 3/3 | reward 1.50" in ran.err

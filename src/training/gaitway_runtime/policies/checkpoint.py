@@ -27,12 +27,12 @@ from ..spec.checkpoint_files import SAFETENSORS_SUFFIX, members_of
 from ..spec.errors import UsageError
 from ..spec.registry import ForeignError, call_foreign
 from . import plain_numpy, plain_python, vecnormalize
-from .foreign_files import refuse_exported_policy, refuse_foreign_archive, refuse_foreign_file, refuse_foreign_folder
+from .foreign_files import LISTED, SB3_POLICY, check_kind, refuse_foreign_folder
 from .plain_python import PlainSetting
 from .safetensors_file import read_safetensors
 
-SB3_DATA, SB3_POLICY, SB3_STATISTICS = "stable_baselines3", "policy.pth", "vecnormalize.pkl"
-"""Entries of an opened Stable-Baselines3 archive: settings, state dict, path of the statistics beside it."""
+SB3_DATA, SB3_STATISTICS = "stable_baselines3", "vecnormalize.pkl"
+"""Entries of an opened Stable-Baselines3 archive beside its state dict: settings, path of the statistics beside it."""
 
 _SB3_DATA_LIMIT, _SB3_POLICY_LIMIT = 64 * 2**20, 4 * 2**30
 """Largest members of a Stable-Baselines3 archive that are read [bytes]."""
@@ -42,9 +42,6 @@ _REPEATED_LIMIT = 64 * 2**20
 
 _MOST_VALUES = 10_000_000
 """Most values of a checkpoint beside the numbers of its tensors."""
-
-_LISTED = "checkpoints of rsl_rl, skrl, rl_games and Stable-Baselines3, or a state dict with a network.yaml"
-
 
 _SAFE_SINCE = (2, 10)
 """First release of torch without CVE-2026-24747: a checkpoint made for it can run code in spite of ``weights_only``."""
@@ -83,7 +80,7 @@ def open_checkpoint(path: Path, config_folders: Sequence[Path] | None = None) ->
         raise UsageError(
             f"the file holds a {type(content).__name__}, not a checkpoint's dictionary",
             source=str(path),
-            allowed=_LISTED,
+            allowed=LISTED,
             hint="save one of its parts alone where it was made: torch.save({name: tensor}, 'model.pt')",
         )
     _check_extent(content, path)
@@ -210,28 +207,12 @@ def _safetensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _check_kind(path: Path) -> bool:
-    """Refuse, by name, the kinds of file that people take for a checkpoint; return whether it is an SB3 archive."""
+    """Refuse what is no file, or no checkpoint by its kind; return whether it is an SB3 archive."""
     if path.is_dir():
         refuse_foreign_folder(path)
     if not path.is_file():
         raise UsageError("there is no such checkpoint file", source=str(path))
-    refuse_exported_policy(path)
-    listed = members_of(path)
-    if listed is None:
-        refuse_foreign_file(path)
-        return False
-    members = [member.filename for member in listed]
-    if {"data", SB3_POLICY} <= set(members):
-        return True
-    names = {name.split("/", 1)[-1] for name in members}
-    if "data.pkl" not in names:
-        refuse_foreign_archive(path, members)
-        raise UsageError(
-            "the file is a zip archive, but neither torch.save nor Stable-Baselines3 wrote it",
-            source=str(path),
-            allowed=_LISTED,
-        )
-    return False
+    return check_kind(path)
 
 
 def _open_stable_baselines3(path: Path) -> Mapping[str, object]:

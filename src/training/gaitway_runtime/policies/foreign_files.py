@@ -8,6 +8,13 @@ from pathlib import Path
 from ..spec.checkpoint_files import SAFETENSORS_SUFFIX, members_of
 from ..spec.errors import UsageError
 
+LISTED = "checkpoints of rsl_rl, skrl, rl_games and Stable-Baselines3, or a state dict with a network.yaml"
+"""What is a checkpoint."""
+
+SB3_POLICY = "policy.pth"
+"""Member of a Stable-Baselines3 archive with the weights."""
+
+_AGAIN = "fetch it again, or name another"
 _AS_ONNX = (
     "export the policy to ONNX where it was made, which gaitway exam reads; or save its weights there with "
     "torch.save({name: tensor}) (kernels of JAX transposed) and describe the network in a network.yaml"
@@ -31,16 +38,31 @@ _JAX_FOLDER = frozenset(["_METADATA", "_CHECKPOINT_METADATA", "manifest.ocdbt", 
 """Names in a folder that Orbax wrote."""
 
 
-def refuse_early(path: Path) -> None:
-    """Refuse a file of this machine that is certainly no checkpoint, before a job is made for it.
+def check_kind(path: Path) -> bool:
+    """Refuse, by name, the kinds of file that people take for a checkpoint; return whether it is an SB3 archive.
+
+    A plan asks this of a file of this machine before a job is made for it, and the job when it opens the file.
 
     Raises:
-        UsageError: It is an exported policy, or what stands in a checkpoint's place: a pointer, a page, a packed file.
+        UsageError: It is an exported policy, or what neither torch nor Stable-Baselines3 nor safetensors wrote.
     """
     refuse_exported_policy(path)
-    found = _kind_by_start(_head(path))
-    if found is not None:
-        raise UsageError(f"the file is {found[0]}", source=str(path), hint=found[1])
+    listed = members_of(path)
+    if listed is None:
+        refuse_foreign_file(path)
+        return False
+    members = [member.filename for member in listed]
+    if {"data", SB3_POLICY} <= set(members):
+        return True
+    names = {name.split("/", 1)[-1] for name in members}
+    if "data.pkl" not in names:
+        refuse_foreign_archive(path, members)
+        raise UsageError(
+            "the file is a zip archive, but neither torch.save nor Stable-Baselines3 wrote it",
+            source=str(path),
+            allowed=LISTED,
+        )
+    return False
 
 
 def refuse_exported_policy(path: Path) -> None:
@@ -119,7 +141,7 @@ def _kind_by_start(head: bytes) -> tuple[str, str] | None:
 def _kind(head: bytes, path: Path) -> tuple[str, str] | None:
     """Return what a file is and what to do; None for one that torch may have written."""
     if not head:
-        return "empty", "fetch it again, or name another"
+        return "empty", _AGAIN
     by_start = _kind_by_start(head)
     if by_start is not None:
         return by_start
@@ -134,6 +156,13 @@ def _kind(head: bytes, path: Path) -> tuple[str, str] | None:
         return f"{what}; it is refused, as opening it could run code", _AS_ONNX
     if _is_text(head):
         return "a text, not a checkpoint", "name the model_<n>.pt file"
+    if head.startswith(b"PK"):
+        return "damaged: an archive whose end is missing", _AGAIN
+    if path.suffix == SAFETENSORS_SUFFIX:
+        is_cut = 8 + int.from_bytes(head[:8], "little") > path.stat().st_size
+        return ("damaged: it is shorter than it says", _AGAIN) if is_cut else None
+    if _TORCH_MAGIC not in head[:40] and head[257:262] != b"ustar":
+        return "no checkpoint: neither torch nor safetensors wrote it", "name the model_<n>.pt file"
     return None
 
 

@@ -10,6 +10,8 @@ import signal
 import time
 from pathlib import Path
 
+from gaitway_runtime import WEIGHTS
+
 ITERATION_S = 0.002
 LONGEST_HOLD_S = 120.0
 """Longest wait for ``go`` [s]: a test that was killed must not leave a process for good."""
@@ -32,7 +34,7 @@ def learn(job: dict, folder: Path, outputs: Path, asked: dict) -> tuple[int, flo
         record = {"time": 0, "phase": "train", "iteration": iteration + 1, "total": total, "reward": reward}
         with (outputs / "progress.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
-        (checkpoints / ".partial").write_bytes(b"weights")
+        (checkpoints / ".partial").write_bytes(WEIGHTS)
         (checkpoints / ".partial").rename(checkpoints / f"model_{iteration}.pt")
         while iteration == hold and not stop and not go.exists() and time.monotonic() < deadline:
             time.sleep(0.01)

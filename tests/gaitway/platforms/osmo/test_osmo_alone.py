@@ -11,6 +11,7 @@ import pytest
 import yaml
 from fakes.osmo import OsmoService, Pod
 from fakes.osmo.service import LONGEST_S
+from fakes.weights import TORCH_START
 from gaitway_runtime.spec.checkpoint_files import sha256_of
 
 TASK = ("--task", "Isaac-Cartpole-v0", "--num-gpus", "0")
@@ -136,7 +137,7 @@ def test_a_file_that_travels_is_named_with_its_hash(service: OsmoService, gaitwa
     (project / "run/params").mkdir()
     (project / "run/params/agent.yaml").write_text("a: 1\n")
     file = project / "run/checkpoints/model_5.pt"
-    file.write_bytes(b"weights")
+    file.write_bytes(TORCH_START)
     for platform in (("--on", "osmo"), ("--on", "azureml", "--compute", "cpu")):
         ran = gaitway("infer", *platform, *TASK, "-c", "run/checkpoints/model_5.pt", "--dry-run", "--json")
         assert ran.code == 0, ran.err

@@ -15,7 +15,8 @@ from typing import Any
 
 from ...spec.errors import UsageError
 from .. import vecnormalize
-from ..checkpoint import SB3_DATA, SB3_POLICY, SB3_STATISTICS
+from ..checkpoint import SB3_DATA, SB3_STATISTICS
+from ..foreign_files import SB3_POLICY
 from ..network import Normalizer, Output, PolicyParts
 from ..training_config import TrainingConfig
 from ..weights import DESCRIBE, Linear, StateDict, linear_chain, mlp_chain, refuse_unread, state_dict, take

@@ -225,11 +225,15 @@ def publish(ended: Run, page: Path, report: StatusReport) -> None:
 
 
 def _add_training_page(ended: Run) -> None:
+    """Write how a training learned, if it came to that."""
     from ..watch.data import read_training
     from ..watch.page import write_training_page
 
     try:
-        page = write_training_page(read_training(ended), ended.run_dir / "outputs")
+        data = read_training(ended)
+        if not (data["curves"] or data["films"]):
+            return
+        page = write_training_page(data, ended.run_dir / "outputs")
     except GaitwayError as error:
         output.say(f"no training.html: {error.message}")
         return

@@ -169,6 +169,15 @@ def test_a_training_leaves_its_page(gaitway: Callable, stand_in: list[str], home
     assert not (home / "mlflow.db").exists(), "looking makes no store"
 
 
+@pytest.mark.parametrize(("words", "learned"), [((), False), (("--set", "report=yes"), True)])
+def test_a_training_that_failed_has_a_page_only_if_it_learned(
+    gaitway: Callable, stand_in: list[str], home: Path, words: tuple[str, ...], learned: bool
+) -> None:
+    ran = gaitway("train", *stand_in, "--name", "one", "--set", "do=fail", *words)
+    page = home / "runs" / "one" / "outputs" / "training.html"
+    assert (ran.code, "how it learned" in ran.err, page.exists()) == (1, learned, learned), ran.err
+
+
 def test_a_log_cannot_end_the_pages_script(start: Start) -> None:
     run = start()
     run.wait()

@@ -26,7 +26,7 @@ from .payload.archive import Payload, files_of
 from .payload.archive import to_document as payload_document
 from .platforms.base import Platform, Request, RunOptions, Submission, SubmissionUnconfirmed
 from .settings.overrides import OVERRIDES, split_overrides
-from .settings.values import DEMO, Setting, document, recorded
+from .settings.values import DEMO, Setting, document, origins_named, recorded
 from .status import RunRef, RunStatus, StatusReport
 from .variations import DESIGN_FILE, SWEEP
 
@@ -255,7 +255,8 @@ def launch(prepared: Prepared, environ: Mapping[str, str]) -> RunRecord:
     with ExitStack() as undo:
         undo.callback(ledger.discard, run_dir.name)
         try:
-            record = _submit(prepared, run_dir, ledger)
+            with origins_named(prepared.submission.settings):
+                record = _submit(prepared, run_dir, ledger)
         except KeyboardInterrupt:
             # The record stays: nobody knows how far a remote submission got. Here it can be undone.
             undo.pop_all()

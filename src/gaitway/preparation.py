@@ -19,6 +19,7 @@ from gaitway_runtime.spec.contract import read_contract
 from gaitway_runtime.spec.files import absolute_store, check_store, database_path, is_remote, store_uri
 from gaitway_runtime.spec.job import EMBEDDED, InferJob, Job, TrainJob, model_name_for
 from gaitway_runtime.spec.job_document import validate
+from gaitway_runtime.spec.origins import SETTING_TAG
 from gaitway_runtime.spec.run_context import AzureContext, RunContext
 from gaitway_runtime.spec.settings import settings_of
 
@@ -40,7 +41,7 @@ from .platforms.base import (
 )
 from .settings.overrides import OVERRIDES, check_overrides
 from .settings.resolve import PREFIX, Settings, Sources, declared, resolve, terraform_folder
-from .settings.values import DEMO
+from .settings.values import DEMO, origins_named
 from .user_tasks import import_user_tasks
 from .variations import SWEEP, SweepDesign
 
@@ -79,6 +80,14 @@ def prepare(asked: Asked, environ: Mapping[str, str]) -> Prepared:
         origin = dataclasses.replace(settings[key].origin, layer=DEMO)
         settings[key] = dataclasses.replace(settings[key], origin=origin)
     notes += _on_variables(settings, [asked.job, AzureContext, RunOptions, platform.options], environ)
+    with origins_named(settings):
+        return _prepared(asked, platform, settings, notes, environ)
+
+
+def _prepared(
+    asked: Asked, platform: Platform, settings: Settings, notes: tuple[str, ...], environ: Mapping[str, str]
+) -> Prepared:
+    """Return the submission that some resolved settings ask for; ``notes`` are those that came up so far."""
     ledger = Ledger.at_home(environ)
     notes += _find_checkpoint(asked.job, settings, ledger, platform)
     notes += _take_task(asked.job, settings, ledger)
@@ -347,7 +356,7 @@ def _provenance(settings: Settings, payload: Payload) -> dict[str, str]:
         named = ", ".join(payload.dirty[:NAMED_DIRTY])
         tags |= {"gaitway.commit": payload.commit, "gaitway.dirty": f"{count}{named}" or "none"}
     chosen = [setting for setting in settings.values() if setting.origin.layer != "default"]
-    return tags | {f"gaitway.setting.{setting.key}": f"{setting.shown} ({setting.origin})" for setting in chosen}
+    return tags | {f"{SETTING_TAG}{setting.key}": f"{setting.shown} ({setting.origin})" for setting in chosen}
 
 
 def _previous(ledger: Ledger, job: Job, stem: str) -> Previous | None:

@@ -14,7 +14,7 @@ import pytest
 from gaitway_runtime import __main__ as entry
 from gaitway_runtime.jobs import base as jobs
 from gaitway_runtime.spec import result as results
-from gaitway_runtime.spec.errors import GateFailed, JobFailed
+from gaitway_runtime.spec.errors import GateFailed, JobFailed, UsageError
 from gaitway_runtime.spec.job import InferJob, Job, ShipJob, TrainJob, ValidateJob
 from gaitway_runtime.spec.job_document import to_document
 from gaitway_runtime.spec.result import Result
@@ -52,6 +52,25 @@ def test_a_result_lies_beside_the_job_and_gives_the_exit_code(tmp_path: Path, wi
     assert result is not None
     assert (result.status, result.task) == ("succeeded", "Isaac-Ant-v0")
     assert result.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("origin", "source"), [("env GAITWAY_ACTIVATION", "env GAITWAY_ACTIVATION"), ("cli --activation", "--activation")]
+)
+def test_an_error_names_what_the_value_came_from(
+    tmp_path: Path, with_job_module: Any, capsys: pytest.CaptureFixture[str], origin: str, source: str
+) -> None:
+    def refuse(*_: object) -> Result:
+        raise UsageError("unknown activation 'eluu'", source="--activation; agent.yaml, --num-envs")
+
+    with_job_module(refuse)
+    context = RunContext(tags={"gaitway.setting.activation": f"eluu ({origin})"})
+    (tmp_path / "job.json").write_text(json.dumps(to_document(InferJob(task="T"), context)))
+    assert entry.main(["--job", str(tmp_path / "job.json")]) == 2
+    result = results.read(tmp_path / "outputs")
+    assert result is not None and result.error is not None
+    assert result.error["from"] == f"{source}; agent.yaml, --num-envs"
+    assert f"  from: {source}; agent.yaml, --num-envs" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from ..ledger import Ledger
 from ..planning import place_flags_of
 from ..platforms.base import load
 from ..settings.resolve import candidates, choose, declared
-from ..settings.values import Setting
+from ..settings.values import Setting, origins_named
 from . import output
 from .command import SectionOption, SettingOption, VerbCommand, json_option, typed
 
@@ -46,17 +46,18 @@ def _export(
     cli, ledger = typed(ctx), Ledger.at_home(os.environ)
     settings = {key: choose(item, candidates(item, cli, os.environ, None)) for key, item in SETTINGS.items()}
     said = {key: setting.value for key, setting in settings.items()}
-    made = export_checkpoint(
-        references.resolve(checkpoint, ledger, source_of=load),
-        Path(folder),
-        format=str(said["format"]),
-        activation=said["activation"],
-        sha256=said["checkpoint_sha256"],
-        contract_file=Path(said["contract"]).expanduser() if said["contract"] else None,
-        targets=tuple(name.strip() for text in targets for name in text.split(",") if name.strip()),
-        network_file=Path(network).expanduser() if network else None,
-        say=output.say,
-    )
+    with origins_named(settings):
+        made = export_checkpoint(
+            references.resolve(checkpoint, ledger, source_of=load),
+            Path(folder),
+            format=str(said["format"]),
+            activation=said["activation"],
+            sha256=said["checkpoint_sha256"],
+            contract_file=Path(said["contract"]).expanduser() if said["contract"] else None,
+            targets=tuple(name.strip() for text in targets for name in text.split(",") if name.strip()),
+            network_file=Path(network).expanduser() if network else None,
+            say=output.say,
+        )
     document = made.as_dict()
     place = place_flags_of(checkpoint.partition("@")[0], ledger)
     words = ("gaitway", "infer", "--checkpoint-uri", checkpoint, "--task", document["task"] or "TASK", *place)

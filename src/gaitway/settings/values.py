@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from gaitway_runtime.spec.origins import with_origins
 from gaitway_runtime.spec.types import Json, JsonObject
 
-from ..errors import ConfigError
+from ..errors import ConfigError, GaitwayError
 
 LAYERS = ("cli", "env", "terraform", "default")
 """Sources in order of precedence. ``gaitway`` itself may fill a default better (``local``: a laptop's scale)."""
@@ -117,6 +119,22 @@ def shown(value: Any, secret: bool = False) -> str:
         return ", ".join(shown(part) for part in value)
     text = "" if value is None else str(value)
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+
+
+@contextlib.contextmanager
+def origins_named(settings: Mapping[str, Setting]) -> Iterator[None]:
+    """Let an error about a value name the variable or the output that it came from, in place of its flag.
+
+    Args:
+        settings: All settings; they may be replaced meanwhile.
+    """
+    try:
+        yield
+    except GaitwayError as error:
+        named = [setting for setting in settings.values() if setting.origin.layer in ("env", "terraform")]
+        origins = {way: str(setting.origin) for setting in named for way in setting.ways if way.startswith("--")}
+        error.source = with_origins(error.source, origins) if error.source else None
+        raise
 
 
 def require(settings: Mapping[str, Setting], *keys: str, hint: str | None = None) -> tuple[Any, ...]:

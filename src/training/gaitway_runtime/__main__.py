@@ -28,6 +28,7 @@ from .spec.errors import GaitwayError, Interrupted, JobFailed
 from .spec.files import check_payload
 from .spec.job import Job
 from .spec.job_document import from_environment, load
+from .spec.origins import variables_of, with_origins
 from .spec.result import Result
 from .spec.run_context import AzureContext, RunContext
 from .spec.secrets import log_to_output, scrub, scrub_output
@@ -133,7 +134,16 @@ def run(assignment: Assignment, stop: StopRequest, store: StoreProcess | None = 
         outcome = lifecycle.failure(job, Interrupted("the job was interrupted before it could save"))
     except Exception as error:  # noqa: BLE001 - the outermost edge: whatever happened must reach result.json
         outcome = lifecycle.failure(job, _explained(error, job, output_dir))
-    return dataclasses.replace(outcome, seconds=time.monotonic() - began)
+    return dataclasses.replace(_with_origins(outcome, assignment), seconds=time.monotonic() - began)
+
+
+def _with_origins(result: Result, assignment: Assignment) -> Result:
+    """Return a result whose error names the variables that set what the job was asked, in place of their flags."""
+    source = (result.error or {}).get("from")
+    if not isinstance(source, str):
+        return result
+    variables = variables_of(type(assignment.job), assignment.context.tags)
+    return dataclasses.replace(result, error={**(result.error or {}), "from": with_origins(source, variables)})
 
 
 def _prepare(assignment: Assignment, workspace: jobs.Workspace) -> Job:

@@ -101,6 +101,12 @@ def test_a_refusal_leaves_nothing_behind(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_value_of_the_environment_is_told_by_its_variable(gaitway: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAITWAY_ACTIVATION", "eluu")
+    ran = gaitway("export", str(CHECKPOINTS / "rsl_rl-5.5.1-normalized" / "model.pt"))
+    assert (ran.code, "  from: env GAITWAY_ACTIVATION\n" in ran.err) == (2, True), ran.err
+
+
 def test_without_torch_the_error_says_what_to_install() -> None:
     code = "import sys; sys.modules['torch'] = None; from gaitway.cli.main import main; sys.exit(main(sys.argv[1:]))"
     checkpoint = str(CHECKPOINTS / "rsl_rl-2.3.3" / "model.pt")

@@ -158,6 +158,25 @@ def test_a_request_that_cannot_be_right_is_refused_and_leaves_nothing(
     assert not home.exists()
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("GAITWAY_CONTRACT", "none.json", "there is no contract file none.json"),
+        ("CHECKPOINT_URI", ".", "'.' is a folder of this machine"),
+        ("GAITWAY_OVERRIDES", "agent.nothing=1", "agent.nothing"),
+        ("GAITWAY_WITH", "nowhere", "nowhere"),
+    ],
+)
+def test_a_value_of_the_environment_is_told_by_its_variable(
+    gaitway: Gaitway, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    platform = ("--on", "osmo", "-M", "resume") if variable == "CHECKPOINT_URI" else ()
+    ran = gaitway("train", "--task", "Isaac-Cartpole-v0", "--dry-run", *platform)
+    assert (ran.code, message in ran.err) == (2, True), ran.err
+    assert f"  from: env {variable}" in ran.err
+
+
 def test_a_bad_variable_is_named(gaitway: Gaitway, stand_in: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUM_ENVS", "-3")
     ran = gaitway("train", *stand_in)

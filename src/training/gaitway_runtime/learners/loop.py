@@ -98,8 +98,10 @@ class Session:
         def state() -> StateTree:
             return {**{name: part.training_state() for name, part in parts.items()}, "random": random_state()}
 
-        identity = TrainingIdentity.of(self.training)
-        restored = self.resumed and self._restore(parts, state, identity, env.not_restored)
+        def identity() -> TrainingIdentity:
+            return TrainingIdentity.of(self.training)
+
+        restored = self.resumed and self._restore(parts, state, identity(), env.not_restored)
         self.monitor.keep_state(lambda: pack(state()), identity)
         return restored
 

@@ -76,18 +76,18 @@ class Monitor:
         self._last_saved: tuple[Path, int] | None = None
         self._saved_iteration: int | None = None
         self._state: Callable[[], bytes] | None = None
-        self._identity: TrainingIdentity | None = None
+        self._identity: Callable[[], TrainingIdentity] | None = None
         if self.saves:
             folder.mkdir(parents=True, exist_ok=True)
             for leftover in folder.glob("*.partial"):  # of a process that was killed while it saved
                 leftover.unlink(missing_ok=True)
 
-    def keep_state(self, state: Callable[[], bytes], identity: TrainingIdentity) -> None:
+    def keep_state(self, state: Callable[[], bytes], identity: Callable[[], TrainingIdentity]) -> None:
         """Save a companion with every checkpoint.
 
         Args:
             state: Returns this process's state, packed.
-            identity: Circumstances that must be the same for the state to fit.
+            identity: Returns the circumstances that must be the same for the state to fit.
         """
         self._state, self._identity = state, identity
 
@@ -150,7 +150,7 @@ class Monitor:
         if self._identity is None:
             return
         try:
-            write_state(self._folder, iteration, self._identity, sha256_of(checkpoint), states)
+            write_state(self._folder, iteration, self._identity(), sha256_of(checkpoint), states)
         except OSError as error:
             log.warning(
                 "the companion of model_%d.pt cannot be saved (%s): a resume from it will not be exact",

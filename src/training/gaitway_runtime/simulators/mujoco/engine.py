@@ -11,6 +11,7 @@ for the same models takes its place with a :class:`Physics` of its own; everythi
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,7 +28,6 @@ from ...tasks.robots import RobotSpec
 from ...tasks.state import Contact, State
 from .kinematics import LinkChain
 from .models import Layout
-from .own_warnings import quieten
 
 CONTACT_THRESHOLD = 1.0
 """Net contact force from which a body counts as touching [N]; Isaac Lab's contact sensor."""
@@ -41,6 +41,8 @@ _BOUNDS_OF_GEOMS = ("geom_aabb", "bvh_aabb")
 
 _STATE_WARNINGS = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjNWARNING))
 """The warnings that say that a state or an input was not finite."""
+
+_log = logging.getLogger(__name__)
 
 Ids = NDArray[np.int64]
 
@@ -134,7 +136,8 @@ class Engine:
     """
 
     def __init__(self, model: mujoco.MjModel, spec: RobotSpec, batch: WorldBatch, decimation: int) -> None:
-        quieten()  # else a line for each world that diverges
+        # Else it prints a line for each world that diverges, and writes MUJOCO_LOG.TXT into the folder it is in.
+        mujoco.set_mju_user_warning(_log.debug)
         self.model, self.spec, self.decimation = model, spec, decimation
         self.batch = batch
         self.qpos: Array = self.batch.bind("qpos")

@@ -1,23 +1,15 @@
-"""MuJoCo's own warnings: kept off standard error, and gathered where they concern a user's file."""
+"""MuJoCo's own warnings of a user's file, gathered and kept off standard error."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import warnings
 from collections.abc import Iterator
 
 import mujoco
 
-_log = logging.getLogger(__name__)
-
 _ANSWERED = "is deprecated and will be removed"
 """Phrase of a warning that concerns a later reading of the same file."""
-
-
-def quieten() -> None:
-    """Send what MuJoCo warns of to the log: it prints a line, and writes MUJOCO_LOG.TXT into the folder it is in."""
-    mujoco.set_mju_user_warning(_log.debug)
 
 
 @contextlib.contextmanager

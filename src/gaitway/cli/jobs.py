@@ -170,10 +170,18 @@ def _run(
     started = submit(prepared)
     followed = follow or watch or not (remote or detach)
     with _watched(started) if watch else contextlib.nullcontext():
-        report = follow_to_the_end(started) if followed else started.status()
+        report = follow_to_the_end(started) if followed else _state_of(started)
     add_pages(started, report)
     show(started.document(report), as_json, told=followed)
     return exit_code(report) or 0
+
+
+def _state_of(started: Run) -> StatusReport:
+    """Return how a run is doing that has just been submitted, which it stays if nobody can tell."""
+    try:
+        return started.status()
+    except GaitwayError as error:
+        return StatusReport(RunStatus.UNKNOWN, detail=error.message)
 
 
 @contextlib.contextmanager
@@ -256,6 +264,12 @@ def follow_to_the_end(started: Run) -> StatusReport:
             raise
         output.say("stopping: the run saves first; Ctrl-C again kills it")
         return started.cancel()
+    except GaitwayError:
+        if remote:
+            output.say_command(
+                f"{started.name} is followed no longer; how it is doing:", ("gaitway", "status", started.name)
+            )
+        raise
 
 
 def _show_only(prepared: Prepared, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from fakes import remote_platform
 from fakes.remote_platform import RemotePlatform
 
 from gaitway import run_handle
-from gaitway.errors import PlatformError
+from gaitway.errors import ConfigError, GaitwayError, PlatformError
 from gaitway.platforms.base import PLATFORMS, RunStatus, StatusReport
 
 TRAIN = ("train", "--on", "osmo", "--task", "My-Task-v0")
@@ -67,7 +67,19 @@ def test_a_run_is_waited_for_although_its_platform_is_away_now_and_then(
     assert gaitway(*TRAIN, "--follow").code == 0
     assert pauses == [10.0, 20.0, 40.0, 60.0, 60.0, 5.0, 10.0]
     remote.answers = [None, None, *[away] * 6]
-    assert gaitway(*TRAIN, "--follow").code == 4
+    ran = gaitway(*TRAIN, "--follow")
+    assert (ran.code, "gaitway status my-task-v0-2" in ran.err) == (4, True), ran.err
+
+
+@pytest.mark.parametrize("error", [PlatformError("it does not answer"), ConfigError("the login has expired")])
+def test_a_submission_whose_state_cannot_be_asked_for_has_not_failed(
+    gaitway: Callable, remote: RemotePlatform, error: GaitwayError
+) -> None:
+    remote.answers = [None, error]
+    ran = gaitway(*TRAIN, "--json")
+    told = (ran.json["run"], ran.json["status"], ran.json["detail"], ran.json["url"])
+    assert told == ("my-task-v0-1", "unknown", error.message, "https://example.com/wf-7")
+    assert ran.code == 0, "who reads a failure submits it once more"
 
 
 def test_an_interrupt_detaches_and_says_how_to_go_on(gaitway: Callable, remote: RemotePlatform) -> None:

@@ -219,13 +219,21 @@ class Azure:
         if answer.status_code in (404, 416):
             return b""
         if answer.status_code != 206:
-            raise PlatformError(f"the log cannot be read: HTTP {answer.status_code}", hint="try again")
+            raise _unread(answer)
         return answer.content
 
     def size(self, url: str) -> int:
-        """Return the size of a blob [bytes]; 0 if it does not exist."""
+        """Return the size of a blob [bytes]; 0 if it does not exist.
+
+        Raises:
+            PlatformError: The storage refuses.
+        """
         answer = self._send("HEAD", url, signed=True)
-        return int(answer.headers.get("content-length", 0)) if answer.status_code == 200 else 0
+        if answer.status_code == 404:
+            return 0
+        if answer.status_code != 200:
+            raise _unread(answer)
+        return int(answer.headers.get("content-length", 0))
 
     def _further(self, url: str, service: str) -> httpx.Response:
         """Request an address that an answer has named; the token is sent to that service only."""
@@ -328,6 +336,10 @@ def studio_url(job: JsonObject) -> str | None:
     """Return the address of a job in Azure ML Studio, where the job has one."""
     studio = object_at(object_at(object_at(job, "properties"), "services"), "Studio").get("endpoint")
     return str(studio) if studio else None
+
+
+def _unread(answer: httpx.Response) -> PlatformError:
+    return PlatformError(f"the log cannot be read: HTTP {answer.status_code}", hint="try again")
 
 
 def _code(answer: httpx.Response) -> str:

@@ -10,6 +10,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fakes.azureml import GROUP, SUBSCRIPTION, WORKSPACE, AzureCloud, colleagues
 from fakes.azureml.computes import aml_compute, kubernetes
@@ -119,6 +120,29 @@ def test_a_log_is_followed_through_an_outage(
     assert pauses == [0.2, 0.4, 0.8]
     with pytest.raises(PlatformError, match="answers 502"):
         follow(status.PATIENCE)
+
+
+@pytest.mark.parametrize("how", [403, 405])
+def test_a_log_whose_size_is_not_told_is_no_log_without_a_result(
+    gaitway: Callable[..., Any], cloud: AzureCloud, submitted: Any, monkeypatch: pytest.MonkeyPatch, how: int
+) -> None:
+    """Its beginning was read in place of its end."""
+    begun = submitted()
+    cloud.cluster.wait(job_of(cloud, begun["url"]).name)
+    monkeypatch.setattr(client, "BLOCK", 4000)
+    monkeypatch.setattr(status, "TAIL_BYTES", 4000)
+    job_of(cloud, begun["url"]).lines.insert(0, "x" * 5000 + "\n")
+    whole = httpx.Client.request
+
+    def refuse(http: httpx.Client, method: str, url: str, **given: Any) -> httpx.Response:
+        return httpx.Response(how) if method == "HEAD" else whole(http, method, url, **given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(httpx.Client, "request", refuse)
+        asked = gaitway("status", begun["run"])
+    assert (asked.code, f"the log cannot be read: HTTP {how}" in asked.err) == (4, True), asked.out
+    ended = gaitway("status", begun["run"], "--json").json
+    assert (ended["status"], ended["iterations"]) == ("succeeded", 3), ended["detail"]
 
 
 def test_cancel_waits_until_azure_has(gaitway: Callable[..., Any], cloud: AzureCloud, submitted: Any) -> None:

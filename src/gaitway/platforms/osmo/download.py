@@ -107,6 +107,22 @@ def _from_osmo(ref: RunRef, run_dir: Path, pattern: str, into: Path) -> Iterator
     )
 
 
+def _mlflow_run(workflows: Sequence[str]) -> str | None:
+    """Return MLflow's id of a run as its result, or so far its log, names it.
+
+    Args:
+        workflows: Those that have done parts of it, oldest first.
+
+    Raises:
+        GaitwayError: OSMO does not answer.
+    """
+    report = status.report_of(workflows[-1], workflows)
+    found = report.result
+    if not report.status.ended:
+        found = status.told_in((line.text for line in status.newest_lines(workflows)), report.status)
+    return found.mlflow_run_id if found else None
+
+
 def _from_mlflow(ref: RunRef, run_dir: Path, pattern: str, into: Path) -> Iterator[Path]:
     """Copy the artifacts of the MLflow run that the workflow's log reports.
 
@@ -120,8 +136,7 @@ def _from_mlflow(ref: RunRef, run_dir: Path, pattern: str, into: Path) -> Iterat
     from gaitway_runtime.stores.tracking_server import TrackingServer
     from gaitway_runtime.stores.transfer import transfer
 
-    told = status.report_of(ref.id).result
-    run_id = told.mlflow_run_id if told else None
+    run_id = _mlflow_run(workflows_of(run_dir, ref.id))
     if not run_id:
         raise PlatformError(
             f"{ref.name} has reported no MLflow run, and kept nothing in object storage",

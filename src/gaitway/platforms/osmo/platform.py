@@ -186,8 +186,9 @@ class OsmoPlatform:
             PlatformError: It does not.
         """
         from .status import cancel_workflow
+        from .submit_record import workflows_of
 
-        return cancel_workflow(ref.id)
+        return cancel_workflow(ref.id, workflows_of(run_dir, ref.id))
 
     def fetch(self, ref: RunRef, run_dir: Path, pattern: str, into: Path) -> Sequence[Path]:
         """Copy output files from object storage, or from the run's MLflow artifacts."""

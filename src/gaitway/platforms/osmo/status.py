@@ -149,18 +149,25 @@ def workflow_result(lines: Sequence[LogLine]) -> Result | None:
     return combined(stages) if stages else None
 
 
-def cancel_workflow(workflow_id: str, pause: Callable[[float], object] = time.sleep) -> StatusReport:
+def cancel_workflow(
+    workflow_id: str, workflows: Sequence[str] = (), pause: Callable[[float], object] = time.sleep
+) -> StatusReport:
     """Ask OSMO to cancel a workflow, and look whether it does: the command's exit code says nothing.
+
+    Args:
+        workflow_id: The workflow.
+        workflows: All that have done parts of its run, as for :func:`report_of`.
+        pause: Waits between two looks [s].
 
     Raises:
         PlatformError: It goes on.
     """
-    before = report_of(workflow_id)
+    before = report_of(workflow_id, workflows)
     if before.status.ended:
         return before
     told = client.output_of("workflow", "cancel", workflow_id)
     for attempt in range(CANCEL_LOOKS):
-        found = report_of(workflow_id)
+        found = report_of(workflow_id, workflows)
         if found.status.ended:
             return found
         if "cancelation failed" in told:

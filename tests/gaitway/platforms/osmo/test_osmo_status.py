@@ -15,6 +15,8 @@ import pytest
 from fakes.osmo import OsmoService, Pod, Workflow
 from fakes.osmo.cluster import STATUS_OF_CODE
 from fakes.osmo.service import LONGEST_S
+from gaitway_runtime.spec.result import RESULT_MARK
+from gaitway_runtime.stores.tracking_server import TrackingServer
 
 from gaitway import api, run_handle
 from gaitway.errors import PlatformError
@@ -424,6 +426,55 @@ def test_files_come_from_object_storage(service: OsmoService, gaitway: Any, proj
     assert ran.code == 0, ran.err
     assert [path.read_bytes()[-7:] for path in project.rglob("here/**/*.pt")] == [b"weights"]
     assert not list(project.rglob("here/**/result.json"))
+
+
+def test_artifacts_of_a_chain_that_goes_on_or_was_restarted_come_from_its_mlflow_run(
+    service: OsmoService, gaitway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log of its training names the MLflow run; a restart is a workflow of the later stages."""
+    run_id, asked = "0123456789abcdef" * 2, []
+
+    def out_of_reach(server: TrackingServer, question: object, about: str) -> None:
+        asked.append(about)
+        raise PlatformError("the server is out of reach")
+
+    def runner(pod: Pod, log: Callable[[str], None]) -> int:
+        if "training" in pod.name:
+            log(f"View run walking at: http://mlflow.test/#/experiments/1/runs/{run_id}")
+        return 1 if "validation" in pod.name and len(service.workflows) == 1 else 0
+
+    monkeypatch.setattr(TrackingServer, "ask", out_of_reach)
+    service.cluster.runner = runner
+    service.cluster.hold("ENDING")
+    words = ("--on", "osmo", *WORDS, "--tracking-uri", "http://mlflow.test", "--json")
+    name = gaitway("ship", *words).json["run"]
+    (first,) = service.workflows.values()
+    until(first, lambda: any(run_id in line for line in first.lines))
+    assert "the server is out of reach" in gaitway("download", name).err, "while it runs"
+    service.cluster.release()
+    service.wait(first.id)
+    assert gaitway("restart", name).code == 0
+    service.wait(list(service.workflows)[-1])
+    assert "the server is out of reach" in gaitway("download", name).err, "after a restart"
+    assert asked == [f"runs:/{run_id}"] * 2
+
+
+def test_a_restarted_chain_that_is_cancelled_keeps_what_was_trained_before(service: OsmoService, gaitway: Any) -> None:
+    trained = {"kind": "train", "task": "T", "status": "succeeded", "mlflow_run_id": "0123", "iterations": 3}
+
+    def runner(pod: Pod, log: Callable[[str], None]) -> int:
+        if "training" in pod.name:
+            log(f"{RESULT_MARK}{json.dumps(trained)}")
+        return 1 if "validation" in pod.name else 0
+
+    service.cluster.runner = runner
+    name = gaitway("ship", "--on", "osmo", *WORDS, "--json").json["run"]
+    service.wait(next(iter(service.workflows)))
+    service.cluster.hold("RUNNING")
+    assert gaitway("restart", name).code == 0
+    cancelled = gaitway("cancel", name, "--json").json
+    assert (cancelled["status"], cancelled["iterations"]) == ("cancelled", 3)
+    assert gaitway("status", name, "--json").json["mlflow_run_id"] == "0123"
 
 
 def test_findings_name_what_is_missing(service: OsmoService, gaitway: Any, monkeypatch: Any) -> None:

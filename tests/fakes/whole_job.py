@@ -134,8 +134,9 @@ class Course:
         return found
 
     def log(self) -> str:
-        """Return what all attempts have printed."""
-        return "\n".join((run / "log.txt").read_text(errors="replace") for run in self.attempts)
+        """Return what all attempts have printed; one that was killed at once has no log yet."""
+        logs = [run / "log.txt" for run in self.attempts]
+        return "\n".join(log.read_text(errors="replace") for log in logs if log.exists())
 
     def run_ids(self) -> list[str]:
         """Return MLflow's ids of the runs that the attempts have written into."""

@@ -161,7 +161,7 @@ def register_biped(walker: Walker, recipe: str, *, iterations: tuple[int, int]) 
                 Threshold("mean_single_stance", ">=", 0.6),
             ),
         ),
-        local=LocalScale(256, iterations[0], 50),
+        local=LocalScale(256, iterations[0], 40),
         recipes={"rsl_rl": f"{recipe}:RSL_RL", "skrl": f"{recipe}:SKRL"},
     )
     register_walk(

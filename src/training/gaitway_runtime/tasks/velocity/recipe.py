@@ -9,7 +9,7 @@ SHORT_ROLLOUT, LONG_ROLLOUT = 12, 24
 
 With short rollouts there are twice as many updates from as many samples, and returns vary less, for they take the
 critic's word from there on. On rough ground a robot begins to walk earlier with them, and then climbs no faster and
-falls more often; G1 gains nothing.
+falls more often; bipeds earn less in the end.
 """
 
 RSL_RL = RslRlCfg(

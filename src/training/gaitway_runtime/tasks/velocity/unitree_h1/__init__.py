@@ -5,5 +5,5 @@ from .. import Walker, register_biped
 register_biped(
     Walker(module="unitree_h1", robot="unitree_h1", shown="H1", stem="H1", joints=19),
     "gaitway_runtime.tasks.velocity.unitree_h1.recipe",
-    iterations=(600, 1200),
+    iterations=(400, 1200),
 )

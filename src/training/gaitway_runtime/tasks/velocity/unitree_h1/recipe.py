@@ -5,15 +5,9 @@ G1 keeps mirrored copies: it left its harness after 80 iterations with them, aft
 
 from dataclasses import replace
 
-from ..recipe import BIPED_FLAT_STEPS, BIPED_RSL_RL, SHORT_ROLLOUT, SKRL, with_late_scan
+from ..recipe import BIPED_FLAT_STEPS, BIPED_RSL_RL, SKRL, with_late_scan
 
-RSL_RL = replace(
-    BIPED_RSL_RL,
-    num_steps_per_env=SHORT_ROLLOUT,
-    symmetric=True,
-    fast_update=True,
-    initial_std=(("hip_yaw", 0.2), ("torso", 0.12)),
-)
+RSL_RL = replace(BIPED_RSL_RL, symmetric=True, fast_update=True, initial_std=(("hip_yaw", 0.2), ("torso", 0.12)))
 
 ROUGH_RSL_RL = with_late_scan(RSL_RL, BIPED_FLAT_STEPS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import logging
 import pkgutil
@@ -98,6 +99,7 @@ class Session:
         def state() -> StateTree:
             return {**{name: part.training_state() for name, part in parts.items()}, "random": random_state()}
 
+        @functools.cache
         def identity() -> TrainingIdentity:
             return TrainingIdentity.of(self.training)
 

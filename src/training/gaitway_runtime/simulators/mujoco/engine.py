@@ -47,6 +47,11 @@ _log = logging.getLogger(__name__)
 Ids = NDArray[np.int64]
 
 
+def quieten() -> None:
+    """Send what MuJoCo warns of to the log: it prints a line, and writes MUJOCO_LOG.TXT into the folder it is in."""
+    mujoco.set_mju_user_warning(_log.debug)
+
+
 Recorded = Mapping[Any, NDArray[Any]]
 """Arrays (N, steps, size) that a rollout fills in, by the field's name."""
 
@@ -136,8 +141,7 @@ class Engine:
     """
 
     def __init__(self, model: mujoco.MjModel, spec: RobotSpec, batch: WorldBatch, decimation: int) -> None:
-        # Else it prints a line for each world that diverges, and writes MUJOCO_LOG.TXT into the folder it is in.
-        mujoco.set_mju_user_warning(_log.debug)
+        quieten()  # else a line for each world that diverges
         self.model, self.spec, self.decimation = model, spec, decimation
         self.batch = batch
         self.qpos: Array = self.batch.bind("qpos")

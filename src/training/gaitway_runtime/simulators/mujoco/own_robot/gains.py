@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import numpy as np
 from ....tasks.arrays import Array
 from ....tasks.scene import document
 from ....tasks.velocity.own import OwnJoint, OwnRobot
+from ..engine import quieten
 from .reading import RobotSource
 
 _SAG = 0.05
@@ -29,8 +29,6 @@ _UPRIGHT = 3.0
 """Stiffness of a stiff drive over weight times height: ankle, knee and hip give way one after the other."""
 _TRIES = 8
 _SECONDS = 3.0
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -158,7 +156,7 @@ def model_of(robot: OwnRobot, timestep: float = 0.002, *, fixed: bool = False, v
     if fixed:
         text = re.sub(r'<freejoint name="root"/>', "", text)
         text = text.replace(f'pos="0 0 {spec.init_height:g}"', f'pos="0 0 {spec.init_height + 1.0:g}"', 1)
-    mujoco.set_mju_user_warning(_log.debug)  # else it prints a line where what cannot stand diverges
+    quieten()  # what cannot stand may diverge
     return mujoco.MjModel.from_xml_string(text)
 
 
